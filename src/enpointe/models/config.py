@@ -1,0 +1,75 @@
+"""A frozen config becomes a network; unknown or missing keys are errors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from enpointe.errors import InputError
+from enpointe.nn.point_transformer import PointTransformer
+from enpointe.nn.sdf import SDFTransformer
+
+C = TypeVar("C", bound="PointTransformerConfig | SDFConfig")
+
+
+@dataclass(frozen=True)
+class PointTransformerConfig:
+    """Arguments of `PointTransformer`."""
+
+    width: int
+    layers: int
+    heads: int
+    input_channels: int = 6
+    output_channels: int = 12
+    time_as_token: bool = True
+    vector: int = 0
+    vector_as_token: bool = False
+    grids: tuple[tuple[str, int], ...] = ()
+    low_res: bool = False
+    channel_scales: tuple[float, ...] = (1.0,) * 6
+    channel_biases: tuple[float, ...] = (0.0,) * 6
+    position_bands: int = 0
+
+    def build(self) -> PointTransformer:
+        """A network with fresh weights, on the CPU, in float32."""
+        # Not asdict: it would turn the tuples of `grids` into copies for nothing.
+        return PointTransformer(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+
+
+@dataclass(frozen=True)
+class SDFConfig:
+    """Arguments of `SDFTransformer`."""
+
+    width: int
+    encoder_layers: int
+    encoder_heads: int
+    decoder_layers: int
+    decoder_heads: int
+    position_bands: int = 0
+
+    def build(self) -> SDFTransformer:
+        """A network with fresh weights, on the CPU, in float32."""
+        return SDFTransformer(**dataclasses.asdict(self))
+
+
+def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
+    """A config from plain JSON values (lists become tuples).
+
+    Raises:
+        InputError: a key is unknown or missing.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    required = {name for name, f in fields.items() if f.default is dataclasses.MISSING}
+    unknown, missing = set(values) - set(fields), required - set(values)
+    if unknown or missing:
+        raise InputError(
+            f"config of {cls.__name__}: expected keys {sorted(fields)}, "
+            f"found unknown {sorted(unknown)}, missing {sorted(missing)}"
+        )
+    return cls(**{key: _frozen(value) for key, value in values.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value

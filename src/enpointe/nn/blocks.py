@@ -1,0 +1,133 @@
+"""Pre-norm transformer blocks of Point-E (arXiv 2212.08751, section 4.1 and appendix A).
+
+Module names follow the released checkpoints, so that their weights need next to no renaming.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from enpointe.nn.attention import attention, merge_heads, split_heads
+
+
+class MLP(nn.Module):
+    """Two linear layers with a GELU between, four times as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.c_fc = nn.Linear(width, 4 * width)
+        self.c_proj = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., width) -> (..., width)."""
+        return self.c_proj(F.gelu(self.c_fc(x)))
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.c_qkv = nn.Linear(width, 3 * width)
+        self.c_proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, L, width) -> (N, L, width)."""
+        q, k, v = split_heads(self.c_qkv(x), self.heads, 3)
+        return self.c_proj(merge_heads(attention(q, k, v)))
+
+
+class CrossAttention(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.c_q = nn.Linear(width, width)
+        self.c_kv = nn.Linear(width, 2 * width)
+        self.c_proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, data: Tensor) -> Tensor:
+        """Queries (N, Q, width) and data (N, K, width) -> (N, Q, width)."""
+        (q,) = split_heads(self.c_q(x), self.heads, 1)
+        k, v = split_heads(self.c_kv(data), self.heads, 2)
+        return self.c_proj(merge_heads(attention(q, k, v)))
+
+
+class SelfAttentionBlock(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.attn = SelfAttention(width, heads)
+        self.ln_1 = nn.LayerNorm(width)
+        self.mlp = MLP(width)
+        self.ln_2 = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.ln_1(x))
+        return x + self.mlp(self.ln_2(x))
+
+
+class CrossAttentionBlock(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.attn = CrossAttention(width, heads)
+        self.ln_1 = nn.LayerNorm(width)
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = MLP(width)
+        self.ln_3 = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, data: Tensor) -> Tensor:
+        x = x + self.attn(self.ln_1(x), self.ln_2(data))
+        return x + self.mlp(self.ln_3(x))
+
+
+class Transformer(nn.Module):
+    """A stack of self-attention blocks over a set of tokens, without positions."""
+
+    def __init__(self, width: int, layers: int, heads: int) -> None:
+        super().__init__()
+        self.resblocks = nn.ModuleList(SelfAttentionBlock(width, heads) for _ in range(layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.resblocks:
+            x = block(x)
+        return x
+
+
+class Perceiver(nn.Module):
+    """A stack of cross-attention blocks: queries look at data, never at each other."""
+
+    def __init__(self, width: int, layers: int, heads: int) -> None:
+        super().__init__()
+        self.resblocks = nn.ModuleList(CrossAttentionBlock(width, heads) for _ in range(layers))
+
+    def forward(self, x: Tensor, data: Tensor) -> Tensor:
+        for block in self.resblocks:
+            x = block(x, data)
+        return x
+
+
+def init_weights(network: nn.Module, width: int, scale: float = 0.25) -> None:
+    """Normal weights of standard deviation scale / sqrt(width) and zero biases, in every linear layer."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=scale / math.sqrt(width))
+            nn.init.zeros_(module.bias)
+
+
+def time_features(t: Tensor, width: int, max_period: float = 10_000.0) -> Tensor:
+    """Sinusoidal features (N, width) of times (N,), cosines first, in float32 (DDPM, appendix B)."""
+    half = width // 2
+    frequencies = torch.exp(-math.log(max_period) * torch.arange(half, device=t.device, dtype=torch.float32) / half)
+    angles = t.float()[:, None] * frequencies
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+def position_features(points: Tensor, bands: int) -> Tensor:
+    """Sines and cosines of positions at doubling frequencies.
+
+    points (..., 3), with data in about [-1, 1] -> (..., 6 * bands); band k has wavelength 4 / 2^k.
+    """
+    angles = points.float()[..., None] * (torch.pi / 2 * 2.0 ** torch.arange(bands, device=points.device))
+    return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(-2)
