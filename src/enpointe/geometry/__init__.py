@@ -1,0 +1,6 @@
+"""What a cloud and a mesh are: numpy arrays in the unit frame (z up, centred, longest side 1), files and pictures."""
+
+from enpointe.geometry.mesh import Mesh
+from enpointe.geometry.point_cloud import PointCloud
+
+__all__ = ["Mesh", "PointCloud"]

@@ -1,0 +1,99 @@
+"""A triangle mesh with vertex colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enpointe.errors import InputError
+from enpointe.geometry.checks import Floats, Indices, numeric, triples, unit_colors
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles over shared vertices.
+
+    vertices: (v, 3) float32, finite; in the unit frame (z up) unless said otherwise.
+    faces: (f, 3) int64 into vertices, f >= 1, counter-clockwise seen from outside.
+    colors: (v, 3) float32 sRGB in [0, 1], or None.
+    Whatever else is given raises InputError.
+    """
+
+    vertices: Floats
+    faces: Indices
+    colors: Floats | None = None
+
+    def __post_init__(self) -> None:
+        vertices = triples(self.vertices, "vertices")
+        object.__setattr__(self, "vertices", vertices)
+        object.__setattr__(self, "faces", _checked_faces(self.faces, len(vertices)))
+        if self.colors is not None:
+            object.__setattr__(self, "colors", unit_colors(self.colors, len(vertices)))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Mesh:
+        """A mesh from .ply, .glb or .obj; polygons become triangles, several bodies become one mesh.
+
+        GLB and OBJ have y up by convention and are turned to z up. A file that is no such mesh is an InputError.
+        """
+        from enpointe.geometry.mesh_files import load_mesh
+
+        return load_mesh(Path(path))
+
+    def save(self, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
+        """Write .glb, .ply or .obj; see `export.save_mesh`."""
+        from enpointe.geometry.export import save_mesh
+
+        save_mesh(self, path, provenance)
+
+    @property
+    def face_normals(self) -> NDArray[np.float64]:
+        """(f, 3) outward normals, as long as twice the face's area."""
+        a, b, c = (self.vertices[self.faces[:, i]].astype(np.float64) for i in range(3))
+        return np.cross(b - a, c - a)
+
+    @cached_property
+    def normals(self) -> Floats:
+        """(v, 3) unit normals: the area-weighted mean over the faces around a vertex; zero where there are none."""
+        around = np.repeat(self.face_normals, 3, axis=0)
+        corner = self.faces.ravel()
+        total = np.stack([np.bincount(corner, around[:, i], len(self.vertices)) for i in range(3)], axis=1)
+        length = np.linalg.norm(total, axis=1, keepdims=True)
+        return (total / np.where(length > 0, length, 1)).astype(np.float32)
+
+    @cached_property
+    def is_watertight(self) -> bool:
+        """Whether each edge belongs to just two faces that run along it in opposite directions."""
+        start, end = self.faces.ravel(), np.roll(self.faces, -1, axis=1).ravel()
+        forth = np.sort(start * len(self.vertices) + end)
+        back = np.sort(end * len(self.vertices) + start)
+        return bool(np.all(forth[1:] != forth[:-1]) and np.array_equal(forth, back))
+
+    @property
+    def volume(self) -> float:
+        """Signed volume, positive where faces look outward; meaningful for a watertight mesh only."""
+        # Measured from the middle: tetrahedra towards a far origin would cancel with a large rounding error.
+        corners = (self.vertices.astype(np.float64) - self.vertices.mean(axis=0, dtype=np.float64))[self.faces]
+        return float(np.linalg.det(corners).sum() / 6)
+
+    @property
+    def area(self) -> float:
+        """Area of all the faces."""
+        return float(np.linalg.norm(self.face_normals, axis=1).sum() / 2)
+
+
+def _checked_faces(faces: Any, n_vertices: int) -> Indices:
+    array = numeric(faces, "faces")
+    if array.ndim != 2 or array.shape[1] != 3 or array.dtype.kind not in "iu":
+        raise InputError(f"faces: expected integers of shape (f, 3), found {array.dtype} of shape {array.shape}")
+    if len(array) == 0:
+        raise InputError("faces: expected at least one, found none")
+    if array.min() < 0 or array.max() >= n_vertices:
+        raise InputError(f"faces: expected indices from 0 to {n_vertices - 1}, found {array.min()} to {array.max()}")
+    return np.ascontiguousarray(array, dtype=np.int64)

@@ -1,0 +1,144 @@
+"""A coloured point cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from enpointe.errors import InputError
+from enpointe.geometry.checks import Floats, Indices, finite_floats, triples, unit_colors
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a shape stood before it was brought into the unit frame."""
+
+    center: NDArray[np.float64]
+    """(3,) the middle of its bounding box, in world units."""
+    side: float
+    """The longest side of its bounding box, in world units."""
+
+    def to_unit(self, points: ArrayLike) -> Floats:
+        """World (n, 3) to the unit frame."""
+        return ((np.asarray(points, dtype=np.float64) - self.center) / self.side).astype(np.float32)
+
+    def to_world(self, points: ArrayLike) -> Floats:
+        """Unit frame (n, 3) back to the world."""
+        return (np.asarray(points, dtype=np.float64) * self.side + self.center).astype(np.float32)
+
+    @classmethod
+    def of(cls, points: Floats) -> Frame:
+        """The frame of points (n, 3); an InputError where they all coincide."""
+        low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
+        side = float((high - low).max())
+        if side == 0:
+            raise InputError(f"points: expected an extent above zero, found {len(points)} at one place")
+        return cls((low + high) / 2, side)
+
+
+@dataclass(frozen=True, eq=False)
+class PointCloud:
+    """Points in space, each with a colour and any number of further values.
+
+    points: (n, 3) float32, finite, n >= 1; in the unit frame (z up, centred, longest side 1) unless said otherwise.
+    colors: (n, 3) float32 sRGB in [0, 1].
+    channels: name -> (n,) float32, finite.
+    Whatever else is given raises InputError.
+    """
+
+    points: Floats
+    colors: Floats
+    channels: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        points = triples(self.points, "points")
+        channels = {name: _channel(values, name, len(points)) for name, values in self.channels.items()}
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "colors", unit_colors(self.colors, len(points)))
+        object.__setattr__(self, "channels", channels)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @classmethod
+    def load(cls, path: str | Path) -> PointCloud:
+        """A cloud from .npz (the Point-E release's arrays coords, R, G, B) or .ply (ASCII or binary).
+
+        Points without colours become grey. Every way in which a file can be wrong is an InputError.
+        """
+        from enpointe.geometry.cloud_files import load_cloud
+
+        return load_cloud(Path(path))
+
+    def save(self, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
+        """Write .ply or .npz; see `export.save_cloud`."""
+        from enpointe.geometry.export import save_cloud
+
+        save_cloud(self, path, provenance)
+
+    def normalized(self) -> tuple[PointCloud, Frame]:
+        """The cloud in the unit frame, and the frame whose `to_world` undoes it."""
+        frame = Frame.of(self.points)
+        return PointCloud(frame.to_unit(self.points), self.colors, self.channels), frame
+
+    def select(self, indices: ArrayLike, *, average_neighbors: bool = False) -> PointCloud:
+        """The points at `indices` (m,), in that order.
+
+        With `average_neighbors` a colour or channel is the mean over all the points of this cloud whose
+        nearest selected point it is, as in the release: less noise than one point's own colour.
+        """
+        chosen = np.asarray(indices)
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or len(chosen) == 0:
+            raise InputError(f"indices: expected a list of integers, found {chosen.dtype} of shape {chosen.shape}")
+        if chosen.min() < -len(self) or chosen.max() >= len(self):
+            raise InputError(f"indices: expected below {len(self)}, found {chosen.min()} to {chosen.max()}")
+        picked = PointCloud(
+            self.points[chosen], self.colors[chosen], {name: v[chosen] for name, v in self.channels.items()}
+        )
+        if not average_neighbors:
+            return picked
+        owner = picked.nearest(self.points)
+        owner[chosen] = np.arange(len(chosen))  # a copy of a chosen point may lie nearer by rounding, or as near
+        count = np.maximum(np.bincount(owner, minlength=len(chosen)), 1)
+
+        def mean(values: Floats) -> NDArray[np.float64]:
+            return np.bincount(owner, weights=values, minlength=len(chosen)) / count
+
+        return PointCloud(
+            picked.points,
+            np.stack([mean(self.colors[:, i]) for i in range(3)], axis=1).astype(np.float32),
+            {name: mean(values).astype(np.float32) for name, values in self.channels.items()},
+        )
+
+    def nearest(self, queries: ArrayLike) -> Indices:
+        """For each of queries (m, 3) the index of the nearest point: (m,)."""
+        return self.neighbors(queries, 1)[1][:, 0]
+
+    def neighbors(self, queries: ArrayLike, k: int) -> tuple[NDArray[np.float64], Indices]:
+        """For each of queries (m, 3) the k nearest points, nearest first: distances (m, k) and indices (m, k)."""
+        if not 1 <= k <= len(self):
+            raise InputError(f"k: expected 1 to {len(self)}, the number of points, found {k}")
+        distances, indices = self._tree.query(triples(queries, "queries"), k=np.arange(1, k + 1))
+        return distances, indices.astype(np.int64)
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        from scipy.spatial import cKDTree
+
+        return cKDTree(self.points)
+
+
+def _channel(values: Any, name: str, count: int) -> Floats:
+    array = finite_floats(values, f"channel {name!r}")
+    if array.shape != (count,):
+        raise InputError(f"channel {name!r}: expected shape ({count},), found {array.shape}")
+    return array
