@@ -88,8 +88,8 @@ def _seating(b: Builder, width: float, cushions: int) -> None:
     for i in range(cushions):
         x = inner * ((i + 0.5) / cushions - 0.5)
         b.box(soft, (inner / cushions - 0.03, depth - 0.2, 0.15), (x, -0.1, seat - 0.075))
-        b.box(soft, (inner / cushions - 0.04, 0.16, back - seat - 0.06), (x, depth / 2 - 0.27, (back + seat) / 2 - 0.02),
-              (-10, 0, 0))  # fmt: skip
+        high, middle = back - seat - 0.06, (back + seat) / 2 - 0.02
+        b.box(soft, (inner / cushions - 0.04, 0.16, high), (x, depth / 2 - 0.27, middle), (-10, 0, 0))
 
 
 def _armchair(b: Builder) -> None:
@@ -260,7 +260,9 @@ def _wardrobe(b: Builder) -> None:
     b.box("body", (width + 0.12, depth + 0.12, 0.1), (0, 0, height))
     _legs(b, "body", (width, depth, foot + 0.02), 0.06, 0.0, True)
     for sx in (-1, 1):
-        b.box("doors", (width / 2 - 0.07, 0.08, height - foot - 0.16), (sx * width / 4, -depth / 2, (height + foot) / 2))
+        b.box(
+            "doors", (width / 2 - 0.07, 0.08, height - foot - 0.16), (sx * width / 4, -depth / 2, (height + foot) / 2)
+        )
         b.box("handles", (0.07, 0.09, 0.26), (sx * 0.1, -depth / 2 - 0.05, (height + foot) / 2))
     b.phrase("with two doors")
 

@@ -33,7 +33,12 @@ def _mug(b: Builder) -> None:
     height, radius = b.uniform(0.85, 1.25), b.uniform(0.4, 0.52)
     foot = radius * b.choice((1.0, 1.0, 0.92, 0.75))
     wall = b.uniform(0.06, 0.08)
-    _hollow(b, "body", [(foot, 0.0), (radius, height * 0.4 if foot < radius * 0.9 else height * 0.1), (radius, height)], wall)
+    _hollow(
+        b,
+        "body",
+        [(foot, 0.0), (radius, height * 0.4 if foot < radius * 0.9 else height * 0.1), (radius, height)],
+        wall,
+    )
     side = radius - wall / 2
     grip = "handle" if b.chance(0.25) else "body"
     _handle(b, grip, (side, height * 0.84), (side, height * 0.2), b.uniform(0.3, 0.42), b.uniform(0.055, 0.075))
@@ -52,7 +57,16 @@ def _bottle(b: Builder) -> None:
     bulge = shoulder + (start - shoulder) * 0.4
     b.revolve(
         "glass",
-        [(0, 0), (radius * 0.95, 0), (radius, 0.03), (radius, shoulder), (radius * 0.86, bulge), (neck, start), (neck, height), (0, height)],
+        [
+            (0, 0),
+            (radius * 0.95, 0),
+            (radius, 0.03),
+            (radius, shoulder),
+            (radius * 0.86, bulge),
+            (neck, start),
+            (neck, height),
+            (0, height),
+        ],
     )
     b.cylinder("cap", neck * 1.3, 0.09, (0, 0, height))
     if b.chance(0.6):
@@ -147,7 +161,10 @@ def _wine_glass(b: Builder) -> None:
     if b.chance(0.55):
         low, high = stem + bowl * 0.12, stem + bowl * b.uniform(0.5, 0.62)
         # A little wider than the wall: through glass one sees the wine.
-        b.revolve("wine", [(0, low), (radius * 0.76, low), (radius * 1.04, stem + bowl * 0.4), (radius * 1.02, high), (0, high)])
+        b.revolve(
+            "wine",
+            [(0, low), (radius * 0.76, low), (radius * 1.04, stem + bowl * 0.4), (radius * 1.02, high), (0, high)],
+        )
         b.phrase("filled with wine")
     b.adjective("wide" if radius > 0.255 else "")
 
@@ -157,13 +174,24 @@ def _vase(b: Builder) -> None:
     foot, neck = belly * b.uniform(0.5, 0.7), belly * b.uniform(0.35, 0.6)
     rim = neck * b.uniform(1.1, 1.6)
     bulge = b.uniform(0.32, 0.55)
-    outer = [(foot, 0.0), (belly * 0.85, bulge * 0.5), (belly, bulge), (belly * 0.85, bulge + 0.13), (neck, 0.8), (rim, height)]
+    outer = [
+        (foot, 0.0),
+        (belly * 0.85, bulge * 0.5),
+        (belly, bulge),
+        (belly * 0.85, bulge + 0.13),
+        (neck, 0.8),
+        (rim, height),
+    ]
     _hollow(b, "vase", outer, 0.05)
     if b.chance(0.4):
         for i in range(5):
             turn = 2 * math.pi * i / 5 + 0.3
             out = 0.0 if i == 0 else b.uniform(0.2, 0.28)
-            end = (out * math.cos(turn), out * math.sin(turn), height + b.uniform(0.3, 0.42) + (0.12 if i == 0 else 0.0))
+            end = (
+                out * math.cos(turn),
+                out * math.sin(turn),
+                height + b.uniform(0.3, 0.42) + (0.12 if i == 0 else 0.0),
+            )
             b.rod("stems", (0, 0, 0.78), end, 0.028)
             b.ellipsoid("flowers", (0.13, 0.13, 0.1), end)
     b.adjective("round" if belly > 0.32 else "slim" if belly < 0.26 else "")
@@ -179,13 +207,20 @@ def _spoon(b: Builder) -> None:
 
 
 def _fork(b: Builder) -> None:
-    count = b.choice((3, 3, 4))
+    count = b.choice((3, 3, 3, 4))
     tine = 0.042
     gap = 0.085 if count == 3 else 0.06
     wide = count * tine + (count - 1) * gap
     low = b.uniform(0.56, 0.62)
     palm = low + 0.11
-    head = [(-0.035, low - 0.06), (0.035, low - 0.06), (wide / 2, low), (wide / 2, palm), (-wide / 2, palm), (-wide / 2, low)]
+    head = [
+        (-0.035, low - 0.06),
+        (0.035, low - 0.06),
+        (wide / 2, low),
+        (wide / 2, palm),
+        (-wide / 2, palm),
+        (-wide / 2, low),
+    ]
     b.prism("metal", head, 0.05, rot=UPRIGHT_Y)
     for i in range(count):
         x = -wide / 2 + tine / 2 + i * (tine + gap)
@@ -217,7 +252,11 @@ GLASS = ("light blue", "white", "grey", "green", "light green", "blue", "pink", 
 
 MUG = Family(
     "mug", "kitchen", ("mug", "cup", "coffee mug", "coffee cup"),
-    (Slot("body", (*PAINT, "white")), Slot("handle", ("white", "black", "brown"), "a handle", 0.5), Slot("coffee", ("brown", "black"))),
+    (
+        Slot("body", (*PAINT, "white")),
+        Slot("handle", ("white", "black", "brown"), "a handle", 0.5),
+        Slot("coffee", ("brown", "black")),
+    ),
     _mug,
 )  # fmt: skip
 BOTTLE = Family(
