@@ -104,8 +104,8 @@ def _saw(b: Builder) -> None:
         (0.25, tall + 0.05),
         (0.42, tall + 0.09),
         (0.5, tall),
-        (0.44, 0.05),
-        (0.36, -0.02),
+        (0.45, 0.08),
+        (0.36, 0.035),
         (0.2, 0.04),
     ]
     b.path("handle", [(x, 0.0, z + 0.01) for x, z in loop], thick)
@@ -199,7 +199,7 @@ def _ladder(b: Builder) -> None:
 def _wrench(b: Builder) -> None:
     wide, head = b.uniform(0.045, 0.06), b.uniform(0.14, 0.17)
     z = 1 - head
-    b.box("metal", (2 * wide, 0.07, z - head * 0.5), (0, 0, z / 2))
+    b.box("metal", (2 * wide, 0.07, z - 0.2), (0, 0, z / 2 + 0.1))
     mouth = head * 0.45
     jaw = [(mouth, z + head * 0.95), (mouth, z + head * 0.1), (-mouth, z + head * 0.1), (-mouth, z + head * 0.95)]
     around = [math.radians(100 + 35 + i * 27) for i in range(11)]
@@ -207,7 +207,7 @@ def _wrench(b: Builder) -> None:
         (head * math.cos(t), z + head * math.sin(t)) for t in around if -0.75 < math.cos(t) < 0.75 or math.sin(t) < 0.7
     ]
     b.prism("metal", [*jaw[2:], *outline, *jaw[:2]], 0.09, rot=UPRIGHT_Y)
-    b.torus("metal", 0.085, 0.045, (0, 0, 0.06), (90, 0, 0))
+    b.torus("metal", 0.1, 0.045, (0, 0, 0.145), (90, 0, 0))
 
 
 def _shovel(b: Builder) -> None:
