@@ -295,12 +295,12 @@ CHAIR = Family(
 )  # fmt: skip
 ARMCHAIR = Family(
     "armchair", "furniture", ("armchair", "easy chair", "lounge chair"),
-    (Slot("cover", PAINT), Slot("cushions", PAINT, "cushions"), Slot("feet", (*WOOD, *DARK))),
+    (Slot("cover", PAINT), Slot("cushions", ("white", "beige", "grey"), "cushions", 0.3), Slot("feet", (*WOOD, *DARK))),
     _armchair,
 )  # fmt: skip
 SOFA = Family(
     "sofa", "furniture", ("sofa", "couch", "settee"),
-    (Slot("cover", PAINT), Slot("cushions", PAINT, "cushions"), Slot("feet", (*WOOD, *DARK))),
+    (Slot("cover", PAINT), Slot("cushions", ("white", "beige", "grey"), "cushions", 0.3), Slot("feet", (*WOOD, *DARK))),
     _sofa,
 )  # fmt: skip
 STOOL = Family(
