@@ -196,8 +196,7 @@ def _bus(b: Builder) -> None:
     length, width = b.uniform(6.5, 8.5) if double else b.uniform(6.5, 10.5), b.uniform(2.3, 2.6)
     height, floor, wheel = 4.1 if double else b.uniform(2.3, 2.7), 0.4, b.uniform(0.5, 0.6)
     b.box("body", (width, length, height), (0, 0, floor + height / 2))
-    # The roof's rounded edges: a flat barrel over the whole length.
-    b.box("roof", (width * 0.86, length * 0.96, 0.3), (0, 0, floor + height + 0.05))
+    b.box(b.choice(("body", "roof")), (width * 0.86, length * 0.96, 0.3), (0, 0, floor + height + 0.05))
     count = round(length / 1.7)
     pitch = length * 0.94 / count
     for z in (floor + 1.55, floor + 3.3) if double else (floor + height * 0.66,):
@@ -233,20 +232,21 @@ BUS = Family(
 
 def _tractor(b: Builder) -> None:
     big, small = b.uniform(0.8, 1.0), b.uniform(0.42, 0.55)
-    bonnet, cab = b.uniform(1.5, 1.9), b.uniform(1.2, 1.4)
+    bonnet, cab = b.uniform(1.7, 2.1), b.uniform(1.05, 1.25)
     y0 = -(bonnet + cab) / 2
     y1, y2 = y0 + bonnet, y0 + bonnet + cab
     floor, belt = 0.6, 1.35
     b.prism("body", [(y0, floor), (y0, belt - 0.12), (y0 + 0.2, belt), (y1 + 0.1, belt + 0.06), (y1 + 0.1, floor)], 0.8, rot=UPRIGHT_X)
     b.box("grille", (0.62, 0.12, 0.5), (0, y0, floor + 0.3))
     b.box("body", (1.0, cab, 0.7), (0, (y1 + y2) / 2, floor + 0.25))
-    roof = b.uniform(2.3, 2.6)
+    roof = b.uniform(2.25, 2.5)
     covered = b.chance(0.75)
     if covered:
         b.prism("windows", [(y1, 1.1), (y1 + 0.1, roof), (y2 - 0.1, roof), (y2, 1.1)], 1.1, rot=UPRIGHT_X)
         b.box("body", (1.35, cab + 0.15, 0.18), (0, (y1 + y2) / 2, roof + 0.05))
         for y in (y1 + 0.06, y2 - 0.06):
-            b.box("body", (1.16, 0.13, roof - 1.0), (0, y, (roof + 1.0) / 2))
+            for x in (-0.53, 0.53):
+                b.box("body", (0.14, 0.14, roof - 1.0), (x, y, (roof + 1.0) / 2))
     else:
         b.box("seat", (0.6, 0.55, 0.18), (0, y2 - 0.4, 1.1))
         b.box("seat", (0.6, 0.16, 0.6), (0, y2 - 0.15, 1.35), (-8, 0, 0))
@@ -256,8 +256,7 @@ def _tractor(b: Builder) -> None:
     b.rod("grille", (0.22, y0 + bonnet * 0.5, belt - 0.1), (0.22, y0 + bonnet * 0.5, belt + b.uniform(0.6, 0.9)), 0.08)
     for x in (-0.85, 0.85):
         _wheel(b, x, y2 - 0.45, big, 0.48, "hubs")
-        b.box("body", (0.5, big * 1.1, 0.12), (x, y2 - 0.45, 2 * big + 0.02))
-        b.box("body", (0.14, big, big * 1.1), (x * 0.66, y2 - 0.45, big * 1.5))
+        b.box("body", (0.6, big * 0.9, 0.14), (x * 0.94, y2 - 0.45, 2 * big + 0.03))
         _wheel(b, x * 0.75, y0 + small * 0.9, small, 0.34, "hubs")
     b.rod("grille", (-0.6, y0 + small * 0.9, small), (0.6, y0 + small * 0.9, small), 0.12)
     _headlights(b, 0.3, y0, belt - 0.2, 0.12)
