@@ -1,5 +1,7 @@
 """What a cloud and a mesh are: numpy arrays in the unit frame (z up, centred, longest side 1), files and pictures."""
 
+from __future__ import annotations
+
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from enpointe.errors import InputError
+from enpointe.geometry.checks import Floats
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.geometry.rasterize import rasterize
 
 Image = NDArray[np.uint8]
 
-MARGIN = 1.06  # of the widest view
+Painter = Callable[["Camera", int], tuple[Floats, NDArray[np.float64]]]
+"""From a camera and a size in pixels to colour (size, size, 3) and depth (size, size), infinite where empty."""
+
+MARGIN = 1.1  # around the widest view
 OVERSAMPLING = 2  # a picture is drawn this much larger and averaged down, for smooth edges
 BARE = 0.72  # grey of a mesh without colours
+DISC = 0.8  # a point's radius in distances to its sixth neighbour: closes a surface without swelling it
+CREASE = 0.9  # cosine between a face and the mean around its corner below which the corner is sharp
+SHADE = 0.68  # brightness of a surface turned away from the lamp
+STEP = 0.015  # step in depth, in widths of the picture, from which on an edge is drawn
+RIM = 3.0  # how dark it is
 
 
 class Camera(NamedTuple):
@@ -91,7 +101,8 @@ def views(shape: PointCloud | Mesh, n: int = 8, size: int = 256, *, columns: int
     """A grid of `n` views around the vertical axis, (rows * size, columns * size, 3) uint8 on white.
 
     One scale for all the views, the widest filling its square of `size` pixels. A cloud's points are discs
-    large enough to close its surface; a mesh is shaded by a light at the eye. Depth steps have a soft dark rim.
+    large enough to close its surface. Both are shaded softly by a light near the eye, hues unchanged, and what
+    lies just behind a nearer part is darker there.
     """
     if n < 1 or size < 8 or columns < 1:
         raise InputError(f"views: expected n >= 1, size >= 8, columns >= 1, found {n}, {size}, {columns}")
@@ -100,63 +111,107 @@ def views(shape: PointCloud | Mesh, n: int = 8, size: int = 256, *, columns: int
     points = points - (points.min(axis=0) + points.max(axis=0)) / 2
     reach = max(float(np.abs(points @ axis).max()) for view in cameras for axis in (view.right, view.up))
     span = 2 * MARGIN * max(reach, 1e-6)
+    draw = (
+        cloud_painter(points, shape.colors, span)
+        if isinstance(shape, PointCloud)
+        else mesh_painter(points, shape, span)
+    )
     columns = min(columns, n)
     sheet = np.full((-(-n // columns) * size, columns * size, 3), 255, dtype=np.uint8)
     for i, view in enumerate(cameras):
         top, left = i // columns * size, i % columns * size
-        large = size * OVERSAMPLING
-        if isinstance(shape, PointCloud):
-            color, depth = _draw_cloud(points, shape.colors, view, large, span)
-        else:
-            color, depth = _draw_mesh(points, shape, view, large, span)
-        sheet[top : top + size, left : left + size] = _finish(color, depth, span, size)
+        color, depth = draw(view, size * OVERSAMPLING)
+        sheet[top : top + size, left : left + size] = _finish(color, (depth / span).astype(np.float32), size)
     return sheet
 
 
-def _draw_cloud(
-    points: NDArray[np.float64], colors: NDArray[np.float32], view: Camera, size: int, span: float
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Colour (size, size, 3) and depth (size, size), infinite where there is nothing."""
-    radius = size / 256 * 3.8 * (1024 / max(len(points), 64)) ** 0.42
-    winner, depth = nearest_discs(points, view, size, max(radius, 1.0), span)
-    return np.append(colors, np.ones((1, 3), np.float32), axis=0)[winner], np.append(depth, np.inf)[winner]
+def cloud_painter(points: NDArray[np.float64], colors: Floats, span: float) -> Painter:
+    """Draws points as discs, shaded by the plane through the points around each."""
+    spacing, normals = _surface(points)
+
+    def draw(view: Camera, size: int) -> tuple[Floats, NDArray[np.float64]]:
+        radius = float(np.clip(DISC * spacing / span * size, 1.0, size / 16))
+        winner, depth = nearest_discs(points, view, size, radius, span)
+        sides = np.where(normals @ view.away > 0, np.float32(-1), np.float32(1))
+        paint = colors * _light(normals * sides[:, None], view)[:, None]
+        return np.append(paint, np.ones((1, 3), np.float32), axis=0)[winner], np.append(depth, np.inf)[winner]
+
+    return draw
 
 
-def _draw_mesh(
-    vertices: NDArray[np.float64], mesh: Mesh, view: Camera, size: int, span: float
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """As _draw_cloud, shaded by how squarely a face meets the eye."""
-    scale = size / span
-    screen = np.stack([vertices @ view.right * scale, -(vertices @ view.up) * scale, vertices @ view.away], axis=1)
-    screen[:, :2] += size / 2
-    face, weights, depth = rasterize(screen, mesh.faces, size, cull=mesh.is_watertight)
-    hit = face >= 0
-    corners = mesh.faces[face[hit]]
-    mix = weights[hit][:, :, None]
-    color = np.ones((size, size, 3), dtype=np.float32)
-    base = np.float32(BARE) if mesh.colors is None else (mesh.colors[corners] * mix).sum(axis=1)
-    normals = (mesh.normals[corners] * mix).sum(axis=1)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    light = view.up * 0.45 - view.away * 0.85 - view.right * 0.28
-    facing = np.abs(normals @ (light / np.linalg.norm(light)))
-    color[hit] = base * (0.6 + 0.4 * facing)[:, None]
-    return color, depth
+def mesh_painter(vertices: NDArray[np.float64], mesh: Mesh, span: float) -> Painter:
+    """Draws triangles, smooth where neighbouring faces nearly agree and with a crease where they do not."""
+    facing = mesh.face_normals
+    facing = (facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-30)).astype(np.float32)
+    smooth = mesh.normals[mesh.faces]
+    agree = (smooth * facing[:, None]).sum(axis=2, keepdims=True) > CREASE
+    corner_normals = np.where(agree, smooth, facing[:, None])
+
+    def draw(view: Camera, size: int) -> tuple[Floats, NDArray[np.float64]]:
+        scale = size / span
+        across, down = vertices @ view.right * scale + size / 2, size / 2 - vertices @ view.up * scale
+        screen = np.stack([across, down, vertices @ view.away], axis=1)
+        face, weights, depth = rasterize(screen, mesh.faces, size, cull=mesh.is_watertight)
+        hit = face >= 0
+        shown, mix = face[hit], weights[hit]
+        sides = np.where(facing[shown] @ view.away > 0, np.float32(-1), np.float32(1))
+        normals = _blend(corner_normals[shown], mix) * sides[:, None]
+        base = np.full((len(mix), 3), BARE, np.float32)
+        if mesh.colors is not None:
+            base = _blend(mesh.colors[mesh.faces[shown]], mix)
+        color = np.ones((size, size, 3), dtype=np.float32)
+        color[hit] = np.clip(base * _light(normals, view)[:, None], 0, 1)
+        return color, depth
+
+    return draw
 
 
-def _finish(color: NDArray[np.float32], depth: NDArray[np.float64], span: float, size: int) -> Image:
-    """Darken what lies just behind a nearer thing (eye-dome lighting), average down to `size`."""
+def _blend(corners: Floats, weights: Floats) -> Floats:
+    """(n, 3 corners, c) weighted (n, 3) -> (n, c)."""
+    # Written out, for a numpy sum over an axis of three is slow.
+    a, b, c = (corners[:, i] * weights[:, i, None] for i in range(3))
+    blended: Floats = a + b + c
+    return blended
+
+
+def _surface(points: NDArray[np.float64]) -> tuple[float, Floats]:
+    """The usual distance to the sixth neighbour, and normals (n, 3) of unknown sign from the plane of sixteen."""
+    from scipy.spatial import cKDTree
+
+    if len(points) < 17:
+        return float(np.ptp(points, axis=0).max()) / 16, np.zeros((len(points), 3), np.float32)
+    distances, around = cKDTree(points).query(points, k=16)
+    near = points[around]
+    near = near - near.mean(axis=1, keepdims=True)
+    _, axes = np.linalg.eigh(near.transpose(0, 2, 1) @ near)
+    return float(np.median(distances[:, 6])), axes[:, :, 0].astype(np.float32)
+
+
+def _light(normals: Floats, view: Camera) -> Floats:
+    """Brightness (n,) from SHADE to 1 for normals turned to the eye, under a lamp above it to its left."""
+    lamp = (view.up * 0.5 - view.away * 0.8 - view.right * 0.33).astype(np.float32)
+    length = np.sqrt(np.einsum("nc,nc->n", normals, normals))
+    facing = np.where(length > 0, (normals @ lamp) / np.maximum(length, 1e-9), 1.0)
+    return (SHADE + (1 - SHADE) * np.clip(facing * 1.15, 0, 1)).astype(np.float32)
+
+
+def _finish(color: Floats, depth: Floats, size: int) -> Image:
+    """Darken what lies just behind a nearer thing (eye-dome lighting), average down to `size`.
+
+    depth: in widths of the picture, infinite for the background.
+    """
+    empty = ~np.isfinite(depth)
     reach = max(1, len(depth) // 200)
-    padded = np.pad(depth, reach, constant_values=np.inf)
-    hollow = np.zeros_like(depth)
-    for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)):
-        beside = padded[
-            reach * (1 + dy) : reach * (1 + dy) + len(depth), reach * (1 + dx) : reach * (1 + dx) + len(depth)
-        ]
-        with np.errstate(invalid="ignore"):
-            step = (depth - beside) / span
-        # Steps below a point's own roughness are no edge; a background pixel has no depth to step from.
-        hollow += np.where(np.isfinite(step), np.clip(step - 0.015, 0, 0.1), 0)
-    dark = color * np.exp(-3.0 * hollow)[:, :, None]
-    dark[~np.isfinite(depth)] = 1
-    small = dark.reshape(size, OVERSAMPLING, size, OVERSAMPLING, 3).mean(axis=(1, 3))
-    return np.round(small * 255).astype(np.uint8)
+    far = np.where(empty, np.float32(1e3), depth)  # finite, and behind everything
+    padded = np.pad(far, reach, constant_values=1e3)
+    hollow = np.zeros_like(far)
+    for y, x in ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)):
+        top, left = reach * (1 + y), reach * (1 + x)
+        beside = padded[top : top + len(far), left : left + len(far)]
+        hollow += np.clip(far - beside - STEP, 0, 0.1)  # smaller steps are the surface's own slope
+    dark = color * np.exp(-RIM * hollow)[:, :, None]
+    dark[empty] = 1
+    # One strided slice for each place in a block: many times faster than a mean over two axes.
+    blocks = [dark[y::OVERSAMPLING, x::OVERSAMPLING] for y in range(OVERSAMPLING) for x in range(OVERSAMPLING)]
+    small: Floats = sum(blocks[1:], start=blocks[0]) * (255 / len(blocks)) + 0.5
+    return small.astype(np.uint8)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 1_000_000  # (triangle, pixel) pairs looked at together: bounds the memory
+EDGE = 1e-5  # of a triangle: float32 rounding must not open cracks between neighbours
 
 
 def rasterize(
@@ -21,45 +24,50 @@ def rasterize(
     weights_at = np.zeros((size * size, 3), dtype=np.float32)
     depth_at = np.full(size * size, np.inf)
     corners = screen[faces]
-    x, y = corners[:, :, 0], corners[:, :, 1]
+    x, y, depth = corners[:, :, 0], corners[:, :, 1], corners[:, :, 2]
     # Twice the signed area; negative is counter-clockwise to a viewer, for y runs down.
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
-    # Pixel centres lie at half-integers: the first and last one inside the bounding box.
     left, right = _pixel_range(x, size)
     top, bottom = _pixel_range(y, size)
-    seen = (area < 0 if cull else area != 0) & (right >= left) & (bottom >= top)
-    kept = np.flatnonzero(seen)
-    width = (right - left + 1)[kept]
-    pairs = width * (bottom - top + 1)[kept]
-    # A single huge triangle may exceed the chunk, by one picture at most.
-    group = np.cumsum(pairs) // CHUNK
-    for start, stop in _runs(group):
-        part, count, wide = kept[start:stop], pairs[start:stop], width[start:stop]
-        face = np.repeat(part, count)
-        place = np.arange(len(face)) - np.repeat(np.cumsum(count) - count, count)
-        wide_each = np.repeat(wide, count)
-        column = left[face] + place % wide_each
-        row = top[face] + place // wide_each
-        px, py = column + 0.5, row + 0.5
-        fx, fy = x[face], y[face]
-        w1 = ((px - fx[:, 0]) * (fy[:, 2] - fy[:, 0]) - (fx[:, 2] - fx[:, 0]) * (py - fy[:, 0])) / area[face]
-        w2 = ((fx[:, 1] - fx[:, 0]) * (py - fy[:, 0]) - (px - fx[:, 0]) * (fy[:, 1] - fy[:, 0])) / area[face]
-        w0 = 1 - w1 - w2
-        inside = (w0 >= 0) & (w1 >= 0) & (w2 >= 0)
-        face, pixel = face[inside], (row * size + column)[inside]
-        weights = np.stack([w0[inside], w1[inside], w2[inside]], axis=1)
-        depth = (corners[face, :, 2] * weights).sum(axis=1)
-        nearer = np.flatnonzero(depth < depth_at[pixel])
-        nearer = nearer[np.argsort(-depth[nearer], kind="stable")]  # the last one written to a pixel is the nearest
-        depth_at[pixel[nearer]] = depth[nearer]
-        face_at[pixel[nearer]] = face[nearer]
+    kept = np.flatnonzero((area < 0 if cull else area != 0) & (right >= left) & (bottom >= top))
+    x, y, depth, area, left, top = x[kept], y[kept], depth[kept], area[kept], left[kept], top[kept]
+    width, height = right[kept] - left + 1, bottom[kept] - top + 1
+    # The second and third weight are planes over (column - left, row - top): value at the corner, slopes.
+    dx, dy = left + 0.5 - x[:, 0], top + 0.5 - y[:, 0]
+    e1x, e1y, e2x, e2y = x[:, 1] - x[:, 0], y[:, 1] - y[:, 0], x[:, 2] - x[:, 0], y[:, 2] - y[:, 0]
+    planes = np.stack(
+        [dx * e2y - dy * e2x, e2y, -e2x, dy * e1x - dx * e1y, -e1y, e1x]
+    ) / area  # fmt: skip
+    planes = planes.astype(np.float32)
+    pairs = width * height
+    for start, stop in _runs(np.cumsum(pairs) // CHUNK):
+        part, count = slice(start, stop), pairs[start:stop]
+        one = np.repeat(np.arange(start, stop), count)
+        place = np.arange(len(one)) - np.repeat(np.cumsum(count) - count, count)
+        row, column = np.divmod(place, np.repeat(width[part], count))
+        u0, ux, uy, v0, vx, vy = np.repeat(planes[:, part], count, axis=1)
+        u, v = u0 + ux * column + uy * row, v0 + vx * column + vy * row
+        inside = np.flatnonzero((u >= -EDGE) & (v >= -EDGE) & (u + v <= 1 + EDGE))
+        one = one[inside]
+        pixel = (top[one] + row[inside]) * size + left[one] + column[inside]
+        weights = np.stack([1 - u[inside] - v[inside], u[inside], v[inside]], axis=1).astype(np.float32)
+        far = np.einsum("nc,nc->n", depth[one], weights)
+        nearer = np.flatnonzero(far < depth_at[pixel])
+        nearer = nearer[np.argsort(-far[nearer], kind="stable")]  # the last one written to a pixel is the nearest
+        depth_at[pixel[nearer]] = far[nearer]
+        face_at[pixel[nearer]] = kept[one[nearer]]
         weights_at[pixel[nearer]] = weights[nearer]
     return face_at.reshape(size, size), weights_at.reshape(size, size, 3), depth_at.reshape(size, size)
 
 
 def _pixel_range(values: NDArray[np.float64], size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    first = np.clip(np.ceil(values.min(axis=1) - 0.5), 0, size).astype(np.int64)
-    last = np.clip(np.floor(values.max(axis=1) - 0.5), -1, size - 1).astype(np.int64)
+    """First and last pixel whose centre, a half-integer, lies within each triangle's extent (f, 3)."""
+    first = np.clip(np.ceil(np.minimum(np.minimum(values[:, 0], values[:, 1]), values[:, 2]) - 0.5), 0, size).astype(
+        np.int64
+    )
+    last = np.clip(
+        np.floor(np.maximum(np.maximum(values[:, 0], values[:, 1]), values[:, 2]) - 0.5), -1, size - 1
+    ).astype(np.int64)
     return first, last
 
 
@@ -67,4 +75,4 @@ def _runs(group: NDArray[np.int64]) -> list[tuple[int, int]]:
     """(start, stop) of each stretch of equal numbers."""
     edges = np.flatnonzero(np.diff(group)) + 1
     bounds = [0, *edges.tolist(), len(group)] if len(group) else []
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+    return list(pairwise(bounds))
