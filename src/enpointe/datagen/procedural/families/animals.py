@@ -23,7 +23,9 @@ def _eyes(b: Builder, x: float, y: float, z: float, radius: float, slot: str = "
         b.ball(slot, radius, (side * x, y, z))
 
 
-def _legs(b: Builder, slot: str, x: float, front: float, back: float, top: float, radius: float, foot: str = "") -> None:
+def _legs(
+    b: Builder, slot: str, x: float, front: float, back: float, top: float, radius: float, foot: str = ""
+) -> None:
     """Four straight legs from height `top`; with `foot`, feet painted in that slot."""
     for side in BOTH:
         for y in (front, back):
@@ -50,10 +52,20 @@ def _dog(b: Builder) -> None:
         b.phrase("with floppy ears")
     else:
         for side in BOTH:
-            b.rod("ears", (side * 0.09, head[1] + 0.05, head[2] + 0.1), (side * 0.12, head[1] + 0.05, head[2] + 0.3), 0.075, 0.015)
+            b.rod(
+                "ears",
+                (side * 0.09, head[1] + 0.05, head[2] + 0.1),
+                (side * 0.12, head[1] + 0.05, head[2] + 0.3),
+                0.075,
+                0.015,
+            )
         b.phrase("with pointed ears")
     up = b.uniform(0.2, 0.38)
-    b.path("fur", [(0, long * 0.9, high + 0.08), (0, long + 0.15, high + up * 0.6), (0, long + 0.18, high + up + 0.12)], 0.05)
+    b.path(
+        "fur",
+        [(0, long * 0.9, high + 0.08), (0, long + 0.15, high + up * 0.6), (0, long + 0.18, high + up + 0.12)],
+        0.05,
+    )
     if b.chance(0.5):
         _collar(b, (0, -long * 0.95, high + 0.2), 0.105)
     b.adjective("long" if long > 0.48 and high < 0.48 else "")
@@ -83,7 +95,12 @@ def _cat(b: Builder) -> None:
         head = (0.0, -long - 0.1, high + 0.22)
         b.limb("fur", (0, -long * 0.65, high + 0.03), head, 0.1)
         lean = b.uniform(-0.1, 0.15)
-        tail = [(0.0, long * 0.9, high + 0.05), (0.0, long + 0.16, high + 0.12), (0.0, long + 0.2 + lean, high + 0.42), (0.0, long + 0.12 + lean, high + 0.58)]
+        tail = [
+            (0.0, long * 0.9, high + 0.05),
+            (0.0, long + 0.16, high + 0.12),
+            (0.0, long + 0.2 + lean, high + 0.42),
+            (0.0, long + 0.12 + lean, high + 0.58),
+        ]
         b.path("fur", tail, 0.05)
     _cat_head(b, head, size)
     b.phrase("with a long tail" if b.chance(0.3) else "with pointed ears")
@@ -107,14 +124,25 @@ def _horse(b: Builder) -> None:
     _legs(b, "coat", girth * 0.6, -long * 0.72, long * 0.76, high - 0.1, 0.068, "hooves")
     up = b.uniform(0.48, 0.58)
     poll = (0.0, -long - 0.28, high + up)
-    _taper(b, "coat", [(0, -long * 0.65, high + 0.05), (0, -long * 0.95, high + up * 0.5), poll], 0.16, 0.12)
+    _taper(b, "coat", [(0, -long * 0.65, high + 0.05), (0, -long * 0.95, high + up * 0.5), poll], 0.145, 0.11)
     nose = (0.0, poll[1] - 0.28, poll[2] - b.uniform(0.16, 0.26))
     _taper(b, "coat", [poll, (0, (poll[1] + nose[1]) / 2, (poll[2] + nose[2]) / 2), nose], 0.11, 0.085)
     for side in BOTH:
-        b.rod("coat", (side * 0.06, poll[1] + 0.02, poll[2] + 0.06), (side * 0.08, poll[1] + 0.02, poll[2] + 0.25), 0.05, 0.015)
+        b.rod(
+            "coat",
+            (side * 0.06, poll[1] + 0.02, poll[2] + 0.06),
+            (side * 0.08, poll[1] + 0.02, poll[2] + 0.25),
+            0.05,
+            0.015,
+        )
     _eyes(b, 0.1, poll[1] - 0.1, poll[2] - 0.02, 0.035)
-    mane = [(0.0, poll[1] - 0.04, poll[2] + 0.1), (0.0, poll[1] + 0.14, poll[2] - 0.02), (0.0, -long * 0.72, high + up * 0.5), (0.0, -long * 0.4, high + 0.2)]
-    b.path("mane", mane, 0.065)
+    mane = [
+        (0.0, poll[1] - 0.02, poll[2] + 0.13),
+        (0.0, poll[1] + 0.17, poll[2] + 0.0),
+        (0.0, -long * 0.95 + 0.19, high + up * 0.56),
+        (0.0, -long * 0.4, high + 0.24),
+    ]
+    b.path("mane", mane, 0.07)
     drop = b.uniform(0.45, 0.6)
     b.path("mane", [(0, long * 0.92, high + 0.12), (0, long + 0.14, high + 0.02), (0, long + 0.18, high - drop)], 0.07)
     if b.chance(0.3):
@@ -128,19 +156,40 @@ def _elephant(b: Builder) -> None:
     _legs(b, "skin", girth * 0.58, -long * 0.55, long * 0.6, high - 0.1, b.uniform(0.125, 0.145))
     head = (0.0, -long - 0.14, high + 0.2)
     b.ellipsoid("skin", (0.25, 0.27, 0.28), head)
-    ear = b.uniform(0.26, 0.34)
+    ear = b.uniform(0.28, 0.36)
     for side in BOTH:
-        b.ellipsoid("skin", (ear, 0.055, ear * 1.1), (side * (0.2 + ear * 0.75), head[1] + 0.1, head[2] + 0.02), (0, 0, side * 20))
+        b.ellipsoid(
+            "skin",
+            (ear, 0.055, ear * 1.1),
+            (side * (0.2 + ear * 0.75), head[1] + 0.08, head[2] + 0.04),
+            (0, 0, side * 15),
+        )
     y, z = head[1] - 0.2, head[2] - 0.05
     if b.chance(0.35):
-        trunk = [(0.0, y, z), (0.0, y - 0.18, z - 0.3), (0.0, y - 0.38, z - 0.28), (0.0, y - 0.46, z - 0.05), (0.0, y - 0.42, z + 0.2)]
+        trunk = [
+            (0.0, y, z),
+            (0.0, y - 0.18, z - 0.3),
+            (0.0, y - 0.38, z - 0.28),
+            (0.0, y - 0.46, z - 0.05),
+            (0.0, y - 0.42, z + 0.2),
+        ]
         b.phrase("with its trunk up")
     else:
-        trunk = [(0.0, y, z), (0.0, y - 0.14, z - 0.22), (0.0, y - 0.18, z - 0.46), (0.0, y - 0.22, z - 0.64), (0.0, y - 0.34, z - 0.68)]
-    _taper(b, "skin", trunk, 0.125, 0.07)
+        trunk = [
+            (0.0, y, z),
+            (0.0, y - 0.2, z - 0.18),
+            (0.0, y - 0.27, z - 0.42),
+            (0.0, y - 0.33, z - 0.6),
+            (0.0, y - 0.47, z - 0.62),
+        ]
+    _taper(b, "skin", trunk, 0.12, 0.065)
     if b.chance(0.75):
         for side in BOTH:
-            b.path("tusks", [(side * 0.15, y + 0.05, z - 0.14), (side * 0.18, y - 0.2, z - 0.26), (side * 0.17, y - 0.34, z - 0.2)], 0.042)
+            b.path(
+                "tusks",
+                [(side * 0.15, y + 0.05, z - 0.14), (side * 0.18, y - 0.2, z - 0.26), (side * 0.17, y - 0.34, z - 0.2)],
+                0.042,
+            )
         b.phrase("with tusks")
     _eyes(b, 0.17, head[1] - 0.18, head[2] + 0.07, 0.042)
     _taper(b, "skin", [(0, long * 0.95, high + 0.08), (0, long + 0.08, high - 0.3)], 0.042, 0.042)
@@ -183,9 +232,13 @@ def _bird(b: Builder) -> None:
     spread = b.chance(0.45)
     for side in BOTH:
         if spread:
-            b.ellipsoid("wings", (0.36, 0.18, 0.04), (side * (girth + 0.27), 0.0, high + 0.14), (0, -side * 18, -side * 12))
+            b.ellipsoid(
+                "wings", (0.36, 0.18, 0.04), (side * (girth + 0.27), 0.0, high + 0.14), (0, -side * 18, -side * 12)
+            )
         else:
-            b.ellipsoid("wings", (0.045, long * 0.85, girth * 0.7), (side * girth * 0.98, 0.08, high + 0.02), (-25, 0, 0))
+            b.ellipsoid(
+                "wings", (0.045, long * 0.85, girth * 0.7), (side * girth * 0.98, 0.08, high + 0.02), (-25, 0, 0)
+            )
         b.limb("beak", (side * 0.08, 0.02, 0.03), (side * 0.08, 0.02, high - girth * 0.7), 0.028)
         b.limb("beak", (side * 0.08, 0.06, 0.03), (side * 0.08, -0.1, 0.03), 0.03)
     if spread:
@@ -219,7 +272,12 @@ def _penguin(b: Builder) -> None:
     _eyes(b, girth * 0.32, head[1] - girth * 0.57, head[2] + 0.07, 0.045, "belly")
     out = b.uniform(10, 35)
     for side in BOTH:
-        b.ellipsoid("feathers", (0.05, 0.1, high * 0.55), (side * (girth + 0.03 + out * 0.002), 0, high * 1.05), (0, -side * out, 0))
+        b.ellipsoid(
+            "feathers",
+            (0.05, 0.1, high * 0.55),
+            (side * (girth + 0.03 + out * 0.002), 0, high * 1.05),
+            (0, -side * out, 0),
+        )
         b.ellipsoid("beak", (0.1, 0.16, 0.045), (side * 0.12, -0.14, 0.045))
 
 
@@ -232,10 +290,24 @@ def _fish(b: Builder) -> None:
     tail = [(long * 0.8, 0.05), (tip, spread), (tip - fork, 0), (tip, -spread), (long * 0.8, -0.05)]
     b.prism("fins", tail, 0.05, (0, 0, high), UPRIGHT_X)
     rise = tall + b.uniform(0.1, 0.2)
-    b.prism("fins", [(-long * 0.45, tall * 0.75), (-long * 0.1, rise), (long * 0.45, rise * 0.85), (long * 0.6, tall * 0.55)], 0.05, (0, 0, high), UPRIGHT_X)
-    b.prism("fins", [(-long * 0.1, -tall * 0.85), (long * 0.2, -rise * 0.95), (long * 0.5, -tall * 0.6)], 0.05, (0, 0, high), UPRIGHT_X)
+    b.prism(
+        "fins",
+        [(-long * 0.45, tall * 0.75), (-long * 0.1, rise), (long * 0.45, rise * 0.85), (long * 0.6, tall * 0.55)],
+        0.05,
+        (0, 0, high),
+        UPRIGHT_X,
+    )
+    b.prism(
+        "fins",
+        [(-long * 0.1, -tall * 0.85), (long * 0.2, -rise * 0.95), (long * 0.5, -tall * 0.6)],
+        0.05,
+        (0, 0, high),
+        UPRIGHT_X,
+    )
     for side in BOTH:
-        b.ellipsoid("fins", (0.035, 0.14, 0.08), (side * (wide + 0.04), -long * 0.2, high - tall * 0.3), (-25, 0, side * 25))
+        b.ellipsoid(
+            "fins", (0.035, 0.14, 0.08), (side * (wide + 0.04), -long * 0.2, high - tall * 0.3), (-25, 0, side * 25)
+        )
     for side in BOTH:
         b.ball("white", 0.06, (side * wide * 0.68, -long * 0.65, high + tall * 0.22))
         b.ball("eyes", 0.04, (side * (wide * 0.68 + 0.035), -long * 0.67, high + tall * 0.22))
@@ -267,13 +339,25 @@ def _cow(b: Builder) -> None:
     for _ in range(b.integer(2, 4)):
         side, y = b.choice(BOTH), b.uniform(-0.55, 0.6)
         around = girth * (1 - y * y) ** 0.5
-        b.ellipsoid("patches", (0.1, b.uniform(0.14, 0.2), b.uniform(0.1, 0.16)), (side * (around - 0.05), y * long, high + b.uniform(0.0, 0.1)))
+        b.ellipsoid(
+            "patches",
+            (0.1, b.uniform(0.14, 0.2), b.uniform(0.1, 0.16)),
+            (side * (around - 0.05), y * long, high + b.uniform(0.0, 0.1)),
+        )
     head = (0.0, -long - 0.16, high + 0.2)
     b.limb("coat", (0, -long * 0.6, high + 0.05), head, 0.15)
     b.ellipsoid("coat", (0.155, 0.2, 0.16), head)
     b.ellipsoid("muzzle", (0.135, 0.12, 0.105), (0, head[1] - 0.19, head[2] - 0.08))
     for side in BOTH:
-        b.path("horns", [(side * 0.1, head[1] + 0.08, head[2] + 0.12), (side * 0.2, head[1] + 0.06, head[2] + 0.2), (side * 0.22, head[1] + 0.04, head[2] + 0.32)], 0.038)
+        b.path(
+            "horns",
+            [
+                (side * 0.1, head[1] + 0.08, head[2] + 0.12),
+                (side * 0.2, head[1] + 0.06, head[2] + 0.2),
+                (side * 0.22, head[1] + 0.04, head[2] + 0.32),
+            ],
+            0.038,
+        )
         b.ellipsoid("coat", (0.13, 0.045, 0.065), (side * 0.24, head[1] + 0.08, head[2] + 0.05), (0, side * 15, 0))
     _eyes(b, 0.12, head[1] - 0.12, head[2] + 0.06, 0.035)
     b.ellipsoid("muzzle", (0.12, 0.13, 0.09), (0, long * 0.4, high - girth * 0.92))
@@ -288,7 +372,13 @@ def _pig(b: Builder) -> None:
     b.ellipsoid("skin", (0.21, 0.21, 0.2), head)
     b.rod("snout", (0, head[1] - 0.1, head[2] - 0.04), (0, head[1] - 0.3, head[2] - 0.05), 0.105, 0.095)
     for side in BOTH:
-        b.rod("skin", (side * 0.12, head[1] + 0.03, head[2] + 0.12), (side * 0.18, head[1] - 0.06, head[2] + 0.32), 0.095, 0.015)
+        b.rod(
+            "skin",
+            (side * 0.12, head[1] + 0.03, head[2] + 0.12),
+            (side * 0.18, head[1] - 0.06, head[2] + 0.32),
+            0.095,
+            0.015,
+        )
         b.ball("eyes", 0.03, (side * 0.045, head[1] - 0.295, head[2] - 0.04))
     _eyes(b, 0.12, head[1] - 0.16, head[2] + 0.09, 0.035)
     b.torus("skin", 0.075, 0.032, (0, long + 0.07, high + 0.12), (0, 90, 0))
@@ -304,7 +394,12 @@ def _giraffe(b: Builder) -> None:
     _taper(b, "coat", [(0, -long * 0.65, high + 0.06), (0, -long * 0.9, high + up * 0.5), poll], 0.13, 0.1)
     b.limb("coat", poll, (0, poll[1] - 0.27, poll[2] - 0.08), 0.09)
     for side in BOTH:
-        b.limb("patches", (side * 0.05, poll[1] + 0.02, poll[2] + 0.05), (side * 0.06, poll[1] + 0.02, poll[2] + 0.22), 0.04)
+        b.limb(
+            "patches",
+            (side * 0.05, poll[1] + 0.02, poll[2] + 0.05),
+            (side * 0.06, poll[1] + 0.02, poll[2] + 0.22),
+            0.04,
+        )
         b.ellipsoid("coat", (0.11, 0.04, 0.055), (side * 0.15, poll[1] + 0.06, poll[2] + 0.05), (0, -side * 15, 0))
         for y, z in ((-0.5, 0.08), (0.0, 0.05), (0.5, 0.0)):
             b.ellipsoid("patches", (0.07, 0.1, 0.1), (side * (girth * 0.95 - 0.045 - 0.06 * y * y), y * long, high + z))
@@ -319,17 +414,34 @@ EYES = Slot("eyes", ("black",))
 NOSE = Slot("nose", ("black",))
 
 DOG = Family(
-    "dog", "animals", ("dog", "puppy", "hound"),
-    (Slot("fur", FUR, paint=0.25), Slot("ears", ("brown", "black", "white", "beige"), "ears", paint=0.15), Slot("collar", ("red", "blue", "green"), "a collar", paint=0.3), NOSE, EYES),
+    "dog",
+    "animals",
+    ("dog", "puppy", "hound"),
+    (
+        Slot("fur", FUR, paint=0.25),
+        Slot("ears", ("brown", "black", "white", "beige"), "ears", paint=0.15),
+        Slot("collar", ("red", "blue", "green"), "a collar", paint=0.3),
+        NOSE,
+        EYES,
+    ),
     _dog,
-)  # fmt: skip
+)
 CAT = Family(
-    "cat", "animals", ("cat", "kitten", "kitty"),
-    (Slot("fur", FUR, paint=0.25), Slot("muzzle", ("white", "beige")), Slot("nose", ("pink", "black")), Slot("eyes", ("green", "yellow", "black"), "eyes")),
+    "cat",
+    "animals",
+    ("cat", "kitten", "kitty"),
+    (
+        Slot("fur", FUR, paint=0.25),
+        Slot("muzzle", ("white", "beige")),
+        Slot("nose", ("pink", "black")),
+        Slot("eyes", ("green", "yellow", "black"), "eyes"),
+    ),
     _cat,
-)  # fmt: skip
+)
 HORSE = Family(
-    "horse", "animals", ("horse", "pony", "stallion"),
+    "horse",
+    "animals",
+    ("horse", "pony", "stallion"),
     (
         Slot("coat", ("brown", "black", "white", "grey", "beige", "wooden"), paint=0.2),
         Slot("mane", ("black", "brown", "white", "golden"), "a mane", paint=0.2),
@@ -338,17 +450,30 @@ HORSE = Family(
         EYES,
     ),
     _horse,
-)  # fmt: skip
+)
 ELEPHANT = Family(
-    "elephant", "animals", ("elephant",), (Slot("skin", ("grey", "dark grey"), paint=0.3), Slot("tusks", ("white", "beige")), EYES), _elephant
+    "elephant",
+    "animals",
+    ("elephant",),
+    (Slot("skin", ("grey", "dark grey"), paint=0.3), Slot("tusks", ("white", "beige")), EYES),
+    _elephant,
 )
 RABBIT = Family(
-    "rabbit", "animals", ("rabbit", "bunny", "hare"),
-    (Slot("fur", ("white", "brown", "grey", "beige", "black"), paint=0.25), Slot("inner", ("pink",)), Slot("tail", ("white",), "a tail", paint=0.1), EYES),
+    "rabbit",
+    "animals",
+    ("rabbit", "bunny", "hare"),
+    (
+        Slot("fur", ("white", "brown", "grey", "beige", "black"), paint=0.25),
+        Slot("inner", ("pink",)),
+        Slot("tail", ("white",), "a tail", paint=0.1),
+        EYES,
+    ),
     _rabbit,
-)  # fmt: skip
+)
 BIRD = Family(
-    "bird", "animals", ("bird", "songbird", "little bird"),
+    "bird",
+    "animals",
+    ("bird", "songbird", "little bird"),
     (
         Slot("feathers", PAINT),
         Slot("breast", ("white", "orange", "red", "yellow", "beige"), "a breast", paint=0.1),
@@ -357,9 +482,11 @@ BIRD = Family(
         EYES,
     ),
     _bird,
-)  # fmt: skip
+)
 DUCK = Family(
-    "duck", "animals", ("duck", "duckling"),
+    "duck",
+    "animals",
+    ("duck", "duckling"),
     (
         Slot("feathers", ("white", "yellow", "brown", "grey"), paint=0.2),
         Slot("head", ("white", "yellow", "green", "dark green"), "a head", paint=0.15),
@@ -368,24 +495,46 @@ DUCK = Family(
         EYES,
     ),
     _duck,
-)  # fmt: skip
+)
 PENGUIN = Family(
-    "penguin", "animals", ("penguin",),
-    (Slot("feathers", ("black", "black", "dark grey", "dark blue"), paint=0.25), Slot("belly", ("white",)), Slot("beak", ("orange", "yellow"), "a beak", paint=0.1), EYES),
+    "penguin",
+    "animals",
+    ("penguin",),
+    (
+        Slot("feathers", ("black", "black", "dark grey", "dark blue"), paint=0.25),
+        Slot("belly", ("white",)),
+        Slot("beak", ("orange", "yellow"), "a beak", paint=0.1),
+        EYES,
+    ),
     _penguin,
-)  # fmt: skip
+)
 FISH = Family(
-    "fish", "animals", ("fish", "goldfish", "tropical fish"),
-    (Slot("scales", ("orange", "silver", "blue", "golden", "green", "red", "yellow"), paint=0.3), Slot("fins", ("orange", "yellow", "blue", "red", "grey"), "fins", paint=0.2), Slot("white", ("white",)), EYES),
+    "fish",
+    "animals",
+    ("fish", "goldfish", "tropical fish"),
+    (
+        Slot("scales", ("orange", "silver", "blue", "golden", "green", "red", "yellow"), paint=0.3),
+        Slot("fins", ("orange", "yellow", "blue", "red", "grey"), "fins", paint=0.2),
+        Slot("white", ("white",)),
+        EYES,
+    ),
     _fish,
-)  # fmt: skip
+)
 SHEEP = Family(
-    "sheep", "animals", ("sheep", "lamb"),
-    (Slot("wool", ("white", "white", "beige", "black"), paint=0.2), Slot("face", ("black", "black", "dark grey", "beige"), "a face", paint=0.1), Slot("white", ("white",))),
+    "sheep",
+    "animals",
+    ("sheep", "lamb"),
+    (
+        Slot("wool", ("white", "white", "beige", "black"), paint=0.2),
+        Slot("face", ("black", "black", "dark grey", "beige"), "a face", paint=0.1),
+        Slot("white", ("white",)),
+    ),
     _sheep,
-)  # fmt: skip
+)
 COW = Family(
-    "cow", "animals", ("cow", "bull"),
+    "cow",
+    "animals",
+    ("cow", "bull"),
     (
         Slot("coat", ("white", "white", "brown", "black"), paint=0.2),
         Slot("patches", ("black", "brown"), "patches", paint=0.15),
@@ -395,16 +544,42 @@ COW = Family(
         EYES,
     ),
     _cow,
-)  # fmt: skip
+)
 PIG = Family(
-    "pig", "animals", ("pig", "piglet", "hog"), (Slot("skin", ("pink", "pink", "black", "brown"), paint=0.25), Slot("snout", ("pink",), "a snout", paint=0.1), EYES), _pig
+    "pig",
+    "animals",
+    ("pig", "piglet", "hog"),
+    (
+        Slot("skin", ("pink", "pink", "black", "brown"), paint=0.25),
+        Slot("snout", ("pink",), "a snout", paint=0.1),
+        EYES,
+    ),
+    _pig,
 )
 GIRAFFE = Family(
-    "giraffe", "animals", ("giraffe",),
-    (Slot("coat", ("yellow", "beige", "golden", "orange"), paint=0.2), Slot("patches", ("brown", "brown", "dark red"), "patches", paint=0.1), EYES),
+    "giraffe",
+    "animals",
+    ("giraffe",),
+    (
+        Slot("coat", ("yellow", "beige", "golden", "orange"), paint=0.2),
+        Slot("patches", ("brown", "brown", "dark red"), "patches", paint=0.1),
+        EYES,
+    ),
     _giraffe,
-)  # fmt: skip
+)
 
 FAMILIES: tuple[Family, ...] = (
-    DOG, CAT, HORSE, ELEPHANT, RABBIT, BIRD, DUCK, PENGUIN, FISH, SHEEP, COW, PIG, GIRAFFE,
-)  # fmt: skip
+    DOG,
+    CAT,
+    HORSE,
+    ELEPHANT,
+    RABBIT,
+    BIRD,
+    DUCK,
+    PENGUIN,
+    FISH,
+    SHEEP,
+    COW,
+    PIG,
+    GIRAFFE,
+)

@@ -14,7 +14,15 @@ GLASS = ("light blue", "dark blue", "black")
 DOOR = ("brown", "wooden", "red", "green", "blue")
 
 
-def _gable(b: Builder, wide: float, deep: float, wall: float, roof: float, ridge: tuple[float, float, float], at: tuple[float, float] = (0.0, 0.0)) -> None:
+def _gable(
+    b: Builder,
+    wide: float,
+    deep: float,
+    wall: float,
+    roof: float,
+    ridge: tuple[float, float, float],
+    at: tuple[float, float] = (0.0, 0.0),
+) -> None:
     """Walls with a pitched roof; `ridge` is UPRIGHT_X or UPRIGHT_Y, the plane that the gables lie in."""
     span, run = (wide, deep) if ridge == UPRIGHT_Y else (deep, wide)
     h, eave, thick = span / 2, span * 0.1, max(0.07, roof * 0.14)
@@ -64,15 +72,15 @@ def _house(b: Builder) -> None:
 
 def _merlons(b: Builder, x: float, y: float, z: float, radius: float) -> None:
     """Four teeth on top of a round tower: two crossed bars and a hole between them."""
-    size = radius * 0.55
-    b.box("walls", (radius * 2.1, size, size * 1.1), (x, y, z))
-    b.box("walls", (size, radius * 2.1, size * 1.1), (x, y, z))
+    size = radius * 0.6
+    b.box("walls", (radius * 2.2, size, size * 1.3), (x, y, z))
+    b.box("walls", (size, radius * 2.2, size * 1.3), (x, y, z))
 
 
 def _castle(b: Builder) -> None:
-    half, wall = b.uniform(0.6, 0.8), b.uniform(0.45, 0.6)
+    half, wall = b.uniform(0.52, 0.68), b.uniform(0.4, 0.52)
     tower, high = b.uniform(0.19, 0.24), b.uniform(0.95, 1.2)
-    pointed = b.chance(0.6)
+    pointed = b.chance(0.7)
     b.box("walls", (2 * half, 2 * half, wall), (0, 0, wall / 2))
     for side in (-1, 1):
         b.box("walls", (half * 0.22, 2 * half + 0.1, 0.22), (side * half * 0.5, 0, wall))
@@ -210,22 +218,34 @@ ROOF_SLOT = Slot("roof", ROOF, "a roof", paint=0.25)
 WINDOW_SLOT = Slot("windows", GLASS, "windows", paint=0.1)
 
 HOUSE = Family(
-    "house", "buildings", ("house", "cottage", "home"),
+    "house",
+    "buildings",
+    ("house", "cottage", "home"),
     (WALL_SLOT, ROOF_SLOT, DOOR_SLOT, WINDOW_SLOT, Slot("chimney", ("brick", "grey", "brown"))),
     _house,
-)  # fmt: skip
+)
 CASTLE = Family(
-    "castle", "buildings", ("castle", "fortress", "fairy-tale castle"),
-    (Slot("walls", STONE, paint=0.3), Slot("roof", (*ROOF, "blue", "purple"), "roofs", paint=0.25), Slot("gate", ("brown", "wooden", "black"), "a gate", paint=0.1)),
+    "castle",
+    "buildings",
+    ("castle", "fortress", "fairy-tale castle"),
+    (
+        Slot("walls", STONE, paint=0.3),
+        Slot("roof", (*ROOF, "blue", "purple"), "roofs", paint=0.25),
+        Slot("gate", ("brown", "wooden", "black"), "a gate", paint=0.1),
+    ),
     _castle,
-)  # fmt: skip
+)
 TOWER = Family(
-    "tower", "buildings", ("tower", "castle tower", "stone tower"),
+    "tower",
+    "buildings",
+    ("tower", "castle tower", "stone tower"),
     (Slot("walls", STONE, paint=0.3), ROOF_SLOT, DOOR_SLOT, Slot("windows", ("black", "dark blue"))),
     _tower,
-)  # fmt: skip
+)
 LIGHTHOUSE = Family(
-    "lighthouse", "buildings", ("lighthouse", "light house", "beacon"),
+    "lighthouse",
+    "buildings",
+    ("lighthouse", "light house", "beacon"),
     (
         Slot("walls", ("white", "white", "yellow"), paint=0.2),
         Slot("stripes", ("red", "red", "blue", "black"), "stripes", paint=0.3),
@@ -236,9 +256,11 @@ LIGHTHOUSE = Family(
         Slot("rock", ("stone", "grey", "brown")),
     ),
     _lighthouse,
-)  # fmt: skip
+)
 WINDMILL = Family(
-    "windmill", "buildings", ("windmill", "mill", "dutch windmill"),
+    "windmill",
+    "buildings",
+    ("windmill", "mill", "dutch windmill"),
     (
         Slot("walls", ("white", "beige", "stone", "brick", "wooden"), paint=0.3),
         Slot("roof", ROOF, "a roof", paint=0.2),
@@ -247,19 +269,26 @@ WINDMILL = Family(
         Slot("windows", GLASS),
     ),
     _windmill,
-)  # fmt: skip
+)
 CHURCH = Family(
-    "church", "buildings", ("church", "chapel"),
+    "church",
+    "buildings",
+    ("church", "chapel"),
     (
-        Slot("walls", ("white", "beige", "stone", "brick"), paint=0.2), ROOF_SLOT, DOOR_SLOT,
-        WINDOW_SLOT, Slot("cross", ("golden", "black", "white")),
+        Slot("walls", ("white", "beige", "stone", "brick"), paint=0.2),
+        ROOF_SLOT,
+        DOOR_SLOT,
+        WINDOW_SLOT,
+        Slot("cross", ("golden", "black", "white")),
     ),
     _church,
-)  # fmt: skip
+)
 SKYSCRAPER = Family(
-    "skyscraper", "buildings", ("skyscraper", "high-rise", "office building", "tower block"),
+    "skyscraper",
+    "buildings",
+    ("skyscraper", "high-rise", "office building", "tower block"),
     (Slot("walls", ("grey", "white", "dark grey", "beige", "brick"), paint=0.3), WINDOW_SLOT, Slot("mast", PAINT)),
     _skyscraper,
-)  # fmt: skip
+)
 
 FAMILIES: tuple[Family, ...] = (HOUSE, CASTLE, TOWER, LIGHTHOUSE, WINDMILL, CHURCH, SKYSCRAPER)

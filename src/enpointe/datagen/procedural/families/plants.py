@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import atan2, cos, degrees, pi, sin
 
 import numpy as np
 
-from enpointe.datagen.procedural.colours import LEAF, PAINT, WOOD
+from enpointe.datagen.procedural.colours import LEAF, WOOD
 from enpointe.datagen.procedural.recipe import Builder, Family, Part, Slot, rotation
 from enpointe.datagen.procedural.solids import Ellipsoid
 
@@ -67,15 +68,19 @@ def _pine(b: Builder) -> None:
 def _palm(b: Builder) -> None:
     height, lean = b.uniform(1.4, 2.0), b.uniform(-0.3, 0.3)
     bend = [(lean * (t / 3) ** 2, 0.0, height * t / 3) for t in range(4)]
-    for i, (start, end) in enumerate(zip(bend[:-1], bend[1:], strict=True)):
+    for i, (start, end) in enumerate(pairwise(bend)):
         b.limb("trunk", start, end, 0.1 - 0.012 * i)
     reach, thick = b.uniform(0.65, 0.85), 0.05
     for i, (x, y) in enumerate(_around(b.integer(6, 8), 1.0, b.uniform(0, pi))):
         turn = degrees(atan2(y, x))
         drop = b.uniform(0.0, 0.1) + 0.05 * (i % 2)
         out, far = reach * 0.32, reach * 0.75
-        b.ellipsoid("leaves", (reach * 0.36, 0.13, thick), (lean + x * out, y * out, height + 0.12 - drop / 2), (0, -15, turn))
-        b.ellipsoid("leaves", (reach * 0.36, 0.12, thick), (lean + x * far, y * far, height - 0.05 - drop), (0, 40, turn))
+        b.ellipsoid(
+            "leaves", (reach * 0.36, 0.13, thick), (lean + x * out, y * out, height + 0.12 - drop / 2), (0, -15, turn)
+        )
+        b.ellipsoid(
+            "leaves", (reach * 0.36, 0.12, thick), (lean + x * far, y * far, height - 0.05 - drop), (0, 40, turn)
+        )
     for x, y in _around(3, 0.13):
         b.ball("coconuts", 0.1, (lean + x, y, height - 0.06))
     b.adjective("tall" if height > 1.8 else "")
@@ -143,7 +148,9 @@ def _flower(b: Builder) -> None:
     b.adjective("tall" if tall > 0.95 else "")
 
 
-def _petal(b: Builder, radii: tuple[float, float, float], at: tuple[float, float, float], turn: float, tilt: float) -> None:
+def _petal(
+    b: Builder, radii: tuple[float, float, float], at: tuple[float, float, float], turn: float, tilt: float
+) -> None:
     """An ellipsoid turned by `turn` degrees in its own plane, which then is tilted by `tilt` about x."""
     matrix = rotation((tilt, 0, 0)) @ rotation((0, 0, turn))
     b.recipe.parts.append(Part("petals", Ellipsoid(radii), matrix, np.asarray(at)))
@@ -151,7 +158,18 @@ def _petal(b: Builder, radii: tuple[float, float, float], at: tuple[float, float
 
 def _apple(b: Builder) -> None:
     tall, wide = b.uniform(0.8, 1.0), b.uniform(0.48, 0.54)
-    profile = [(0, 0.06), (0.2, 0), (0.55, 0.05), (0.85, 0.27), (1, 0.58), (0.93, 0.82), (0.7, 0.97), (0.4, 1), (0.18, 0.93), (0, 0.82)]
+    profile = [
+        (0, 0.06),
+        (0.2, 0),
+        (0.55, 0.05),
+        (0.85, 0.27),
+        (1, 0.58),
+        (0.93, 0.82),
+        (0.7, 0.97),
+        (0.4, 1),
+        (0.18, 0.93),
+        (0, 0.82),
+    ]
     b.revolve("peel", [(r * wide, z * tall) for r, z in profile])
     b.limb("stem", (0, 0, tall * 0.8), (0.06, 0, tall * 1.16), 0.035)
     if b.chance(0.75):
@@ -165,7 +183,7 @@ def _banana(b: Builder) -> None:
     turns = [bend * (2 * i / half - 1) for i in range(half + 1)]
     size = 0.6 / sin(bend)
     points = [(size * sin(t), 0.0, radius + size * (1 - cos(t))) for t in turns]
-    for i, (start, end) in enumerate(zip(points[:-1], points[1:], strict=True)):
+    for i, (start, end) in enumerate(pairwise(points)):
         middle = abs((i + 0.5) / half - 0.5) * 2
         b.limb("peel", start, end, radius * (1 - 0.62 * middle**3))
     x, _, z = points[-1]
@@ -176,7 +194,19 @@ def _banana(b: Builder) -> None:
 
 def _pear(b: Builder) -> None:
     tall, wide, neck = b.uniform(1.0, 1.25), b.uniform(0.38, 0.44), b.uniform(0.4, 0.5)
-    profile = [(0, 0.03), (0.4, 0), (0.8, 0.09), (1, 0.28), (0.95, 0.42), (0.75, 0.57), (neck + 0.08, 0.7), (neck, 0.83), (neck * 0.8, 0.94), (neck * 0.4, 1), (0, 1)]
+    profile = [
+        (0, 0.03),
+        (0.4, 0),
+        (0.8, 0.09),
+        (1, 0.28),
+        (0.95, 0.42),
+        (0.75, 0.57),
+        (neck + 0.08, 0.7),
+        (neck, 0.83),
+        (neck * 0.8, 0.94),
+        (neck * 0.4, 1),
+        (0, 1),
+    ]
     b.revolve("peel", [(r * wide, z * tall) for r, z in profile])
     b.limb("stem", (0, 0, tall * 0.95), (0.05, 0, tall * 1.16), 0.035)
     if b.chance(0.5):
@@ -203,36 +233,74 @@ def _pineapple(b: Builder) -> None:
     b.rod("leaves", (0, 0, top - 0.05), (0, 0, top + leaf), 0.1, 0.02)
     for count, lean, high in ((5, 0.4, 0.85), (6, 0.75, 0.5)):
         for x, y in _around(count, 1.0, b.uniform(0, pi)):
-            b.rod("leaves", (x * 0.06, y * 0.06, top - 0.05), (x * leaf * lean, y * leaf * lean, top + leaf * high), 0.09, 0.015)
+            b.rod(
+                "leaves",
+                (x * 0.06, y * 0.06, top - 0.05),
+                (x * leaf * lean, y * leaf * lean, top + leaf * high),
+                0.09,
+                0.015,
+            )
 
 
 TREE = Family(
-    "tree", "plants", ("tree", "leafy tree", "oak tree"),
-    (Slot("leaves", (*GREENS, *GREENS, "orange", "red", "yellow"), "leaves", paint=0.15), Slot("trunk", BARK, "a trunk", paint=0.1)),
+    "tree",
+    "plants",
+    ("tree", "leafy tree", "oak tree"),
+    (
+        Slot("leaves", (*GREENS, *GREENS, "orange", "red", "yellow"), "leaves", paint=0.15),
+        Slot("trunk", BARK, "a trunk", paint=0.1),
+    ),
     _tree,
-)  # fmt: skip
+)
 PINE = Family(
-    "pine tree", "plants", ("pine tree", "fir tree", "christmas tree", "conifer"),
-    (Slot("leaves", ("green", "dark green"), paint=0.2), Slot("trunk", BARK, "a trunk", paint=0.1), Slot("star", ("yellow", "red", "golden"))),
+    "pine tree",
+    "plants",
+    ("pine tree", "fir tree", "christmas tree", "conifer"),
+    (
+        Slot("leaves", ("green", "dark green"), paint=0.2),
+        Slot("trunk", BARK, "a trunk", paint=0.1),
+        Slot("star", ("yellow", "red", "golden")),
+    ),
     _pine,
-)  # fmt: skip
+)
 PALM = Family(
-    "palm tree", "plants", ("palm tree", "palm", "coconut palm"),
-    (Slot("leaves", GREENS, "leaves", paint=0.15), Slot("trunk", (*BARK, "beige"), "a trunk", paint=0.1), Slot("coconuts", ("brown",))),
+    "palm tree",
+    "plants",
+    ("palm tree", "palm", "coconut palm"),
+    (
+        Slot("leaves", GREENS, "leaves", paint=0.15),
+        Slot("trunk", (*BARK, "beige"), "a trunk", paint=0.1),
+        Slot("coconuts", ("brown",)),
+    ),
     _palm,
-)  # fmt: skip
+)
 CACTUS = Family(
-    "cactus", "plants", ("cactus", "saguaro"),
-    (Slot("skin", ("green", "dark green"), paint=0.25), Slot("flower", ("pink", "red", "yellow")), Slot("pot", POT), Slot("ground", ("beige",))),
+    "cactus",
+    "plants",
+    ("cactus", "saguaro"),
+    (
+        Slot("skin", ("green", "dark green"), paint=0.25),
+        Slot("flower", ("pink", "red", "yellow")),
+        Slot("pot", POT),
+        Slot("ground", ("beige",)),
+    ),
     _cactus,
-)  # fmt: skip
+)
 MUSHROOM = Family(
-    "mushroom", "plants", ("mushroom", "toadstool"),
-    (Slot("cap", ("red", "red", "brown", "beige", "white"), "a cap", paint=0.4), Slot("stem", ("white", "beige"), "a stem", paint=0.15), Slot("spots", ("white", "white", "yellow"))),
+    "mushroom",
+    "plants",
+    ("mushroom", "toadstool"),
+    (
+        Slot("cap", ("red", "red", "brown", "beige", "white"), "a cap", paint=0.4),
+        Slot("stem", ("white", "beige"), "a stem", paint=0.15),
+        Slot("spots", ("white", "white", "yellow")),
+    ),
     _mushroom,
-)  # fmt: skip
+)
 FLOWER = Family(
-    "potted flower", "plants", ("flower in a pot", "potted flower", "flower", "potted plant"),
+    "potted flower",
+    "plants",
+    ("flower in a pot", "potted flower", "flower", "potted plant"),
     (
         Slot("petals", ("red", "yellow", "pink", "white", "purple", "orange", "blue"), "petals", paint=0.2),
         Slot("pot", POT, "a pot", paint=0.3),
@@ -240,25 +308,41 @@ FLOWER = Family(
         Slot("middle", ("yellow", "brown", "orange")),
     ),
     _flower,
-)  # fmt: skip
+)
 APPLE = Family(
-    "apple", "plants", ("apple",),
-    (Slot("peel", ("red", "red", "green", "light green", "yellow"), paint=0.25), Slot("stem", WOOD), Slot("leaf", LEAF)),
+    "apple",
+    "plants",
+    ("apple",),
+    (
+        Slot("peel", ("red", "red", "green", "light green", "yellow"), paint=0.25),
+        Slot("stem", WOOD),
+        Slot("leaf", LEAF),
+    ),
     _apple,
-)  # fmt: skip
+)
 BANANA = Family(
     "banana", "plants", ("banana",), (Slot("peel", ("yellow",), paint=0.35), Slot("tips", ("brown", "black"))), _banana
 )
 PEAR = Family(
-    "pear", "plants", ("pear",),
+    "pear",
+    "plants",
+    ("pear",),
     (Slot("peel", ("light green", "light green", "yellow"), paint=0.3), Slot("stem", WOOD), Slot("leaf", LEAF)),
     _pear,
-)  # fmt: skip
+)
 CARROT = Family(
-    "carrot", "plants", ("carrot",), (Slot("root", ("orange",), paint=0.35), Slot("leaves", LEAF, "leaves", paint=0.1)), _carrot
+    "carrot",
+    "plants",
+    ("carrot",),
+    (Slot("root", ("orange",), paint=0.35), Slot("leaves", LEAF, "leaves", paint=0.1)),
+    _carrot,
 )
 PINEAPPLE = Family(
-    "pineapple", "plants", ("pineapple",), (Slot("peel", ("golden", "yellow", "orange"), paint=0.35), Slot("leaves", LEAF, "leaves", paint=0.1)), _pineapple
+    "pineapple",
+    "plants",
+    ("pineapple",),
+    (Slot("peel", ("golden", "yellow", "orange"), paint=0.35), Slot("leaves", LEAF, "leaves", paint=0.1)),
+    _pineapple,
 )
 
 FAMILIES: tuple[Family, ...] = (TREE, PINE, PALM, CACTUS, MUSHROOM, FLOWER, APPLE, BANANA, PEAR, CARROT, PINEAPPLE)
