@@ -1,0 +1,37 @@
+"""Euler's method with ancestral noise: the step of DDPM (Ho et al. 2020, equation 7) in the Karras frame.
+
+A step from sigma to sigma_next goes down to sigma_down by Euler, deterministically, and up again by
+new noise, so that the variance is that of q(x_next | x, x0). First order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from torch import Tensor
+
+from enpointe.diffusion.denoiser import Denoiser
+from enpointe.diffusion.step import Noise, Step, slope
+
+
+def ancestral(denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise, eta: float = 1.0) -> Iterator[Step]:
+    """Carries x (N, C, P) from level sigmas[0] down to sigmas[-1]; n evaluations.
+
+    Args:
+        sigmas: falling, (n + 1,); the last may be 0.
+        noise: one draw a step, but none on the way to 0.
+        eta: how much of the new noise to use (Song et al. 2021, arXiv 2010.02502, equation 16);
+            0 is Euler's deterministic method, which is DDIM.
+    """
+    levels = sigmas.tolist()
+    denoised = x
+    for i, (sigma, sigma_next) in enumerate(pairwise(levels)):
+        denoised = denoiser(x, sigma)
+        yield Step(x, denoised, sigma, i)
+        sigma_up = eta * sigma_next * (1 - (sigma_next / sigma) ** 2) ** 0.5
+        sigma_down = (sigma_next**2 - sigma_up**2) ** 0.5
+        x = x + (sigma_down - sigma) * slope(x, denoised, sigma)
+        if sigma_up > 0:
+            x = x + sigma_up * noise(x.shape).to(x)
+    yield Step(x, denoised, levels[-1], len(levels) - 1)

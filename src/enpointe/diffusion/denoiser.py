@@ -1,0 +1,93 @@
+"""A network's output becomes the clean sample that it stands for.
+
+A denoiser maps x = x0 + sigma * noise and sigma to the expected x0, in the frame of Karras et al.
+2022 (arXiv 2206.00364, section 2), in model units. Solvers see nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from enpointe.diffusion.posterior import split_output
+from enpointe.diffusion.schedule import DiscreteProcess, Level, velocity_time
+
+Denoiser = Callable[[Tensor, Level], Tensor]
+"""(x (N, C, P), sigma) -> x0 (N, C, P); sigma is one number, or (N,)."""
+
+
+class ConditionalDenoiser(Protocol):
+    """A denoiser whose conditions are not bound yet."""
+
+    def __call__(self, x: Tensor, sigma: Level, /, **cond: Any) -> Tensor: ...
+
+
+class Network(Protocol):
+    """x_t (N, C, P) in the VP frame, t (N,) -> (N, C, P), or (N, 2 C, P) with a learned variance."""
+
+    def __call__(self, x_t: Tensor, t: Tensor, /, **cond: Any) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class EpsDenoiser:
+    """A network that predicts the noise of a discrete process.
+
+    Args:
+        net: the network; its variance channels, if any, are not used.
+        process: the (respaced) process.
+        clip_denoised: clip x0 to [-1, 1], as the release does.
+        integer_time: the release's quirk: sigma's place in the process is truncated to an integer
+            step, and the noise is taken out by that step's level too. Off: the network is told the
+            fraction as well, and the level is sigma itself.
+    """
+
+    net: Network
+    process: DiscreteProcess
+    clip_denoised: bool = True
+    integer_time: bool = True
+
+    def __call__(self, x: Tensor, sigma: Level, /, **cond: Any) -> Tensor:
+        """x (N, C, P), sigma -> x0 (N, C, P)."""
+        index = self.process.sigma_to_index(sigma)
+        if self.integer_time:
+            index = index.floor()
+            level: Level = self.process.sigmas[index.long()]
+        else:
+            level = sigma
+        x_vp = x / (1 + _per_sample(sigma, x) ** 2).sqrt()
+        t = _per_sample(self.process.index_to_time(index), x).flatten()
+        eps, _ = split_output(self.net(x_vp, t, **cond).to(x.dtype), x.shape[1])
+        ratio = _per_sample(level, x)
+        denoised = (1 + ratio**2).sqrt() * x_vp - ratio * eps
+        return denoised.clamp(-1, 1) if self.clip_denoised else denoised
+
+
+@dataclass(frozen=True)
+class VelocityDenoiser:
+    """A network that predicts the velocity v = cos(a) eps - sin(a) x0, where tan(a) = sigma.
+
+    Salimans and Ho 2022 (arXiv 2202.00512, section 4). The network is told `velocity_time(sigma)`,
+    in 0..1000. Same arguments as `EpsDenoiser`.
+    """
+
+    net: Network
+    clip_denoised: bool = True
+
+    def __call__(self, x: Tensor, sigma: Level, /, **cond: Any) -> Tensor:
+        """x (N, C, P), sigma -> x0 (N, C, P)."""
+        ratio = _per_sample(sigma, x)
+        cos = 1 / (1 + ratio**2).sqrt()
+        x_vp = cos * x
+        velocity, _ = split_output(self.net(x_vp, velocity_time(ratio.flatten()), **cond).to(x.dtype), x.shape[1])
+        denoised = cos * x_vp - ratio * cos * velocity
+        return denoised.clamp(-1, 1) if self.clip_denoised else denoised
+
+
+def _per_sample(level: Level, x: Tensor) -> Tensor:
+    """A noise level as (N, 1, 1, ...), of x's type and device."""
+    values = torch.as_tensor(level, dtype=x.dtype, device=x.device).expand(len(x))
+    return values.reshape(-1, *[1] * (x.ndim - 1))

@@ -1,0 +1,208 @@
+"""Noise schedules: the release's discrete processes, a continuous one for velocity prediction, Karras' grid.
+
+Two frames are in use. In the variance-preserving (VP) frame of a discrete process
+x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps; in the frame of Karras et al. (arXiv 2206.00364)
+x = x0 + sigma eps. One is the other times sqrt(1 + sigma^2), with sigma^2 = (1 - alpha_bar) / alpha_bar.
+All tables are float64 on the CPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from enpointe.errors import InputError
+
+Level = float | Tensor
+"""A noise level of a batch: one number for all samples, or a tensor (N,)."""
+
+
+def linear_betas(steps: int) -> Tensor:
+    """Ho et al. 2020 (arXiv 2006.11239, section 4), stretched so that 1000 steps are their schedule. (steps,)"""
+    stretch = 1000 / steps
+    return torch.linspace(1e-4 * stretch, 0.02 * stretch, steps, dtype=torch.float64)
+
+
+def cosine_betas(steps: int, offset: float = 0.008, largest: float = 0.999) -> Tensor:
+    """Nichol and Dhariwal 2021 (arXiv 2102.09672, equation 17). (steps,)"""
+    time = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    alpha_bar = torch.cos((time + offset) / (1 + offset) * math.pi / 2) ** 2
+    return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=largest)
+
+
+BETAS: dict[str, Callable[[int], Tensor]] = {"linear": linear_betas, "cosine": cosine_betas}
+
+
+@dataclass(frozen=True)
+class DiscreteProcess:
+    """A diffusion process of finitely many steps, all of them or a subset ("respaced").
+
+    Args:
+        schedule: "cosine" (released base models) or "linear" (released upsampler).
+        steps: of the process that the network was trained on.
+        respacing: how many of them to keep, spread evenly; or such a number for each of several
+            equal sections, separated by commas, "10,20"; empty keeps all.
+
+    An index counts the kept steps; `timesteps[index]` is the step of the trained process, which is
+    what the network is told.
+
+    Raises:
+        InputError: an unknown schedule or an impossible respacing.
+    """
+
+    schedule: str = "cosine"
+    steps: int = 1024
+    respacing: str = ""
+
+    def __post_init__(self) -> None:
+        if self.schedule not in BETAS:
+            raise InputError(f"schedule: expected one of {sorted(BETAS)}, found {self.schedule!r}")
+        if self.steps < 2:
+            raise InputError(f"steps of a diffusion process: expected at least 2, found {self.steps}")
+        kept_steps(self.steps, self.respacing)
+
+    def __len__(self) -> int:
+        return len(self.timesteps)
+
+    @cached_property
+    def timesteps(self) -> Tensor:
+        """Kept steps of the trained process, rising. (len,) int64"""
+        return torch.tensor(kept_steps(self.steps, self.respacing))
+
+    @cached_property
+    def alphas_cumprod(self) -> Tensor:
+        """alpha_bar of each kept step. (len,)"""
+        return torch.cumprod(1 - BETAS[self.schedule](self.steps), dim=0)[self.timesteps]
+
+    @cached_property
+    def alphas_cumprod_prev(self) -> Tensor:
+        """alpha_bar one kept step earlier, 1 at the start. (len,)"""
+        return torch.cat([self.alphas_cumprod.new_ones(1), self.alphas_cumprod[:-1]])
+
+    @cached_property
+    def betas(self) -> Tensor:
+        """Variance added by each kept step. (len,)"""
+        if not self.respacing:
+            return BETAS[self.schedule](self.steps)
+        return 1 - self.alphas_cumprod / self.alphas_cumprod_prev
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        """Noise to signal, sqrt((1 - alpha_bar) / alpha_bar), rising. (len,)"""
+        return ((1 - self.alphas_cumprod) / self.alphas_cumprod).sqrt()
+
+    @cached_property
+    def posterior_variance(self) -> Tensor:
+        """Variance of q(x_{t-1} | x_t, x0), 0 at the start. (len,)"""
+        return self.betas * (1 - self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
+
+    @cached_property
+    def posterior_log_variance_clipped(self) -> Tensor:
+        """Its logarithm; the first, which is log 0, repeats the second. (len,)"""
+        variance = self.posterior_variance.clone()
+        variance[0] = variance[min(1, len(self) - 1)]
+        return variance.log()
+
+    def sigma_to_index(self, sigma: Level) -> Tensor:
+        """The index, with a fraction, at a noise level: alpha_bar is interpolated, the ends hold beyond.
+
+        Args:
+            sigma: a number or a tensor of any shape.
+        Returns:
+            float64 of sigma's shape, on the CPU. The release truncates it to an integer.
+        """
+        alpha_bar = 1 / (1 + torch.as_tensor(sigma, dtype=torch.float64, device="cpu") ** 2)
+        table = self.alphas_cumprod.flip(0)  # searchsorted wants it rising
+        last = len(self) - 1
+        if last == 0:
+            return torch.zeros_like(alpha_bar)
+        above = torch.searchsorted(table, alpha_bar).clamp(1, last)
+        low, high = table[above - 1], table[above]
+        fraction = ((alpha_bar - low) / (high - low)).clamp(0, 1)
+        return last - (above - 1 + fraction)
+
+    def index_to_time(self, index: Tensor) -> Tensor:
+        """What the network is told at an index, interpolated at fractions. float64, on the CPU."""
+        below = index.long()
+        above = (below + 1).clamp(max=len(self) - 1)
+        times = self.timesteps.double()
+        return torch.lerp(times[below], times[above], index.double() - below)
+
+
+def kept_steps(steps: int, respacing: str) -> list[int]:
+    """Indices of the steps that a respacing keeps, see `DiscreteProcess`.
+
+    Raises:
+        InputError: not numbers, or more than a section has.
+    """
+    if not respacing:
+        return list(range(steps))
+    try:
+        counts = [int(part) for part in respacing.split(",")]
+    except ValueError:
+        raise InputError(f"respacing: expected numbers such as '64' or '10,20', found {respacing!r}") from None
+    kept, start = [], 0
+    for section, count in enumerate(counts):
+        size = steps // len(counts) + (section < steps % len(counts))
+        if not 1 <= count <= size:
+            raise InputError(f"respacing {respacing!r}: expected 1 to {size} steps per section, found {count}")
+        stride = (size - 1) / (count - 1) if count > 1 else 1.0
+        position = 0.0
+        # A running sum, like the release's: its rounding decides where a step falls between two.
+        for _ in range(count):
+            kept.append(start + round(position))
+            position += stride
+        start += size
+    return kept
+
+
+def karras_sigmas(steps: int, sigma_min: float = 1e-3, sigma_max: float = 120.0, rho: float = 7.0) -> Tensor:
+    """Falling noise levels with a trailing zero, Karras et al. 2022 (arXiv 2206.00364, equation 5).
+
+    Returns:
+        (steps + 1,) float64.
+    Raises:
+        InputError: steps < 1, or not 0 < sigma_min < sigma_max.
+    """
+    if steps < 1:
+        raise InputError(f"steps: expected at least 1, found {steps}")
+    if not 0 < sigma_min < sigma_max < math.inf:
+        raise InputError(f"noise levels: expected 0 < sigma_min < sigma_max, found {sigma_min} and {sigma_max}")
+    ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
+    first, last = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    return torch.cat([(first + ramp * (last - first)) ** rho, ramp.new_zeros(1)])
+
+
+@dataclass(frozen=True)
+class VelocityProcess:
+    """Continuous times for velocity prediction (Salimans and Ho 2022, arXiv 2202.00512, section 4).
+
+    A time is an angle on the VP circle, x_vp = cos(a) x0 + sin(a) eps, hence sigma = tan(a).
+    Training times are logit-normal: a = pi/2 * logistic(mean + std z), z ~ N(0, 1)
+    (Esser et al. 2024, arXiv 2403.03206, section 3.1). Mean 0 puts the median at sigma = 1.
+    """
+
+    mean: float = 0.0
+    std: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.std > 0:
+            raise InputError(f"spread of the training times: expected more than 0, found {self.std}")
+
+    def training_sigmas(self, z: Tensor) -> Tensor:
+        """Standard normal draws of any shape -> noise levels, of its shape and type."""
+        return torch.tan(math.pi / 2 * torch.sigmoid(self.mean + self.std * z))
+
+
+TIME_SCALE = 1000.0
+"""Times of velocity networks run from 0 (clean) to this (noise), the range that sine features are made for."""
+
+
+def velocity_time(sigma: Tensor) -> Tensor:
+    """What a velocity network is told: the angle on the VP circle, atan(sigma), as a part of pi/2, times 1000."""
+    return TIME_SCALE * 2 / math.pi * torch.atan(sigma)
