@@ -526,7 +526,7 @@ SHEEP = Family(
     ("sheep", "lamb"),
     (
         Slot("wool", ("white", "white", "beige", "black"), paint=0.2),
-        Slot("face", ("black", "black", "dark grey", "beige"), "a face", paint=0.1),
+        Slot("face", ("black", "black", "dark grey"), "a face", paint=0.1),
         Slot("white", ("white",)),
     ),
     _sheep,
@@ -550,7 +550,7 @@ PIG = Family(
     "animals",
     ("pig", "piglet", "hog"),
     (
-        Slot("skin", ("pink", "pink", "black", "brown"), paint=0.25),
+        Slot("skin", ("pink", "pink", "pink", "brown"), paint=0.25),
         Slot("snout", ("pink",), "a snout", paint=0.1),
         EYES,
     ),
@@ -561,7 +561,7 @@ GIRAFFE = Family(
     "animals",
     ("giraffe",),
     (
-        Slot("coat", ("yellow", "beige", "golden", "orange"), paint=0.2),
+        Slot("coat", ("yellow", "beige", "golden"), paint=0.2),
         Slot("patches", ("brown", "brown", "dark red"), "patches", paint=0.1),
         EYES,
     ),

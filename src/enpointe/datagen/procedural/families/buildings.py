@@ -198,7 +198,7 @@ def _church(b: Builder) -> None:
 def _skyscraper(b: Builder) -> None:
     wide, deep, high = b.uniform(0.55, 0.75), b.uniform(0.5, 0.7), b.uniform(1.8, 2.4)
     steps, low = b.choice((1, 2, 3)), 0.0
-    rows = {1: 8, 2: 5, 3: 3}[steps]
+    rows = {1: 6, 2: 4, 3: 2}[steps]
     for i in range(steps):
         shrink, tall = 1 - 0.22 * i, high * (1 if steps == 1 else (0.6, 0.4, 0.3)[i])
         w, d = wide * shrink, deep * shrink
