@@ -1,0 +1,75 @@
+"""The parser of all commands, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from enpointe import __version__
+from enpointe.cli import data, generate, mesh, train, upsample, view
+from enpointe.errors import EnpointeError, InputError
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's parser, but a wrong argument is an InputError: one line, like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (see '{self.prog} --help')")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="enpointe",
+        description="A prompt becomes a coloured 3D point cloud and a mesh.",
+        epilog="'enpointe COMMAND --help' explains a command.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"enpointe {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    for command in (generate, mesh, upsample, view, train, data):
+        command.add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns 0, 2 for a user's error (one line on stderr says which), or 130 for Ctrl-C."""
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        options = build_parser().parse_args(arguments)
+        options.run(options)
+        sys.stdout.flush()
+    except EnpointeError as error:
+        return _fail(f"error: {_one_line(error)}", EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        return _fail("interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; without this Python complains once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    return 0
+
+
+def _terminate(_signal: int, _frame: object) -> NoReturn:
+    """A polite kill unwinds like Ctrl-C does, so that temporary files go."""
+    sys.exit(EXIT_TERMINATED)
+
+
+def _fail(line: str, code: int) -> int:
+    print(f"enpointe: {line}", file=sys.stderr)
+    return code
+
+
+def _one_line(error: BaseException) -> str:
+    """The message on one line, with whatever a terminal would not show as text spelled out."""
+    text = " ".join(str(error).split())
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -1,0 +1,47 @@
+"""`enpointe mesh CLOUD`: a user's own cloud becomes a mesh."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from enpointe.cli import options as opt
+from enpointe.cli.files import CLOUD_SUFFIXES, MESH_SUFFIXES, input_file, output_file, read_cloud
+from enpointe.cli.output import writing
+from enpointe.cli.progress import Bar, report
+
+
+def add_parser(commands: opt.Commands[Any]) -> None:
+    parser = commands.add_parser(
+        "mesh", help="make a mesh from a cloud", description="Makes a closed, coloured mesh from a cloud.",
+        allow_abbrev=False,
+    )  # fmt: skip
+    parser.add_argument("cloud", metavar="CLOUD", help="a .ply or .npz file of coloured points")
+    parser.add_argument("--out", metavar="FILE", help="a .glb, .ply or .obj file (default: <CLOUD>-mesh.glb)")
+    opt.add_grid(parser)
+    parser.add_argument("--dense", action="store_true", help="ask the model at every grid point, as the release does")
+    parser.add_argument("--keep-small-pieces", action="store_true", help="keep small floating pieces")
+    opt.add_model(parser)
+    opt.add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    source = input_file(options.cloud, CLOUD_SUFFIXES)
+    out = output_file(options, source, "-mesh.glb", MESH_SUFFIXES)
+    cloud = read_cloud(source)
+    start = time.perf_counter()
+    import enpointe
+    from enpointe.geometry import export
+
+    pipeline = enpointe.load(options.model, device=options.device)
+    with Bar() as bar:
+        mesh = pipeline.mesh(
+            cloud, grid_size=options.grid, keep_small_pieces=options.keep_small_pieces, dense=options.dense, progress=bar
+        )
+    with writing(out):
+        export.save_mesh(mesh, out)
+    seconds = round(time.perf_counter() - start, 3)
+    machine = {"file": str(out), "vertices": len(mesh.vertices), "faces": len(mesh.faces), "seconds": seconds}
+    report(f"wrote {out}: {len(mesh.vertices)} vertices, {len(mesh.faces)} faces", machine, options.json)

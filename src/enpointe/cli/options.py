@@ -1,0 +1,89 @@
+"""Options that several commands share, and the checks of their values."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+
+MAX_SEED = 2**53 - 1
+"""The largest whole number that every JSON reader keeps exactly: seeds are written to meta.json."""
+MAX_SAMPLES = 64
+MAX_STEPS = 1000
+MIN_POINTS, MAX_POINTS = 64, 65536
+MIN_GRID, MAX_GRID = 8, 512
+MAX_GUIDANCE = 100.0
+
+Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """An argument type: a whole number from low to high, both included."""
+
+    def parse(text: str) -> int:
+        if re.fullmatch(r"[+-]?[0-9]{1,19}", text.strip()) and low <= int(text) <= high:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"expected a whole number from {low} to {high}, got {text!r}")
+
+    return parse
+
+
+def real(low: float, high: float) -> Callable[[str], float]:
+    """An argument type: a finite number from low to high, both included."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if low <= value <= high:  # nan is not
+            return value
+        raise argparse.ArgumentTypeError(f"expected a number from {low:g} to {high:g}, got {text!r}")
+
+    return parse
+
+
+def device(text: str) -> str:
+    """An argument type: a device's name; whether this machine has it is found out when it is used."""
+    if re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", text):
+        return text
+    raise argparse.ArgumentTypeError(f"expected auto, cpu, cuda (or cuda:0, cuda:1 ...) or mps, got {text!r}")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="pocket", metavar="NAME", help="which model to use (default: pocket)")
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", type=device, default="auto", metavar="NAME",
+        help="auto, cpu, cuda or mps (default: auto, the fastest that this machine has)",
+    )  # fmt: skip
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--points", type=whole(MIN_POINTS, MAX_POINTS), default=4096, metavar="N",
+        help="points of the final cloud (default: 4096)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--steps", type=whole(1, MAX_STEPS), metavar="N", help="solver steps of each stage (default: the model's)"
+    )
+    parser.add_argument(
+        "--guidance", type=real(0, MAX_GUIDANCE), metavar="G",
+        help="how closely to follow the prompt; 1 is plain conditional (default: the model's)",
+    )  # fmt: skip
+    parser.add_argument("--sampler", metavar="NAME", help="the solver (default: the model's)")
+
+
+def add_grid(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--grid", type=whole(MIN_GRID, MAX_GRID), default=128, metavar="N",
+        help="cells along the mesh grid's longest side (default: 128)",
+    )  # fmt: skip
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one machine-readable line instead of words")

@@ -1,0 +1,50 @@
+"""`enpointe train NAME`: run one of the training recipes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from enpointe.cli import options as opt
+from enpointe.errors import InputError
+
+RECIPES = ("pocket-base", "pocket-up", "pocket-sdf")
+MAX_MINUTES = 525_600.0
+
+
+def add_parser(commands: opt.Commands[Any]) -> None:
+    parser = commands.add_parser(
+        "train", help="train a model", allow_abbrev=False,
+        description="Trains one of the embedded models anew; its best weights are on disk whenever it is stopped.",
+    )  # fmt: skip
+    parser.add_argument("name", choices=RECIPES, metavar="NAME", help=", ".join(RECIPES))
+    parser.add_argument(
+        "--minutes", type=opt.real(0, MAX_MINUTES), metavar="M", help="stop after M minutes (default: the recipe's)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on where the run in --run stopped")
+    parser.add_argument("--run", dest="run_dir", metavar="DIR", help="folder of the run (default: runs/NAME)")
+    parser.add_argument("--data", metavar="FILE", help="a file made by 'enpointe data build' (default: make one)")
+    opt.add_device(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    run_dir = Path("runs") / options.name if options.run_dir is None else Path(options.run_dir)
+    data = None if options.data is None else Path(options.data)
+    if data is not None and not data.is_file():
+        raise InputError(f"argument --data: expected an existing file, got {options.data!r}")
+    if run_dir.exists() and not run_dir.is_dir():
+        raise InputError(f"argument --run: expected a folder, got a file: {run_dir}")
+    if options.resume and not run_dir.is_dir():
+        raise InputError(f"argument --resume: expected the folder of an earlier run, found no {run_dir}")
+    from enpointe.training import recipes
+
+    recipes.train(
+        options.name,
+        minutes=options.minutes,
+        resume=options.resume,
+        device=options.device,
+        run_dir=run_dir,
+        data=data,
+    )
