@@ -44,7 +44,10 @@ def _rowing_boat(b: Builder) -> None:
     if b.chance(0.7):
         out, y = b.uniform(0.5, 0.7), -0.03 * length
         for x in (-1, 1):
-            start, end = np.array((x * width * 0.15, y, height * 1.3)), np.array((x * (width / 2 + out), y + 0.3, height * 0.5))
+            start, end = (
+                np.array((x * width * 0.15, y, height * 1.3)),
+                np.array((x * (width / 2 + out), y + 0.3, height * 0.5)),
+            )
             b.limb("oars", start, end, 0.055)
             b.ellipsoid("oars", (0.32, 0.13, 0.06), end, (0, x * 28, 0))
         b.phrase("with two oars")
@@ -70,7 +73,17 @@ def _boat(b: Builder) -> None:
     b.prism("deck", deck + [(-x, y) for x, y in deck[:0:-1]], 0.14, (0, 0, height + 0.02))
     kind = b.choice(("cabin", "cabin", "speed", "ship"))
     if kind == "speed":
-        b.prism("windows", [(-0.12 * length, height), (0.02 * length, height + 0.55), (0.06 * length, height + 0.55), (-0.02 * length, height)], width * 0.74, rot=UPRIGHT_X)
+        b.prism(
+            "windows",
+            [
+                (-0.12 * length, height),
+                (0.02 * length, height + 0.55),
+                (0.06 * length, height + 0.55),
+                (-0.02 * length, height),
+            ],
+            width * 0.74,
+            rot=UPRIGHT_X,
+        )
         for x in (-0.2, 0.2):
             b.box("seats", (width * 0.3, 0.45, 0.25), (x * width, 0.14 * length, height + 0.15))
             b.box("seats", (width * 0.3, 0.16, 0.6), (x * width, 0.19 * length, height + 0.35), (-10, 0, 0))
@@ -128,9 +141,19 @@ def _sailboat(b: Builder) -> None:
         end = 0.14 * length if two and y < 0 else 0.46 * length
         b.limb("mast", (0, y, 0.1), (0, y, height + tall), bar)
         b.limb("mast", (0, y, foot), (0, end, foot), bar * 0.9)
-        b.prism("sails", [(y, foot), (end, foot), (y + (end - y) * 0.45, foot + tall * 0.48), (y, height + tall * 0.97)], thick, rot=UPRIGHT_X)
+        b.prism(
+            "sails",
+            [(y, foot), (end, foot), (y + (end - y) * 0.45, foot + tall * 0.48), (y, height + tall * 0.97)],
+            thick,
+            rot=UPRIGHT_X,
+        )
     y, tall = masts[0]
-    b.prism("sails", [(-0.49 * length, height + 0.1), (y - 0.15, foot), (y - 0.1, height + tall * 0.8)], thick, rot=UPRIGHT_X)
+    b.prism(
+        "sails",
+        [(-0.49 * length, height + 0.1), (y - 0.15, foot), (y - 0.1, height + tall * 0.8)],
+        thick,
+        rot=UPRIGHT_X,
+    )
     b.rod("mast", (0, -0.5 * length, height), (0, y, height + tall * 0.86), 0.05)
     b.limb("deck", (0, 0.47 * length, 0.05), (0, 0.5 * length, height), 0.1)
     b.phrase("with three sails" if two else "with two sails")

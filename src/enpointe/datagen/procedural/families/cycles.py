@@ -8,7 +8,9 @@ from enpointe.datagen.procedural.colours import DARK, METAL, PAINT
 from enpointe.datagen.procedural.recipe import UPRIGHT_X, Builder, Family, Slot
 
 
-def _mudguard(b: Builder, slot: str, y: float, z: float, radius: float, width: float, start: float, stop: float) -> None:
+def _mudguard(
+    b: Builder, slot: str, y: float, z: float, radius: float, width: float, start: float, stop: float
+) -> None:
     """A bent strip over a wheel at (y, z), `start` to `stop` degrees from the front over the top."""
     turn = np.deg2rad(180 - np.linspace(start, stop, 8))
     outer = [(y + radius * 1.12 * np.cos(a), z + radius * 1.12 * np.sin(a)) for a in turn]
@@ -36,8 +38,25 @@ def _motorcycle(b: Builder) -> None:
     b.ellipsoid("body", (0.2, tank, 0.18), (0, head[0] + tank * 0.95, saddle + 0.08), (-6, 0, 0))
     seat = head[0] + tank * 1.5
     end = back + b.uniform(-0.1, 0.1)
-    b.prism("seat", [(seat, saddle - 0.05), (seat, saddle + 0.06), (end - 0.2, saddle + 0.07), (end, saddle + 0.16), (end + 0.02, saddle + 0.04), (end - 0.15, saddle - 0.06)], 0.28, rot=UPRIGHT_X)
-    b.prism("body", [(seat, saddle - 0.04), (end + 0.02, saddle + 0.03), (end - 0.1, saddle - 0.12), (seat, saddle - 0.2)], 0.2, rot=UPRIGHT_X)
+    b.prism(
+        "seat",
+        [
+            (seat, saddle - 0.05),
+            (seat, saddle + 0.06),
+            (end - 0.2, saddle + 0.07),
+            (end, saddle + 0.16),
+            (end + 0.02, saddle + 0.04),
+            (end - 0.15, saddle - 0.06),
+        ],
+        0.28,
+        rot=UPRIGHT_X,
+    )
+    b.prism(
+        "body",
+        [(seat, saddle - 0.04), (end + 0.02, saddle + 0.03), (end - 0.1, saddle - 0.12), (seat, saddle - 0.2)],
+        0.2,
+        rot=UPRIGHT_X,
+    )
     b.box("engine", (0.3, 0.46, 0.36), (0, -0.03, 0.46))
     b.cylinder("engine", 0.13, 0.4, (0, 0.05, 0.36), (0, 90, 0))
     b.limb("body", (0, head[0], head[1] - 0.05), (0, -0.2, 0.4), 0.055)
@@ -46,16 +65,32 @@ def _motorcycle(b: Builder) -> None:
     _mudguard(b, "body", back, z, radius + tube * 1.15, 0.22, 60, 165)
     reach, rise = b.uniform(0.34, 0.42), 0.26 if style == "cruiser" else 0.1
     y, top = head[0], head[1]
-    b.path("bars", [(-reach, y + 0.2, top + rise), (-0.2, y + 0.02, top + rise), (0, y, top), (0.2, y + 0.02, top + rise), (reach, y + 0.2, top + rise)], 0.04)
+    b.path(
+        "bars",
+        [
+            (-reach, y + 0.2, top + rise),
+            (-0.2, y + 0.02, top + rise),
+            (0, y, top),
+            (0.2, y + 0.02, top + rise),
+            (reach, y + 0.2, top + rise),
+        ],
+        0.04,
+    )
     if style == "sports":
-        b.prism("body", [(front + 0.02, saddle + 0.02), (y - 0.02, top + 0.2), (y + 0.12, top + 0.12), (y + 0.18, 0.55), (y, 0.45)], 0.34, rot=UPRIGHT_X)
+        b.prism(
+            "body",
+            [(front + 0.02, saddle + 0.02), (y - 0.02, top + 0.2), (y + 0.12, top + 0.12), (y + 0.18, 0.55), (y, 0.45)],
+            0.34,
+            rot=UPRIGHT_X,
+        )
         b.ellipsoid("lights", (0.12, 0.08, 0.09), (0, front + 0.05, saddle + 0.06))
     else:
         b.ellipsoid("lights", (0.13, 0.11, 0.13), (0, y - 0.12, top - 0.06))
     pipes = b.integer(1, 2)
     for x in (0.2, -0.2)[:pipes]:
         b.path("metal", [(x, -0.2, 0.35), (x, 0.1, 0.26), (x, back + 0.1, z + 0.03)], 0.06)
-    b.phrase("with two exhaust pipes" if pipes == 2 else "")
+    if pipes == 2:
+        b.phrase("with two exhaust pipes")
 
 
 MOTORCYCLE = Family(
@@ -85,8 +120,8 @@ def _bicycle(b: Builder) -> None:
         b.cylinder("metal", 0.05, 0.16, (0, y, z), (0, 90, 0))
         for turn in (20, 80, 140):
             a = np.deg2rad(turn)
-            reach = np.array([0, radius * np.cos(a), radius * np.sin(a)])
-            b.rod("metal", (0, y, z) - reach, (0, y, z) + reach, 0.014)
+            hub, spoke = np.array((0, y, z)), np.array([0, radius * np.cos(a), radius * np.sin(a)])
+            b.rod("metal", hub - spoke, hub + spoke, 0.014)
     saddle = b.uniform(0.84, 1.0)
     pedals, post = (0, 0.04, z - 0.04), (0, 0.2, saddle - 0.16)
     neck, crown = (0, front + 0.2, z + 0.42), (0, front + 0.15, z + 0.28)
@@ -106,10 +141,23 @@ def _bicycle(b: Builder) -> None:
     b.limb("bars", neck, (0, y + 0.02, top), bar * 0.9)
     if b.chance(0.3):
         for x in (-reach * 0.75, reach * 0.75):
-            b.path("bars", [(x, y, top), (x, y - 0.14, top - 0.02), (x, y - 0.12, top - 0.15), (x, y, top - 0.17)], bar * 0.85)
+            b.path(
+                "bars",
+                [(x, y, top), (x, y - 0.14, top - 0.02), (x, y - 0.12, top - 0.15), (x, y, top - 0.17)],
+                bar * 0.85,
+            )
         b.limb("bars", (-reach * 0.75, y, top), (reach * 0.75, y, top), bar * 0.9)
     else:
-        b.path("bars", [(-reach, y + 0.17, top + 0.02), (-reach * 0.6, y, top), (reach * 0.6, y, top), (reach, y + 0.17, top + 0.02)], bar * 0.95)
+        b.path(
+            "bars",
+            [
+                (-reach, y + 0.17, top + 0.02),
+                (-reach * 0.6, y, top),
+                (reach * 0.6, y, top),
+                (reach, y + 0.17, top + 0.02),
+            ],
+            bar * 0.95,
+        )
     b.cylinder("metal", 0.1, 0.05, pedals, (0, 90, 0))
     for x in (-1, 1):
         b.limb("metal", (x * 0.05, pedals[1], pedals[2]), (x * 0.1, pedals[1] - x * 0.12, pedals[2] - x * 0.1), 0.025)
@@ -133,3 +181,5 @@ BICYCLE = Family(
     ),
     _bicycle,
 )
+
+FAMILIES: tuple[Family, ...] = (MOTORCYCLE, BICYCLE)

@@ -10,7 +10,10 @@ from enpointe.datagen.procedural.recipe import UPRIGHT_X, Builder, Family, Slot
 GLASS = ("light blue", "dark grey", "black")
 
 
-def _wing(b: Builder, slot: str, root: float, z: float, span: float, chord: float, tip: float, sweep: float, thick: float, tilt: float = 0) -> None:  # fmt: skip
+def _wing(
+    b: Builder, slot: str, root: float, z: float, span: float, chord: float, tip: float, sweep: float,
+    thick: float, tilt: float = 0,
+) -> None:  # fmt: skip
     """A pair of wings whose leading edge meets the body at y = root; `tilt` lifts the tips, degrees."""
     for x in (-1, 1):
         outline = [(0, root), (x * span, root + sweep), (x * span, root + sweep + tip), (0, root + chord)]
@@ -34,7 +37,12 @@ def _airliner(b: Builder) -> None:
     _wing(b, wing, root, z - radius * 0.4, span, b.uniform(2.0, 2.5), 0.9, sweep, 0.34, 4)
     _wing(b, wing, h * 0.66, z + radius * 0.3, span * 0.4, 1.3, 0.7, 0.7, 0.32)
     fin = b.uniform(1.8, 2.3)
-    b.prism("tail", [(h * 0.58, z), (h * 0.88, z + radius + fin), (h * 1.06, z + radius + fin), (h * 0.98, z)], 0.34, rot=UPRIGHT_X)
+    b.prism(
+        "tail",
+        [(h * 0.58, z), (h * 0.88, z + radius + fin), (h * 1.06, z + radius + fin), (h * 0.98, z)],
+        0.34,
+        rot=UPRIGHT_X,
+    )
     four = b.chance(0.35)
     for share in (0.34, 0.66) if four else (0.38,):
         for x in (-1, 1):
@@ -57,7 +65,12 @@ def _propeller_plane(b: Builder) -> None:
         _wing(b, wing, root, high, span, chord, chord * 0.8, 0.1, 0.26, 0)
     if levels == 2:
         for x in (-0.6, -0.14, 0.14, 0.6):
-            b.rod("metal", (x * span, root + chord / 2, z - radius * 0.5), (x * span, root + chord / 2, z + radius * 2.1), 0.1)
+            b.rod(
+                "metal",
+                (x * span, root + chord / 2, z - radius * 0.5),
+                (x * span, root + chord / 2, z + radius * 2.1),
+                0.1,
+            )
         b.phrase("with two pairs of wings")
     _wing(b, wing, h * 0.68, z + 0.1, span * 0.36, 0.85, 0.6, 0.2, 0.22)
     b.prism("tail", [(h * 0.62, z), (h * 0.86, z + 1.35), (h * 1.03, z + 1.35), (h * 1.03, z)], 0.24, rot=UPRIGHT_X)
@@ -98,9 +111,14 @@ def _helicopter(b: Builder) -> None:
     b.box("windows", (wide * 1.97, long * 0.42, tall * 0.55), (0, 0, z + 0.2))
     tail = long + b.uniform(2.0, 2.8)
     b.rod("body", (0, long * 0.5, z + 0.15), (0, tail, z + 0.45), 0.52, 0.2)
-    b.prism("body", [(tail - 0.5, z + 0.3), (tail, z + 1.35), (tail + 0.45, z + 1.35), (tail + 0.2, z + 0.2)], 0.22, rot=UPRIGHT_X)
+    b.prism(
+        "body",
+        [(tail - 0.5, z + 0.3), (tail, z + 1.35), (tail + 0.45, z + 1.35), (tail + 0.2, z + 0.2)],
+        0.22,
+        rot=UPRIGHT_X,
+    )
     b.box("body", (1.5, 0.5, 0.2), (0, tail - 0.7, z + 0.4))
-    for turn in (20, 110):
+    for turn in (20.0, 110.0):
         b.box("blades", (0.16, 0.2, 1.2), (0.2, tail + 0.05, z + 0.75), (turn, 0, 0))
     top = z + tall + 0.5
     b.cylinder("body", 0.62, 0.5, (0, 0.2, z + tall), top=0.4)
@@ -109,7 +127,12 @@ def _helicopter(b: Builder) -> None:
     count, reach, turn = b.integer(2, 4), b.uniform(2.6, 3.3), b.uniform(0, 90)
     for i in range(count):
         a = np.deg2rad(turn + 360 * i / count)
-        b.box("blades", (reach, 0.32, 0.16), (reach / 2 * np.cos(a), 0.2 + reach / 2 * np.sin(a), top + 0.1), (0, 0, np.rad2deg(a)))
+        b.box(
+            "blades",
+            (reach, 0.32, 0.16),
+            (reach / 2 * np.cos(a), 0.2 + reach / 2 * np.sin(a), top + 0.1),
+            (0, 0, np.rad2deg(a)),
+        )
     b.phrase(f"with {('two', 'three', 'four')[count - 2]} rotor blades")
     for x in (-0.8, 0.8):
         b.path("metal", [(x, -long - 0.1, 0.3), (x, -long * 0.8, 0.1), (x, long * 0.75, 0.1)], 0.1)
@@ -144,7 +167,11 @@ def _rocket(b: Builder) -> None:
         b.cylinder("body", radius, tall, (0, 0, base + tall / 2))
         tip = radius
     t = np.linspace(0, 1, 7)
-    b.revolve("nose", [(0, 0), *((tip * np.cos(np.pi / 2 * u) ** 0.85, u * nose) for u in t[:-1]), (0, nose)], (0, 0, base + tall))
+    b.revolve(
+        "nose",
+        [(0, 0), *((tip * np.cos(np.pi / 2 * u) ** 0.85, u * nose) for u in t[:-1]), (0, nose)],
+        (0, 0, base + tall),
+    )
     b.torus("trim", tip * 0.95, radius * 0.14, (0, 0, base + tall))
     b.cylinder("nozzle", radius * 0.85, base, (0, 0, base * 0.6), top=radius * 0.5)
     count = b.integer(3, 4)

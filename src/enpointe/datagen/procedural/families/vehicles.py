@@ -1,9 +1,8 @@
-"""Things that go on wheels. Lengths are roughly metres; wheels and bars are thicker than in life."""
+"""Things that go on the road or the field. Lengths are roughly metres; wheels and bars are thicker than in life."""
 
 from __future__ import annotations
 
 from enpointe.datagen.procedural.colours import DARK, METAL, PAINT
-from enpointe.datagen.procedural.families.cycles import BICYCLE, MOTORCYCLE
 from enpointe.datagen.procedural.recipe import UPRIGHT_X, Builder, Family, Slot
 
 GLASS = ("light blue", "dark grey", "black")
@@ -18,13 +17,14 @@ def _wheel(b: Builder, x: float, y: float, radius: float, width: float, hub: str
     b.cylinder(hub, radius * 0.5, width * 1.15, (x, y, radius), (0, 90, 0))
 
 
-def _axle(b: Builder, reach: float, y: float, radius: float, width: float, hub: str = "metal") -> None:
+def axle(b: Builder, reach: float, y: float, radius: float, width: float, hub: str = "metal") -> None:
     """Two wheels at x = -reach and x = reach."""
     for x in (-reach, reach):
         _wheel(b, x, y, radius, width, hub)
 
 
-def _headlights(b: Builder, reach: float, y: float, z: float, radius: float) -> None:
+def headlights(b: Builder, reach: float, y: float, z: float, radius: float) -> None:
+    """Two lamps at x = -reach and x = reach."""
     for x in (-reach, reach):
         b.ellipsoid("lights", (radius, radius * 0.6, radius), (x, y, z))
 
@@ -46,10 +46,23 @@ def _car(b: Builder) -> None:
     low = style in ("sports", "open")
     floor, belt = 0.24, b.uniform(0.74, 0.84) if low else b.uniform(0.86, 1.02)
     nose = belt * (b.uniform(0.62, 0.75) if low else b.uniform(0.8, 0.9))
-    body = [(-h, floor), (-h * 1.02, nose * 0.6), (-h * 0.96, nose), (-h * 0.4, belt), (h * 0.85, belt), (h, belt * 0.88), (h, floor)]
+    body = [
+        (-h, floor),
+        (-h * 1.02, nose * 0.6),
+        (-h * 0.96, nose),
+        (-h * 0.4, belt),
+        (h * 0.85, belt),
+        (h, belt * 0.88),
+        (h, floor),
+    ]
     b.prism("body", body, width, rot=UPRIGHT_X)
     if style == "open":
-        b.prism("windows", [(-h * 0.34, belt - 0.1), (-h * 0.14, belt + 0.36), (-h * 0.04, belt + 0.36), (-h * 0.2, belt - 0.1)], width * 0.88, rot=UPRIGHT_X)
+        b.prism(
+            "windows",
+            [(-h * 0.34, belt - 0.1), (-h * 0.14, belt + 0.36), (-h * 0.04, belt + 0.36), (-h * 0.2, belt - 0.1)],
+            width * 0.88,
+            rot=UPRIGHT_X,
+        )
         for x in (-0.22, 0.22):
             b.box("seats", (0.5, 0.18, 0.5), (x * width, h * 0.16, belt + 0.15), (-12, 0, 0))
         b.box("seats", (width * 0.75, 0.2, 0.36), (0, h * 0.52, belt + 0.1), (-12, 0, 0))
@@ -57,13 +70,18 @@ def _car(b: Builder) -> None:
     else:
         foot, front, back, rear, rise = _CABINS[style]
         roof = belt + rise * b.uniform(0.9, 1.15)
-        b.prism("windows", [(h * foot, belt - 0.02), (h * front, roof), (h * back, roof), (h * rear, belt - 0.02)], width * 0.86, rot=UPRIGHT_X)
+        b.prism(
+            "windows",
+            [(h * foot, belt - 0.02), (h * front, roof), (h * back, roof), (h * rear, belt - 0.02)],
+            width * 0.86,
+            rot=UPRIGHT_X,
+        )
         b.box("body", (width * 0.9, h * (back - front) + 0.16, 0.13), (0, h * (front + back) / 2, roof + 0.02))
         for y in (0.1, 0.62) if style == "estate" else (0.1,):
             b.box("body", (width * 0.9, 0.14, roof - belt), (0, h * y, (roof + belt) / 2))
     for y in (-h * 0.62, h * 0.6):
-        _axle(b, width * 0.45, y, wheel, 0.32)
-    _headlights(b, width * 0.34, -h, nose * 0.78, 0.16)
+        axle(b, width * 0.45, y, wheel, 0.32)
+    headlights(b, width * 0.34, -h, nose * 0.78, 0.16)
     b.box("bumpers", (width * 1.02, 0.16, 0.18), (0, -h * 1.0, floor + 0.12))
     b.box("bumpers", (width * 1.02, 0.16, 0.18), (0, h, floor + 0.12))
     if style == "sports":
@@ -94,11 +112,24 @@ CAR = Family(
 def _cab(b: Builder, front: float, length: float, width: float, floor: float, height: float) -> None:
     """A lorry's cab over its engine, with glass before and at the sides; `front` is its least y."""
     top, middle = floor + height, front + length / 2
-    b.prism("body", [(front, floor), (front, floor + height * 0.5), (front + length * 0.16, top), (front + length, top), (front + length, floor)], width, rot=UPRIGHT_X)
-    b.box("windows", (width * 0.84, 0.16, height * 0.36), (0, front + length * 0.07, floor + height * 0.72), (-18, 0, 0))
+    b.prism(
+        "body",
+        [
+            (front, floor),
+            (front, floor + height * 0.5),
+            (front + length * 0.16, top),
+            (front + length, top),
+            (front + length, floor),
+        ],
+        width,
+        rot=UPRIGHT_X,
+    )
+    b.box(
+        "windows", (width * 0.84, 0.16, height * 0.36), (0, front + length * 0.07, floor + height * 0.72), (-18, 0, 0)
+    )
     b.box("windows", (width * 1.03, length * 0.46, height * 0.34), (0, middle + length * 0.04, floor + height * 0.72))
     b.box("bumpers", (width * 1.02, 0.25, height * 0.14), (0, front, floor + height * 0.06))
-    _headlights(b, width * 0.36, front, floor + height * 0.26, 0.17)
+    headlights(b, width * 0.36, front, floor + height * 0.26, 0.17)
 
 
 def _truck(b: Builder) -> None:
@@ -128,9 +159,9 @@ def _truck(b: Builder) -> None:
         for y in (-0.49, 0.49):
             b.box("bed", (width, 0.2, side), (0, middle + load * y, deck + side / 2))
         b.phrase("with an open bed")
-    _axle(b, width * 0.44, front + cab * 0.55, wheel, 0.45)
+    axle(b, width * 0.44, front + cab * 0.55, wheel, 0.45)
     for y in (rear - wheel * 1.5, rear - wheel * 3.7)[: 2 if load > 4 else 1]:
-        _axle(b, width * 0.44, y, wheel, 0.45)
+        axle(b, width * 0.44, y, wheel, 0.45)
     b.adjective("long" if load > 4.7 else "short" if load < 3.6 else "")
 
 
@@ -160,8 +191,15 @@ def _pickup(b: Builder) -> None:
     h, floor = (bonnet + cab + bed) / 2, wheel * 0.8
     belt, roof = floor + b.uniform(0.65, 0.75), floor + b.uniform(1.4, 1.6)
     start, end = -h + bonnet, h - bed
-    b.prism("body", [(-h, floor), (-h, belt - 0.06), (start, belt + 0.03), (end, belt), (end, floor)], width, rot=UPRIGHT_X)
-    b.prism("windows", [(start - 0.1, belt), (start + 0.32, roof), (end - 0.05, roof), (end, belt)], width * 0.88, rot=UPRIGHT_X)
+    b.prism(
+        "body", [(-h, floor), (-h, belt - 0.06), (start, belt + 0.03), (end, belt), (end, floor)], width, rot=UPRIGHT_X
+    )
+    b.prism(
+        "windows",
+        [(start - 0.1, belt), (start + 0.32, roof), (end - 0.05, roof), (end, belt)],
+        width * 0.88,
+        rot=UPRIGHT_X,
+    )
     b.box("body", (width * 0.92, end - start - 0.2, 0.14), (0, (start + end) / 2 + 0.12, roof))
     b.box("body", (width * 0.92, 0.16, roof - belt), (0, end - 0.08, (roof + belt) / 2))
     b.box("body", (width, bed, 0.25), (0, h - bed / 2, floor + 0.12))
@@ -170,9 +208,9 @@ def _pickup(b: Builder) -> None:
     b.box("body", (width, 0.16, belt - floor), (0, h - 0.08, (belt + floor) / 2))
     b.box("bumpers", (width * 1.03, 0.22, 0.22), (0, -h, floor + 0.11))
     b.box("bumpers", (width * 0.5, 0.1, 0.24), (0, -h, belt - 0.25))
-    _headlights(b, width * 0.37, -h, belt - 0.25, 0.15)
+    headlights(b, width * 0.37, -h, belt - 0.25, 0.15)
     for y in (-h + bonnet * 0.55, h - bed * 0.5):
-        _axle(b, width * 0.46, y, wheel, 0.36)
+        axle(b, width * 0.46, y, wheel, 0.36)
 
 
 PICKUP = Family(
@@ -205,8 +243,8 @@ def _bus(b: Builder) -> None:
         b.box("windows", (width * 0.86, 0.2, 1.0), (0, -length / 2, z))
     b.box("stripe", (width * 1.03, length * 1.01, 0.28), (0, 0, floor + 0.55))
     for y in (-0.34, 0.32):
-        _axle(b, width * 0.46, y * length, wheel, 0.4)
-    _headlights(b, width * 0.36, -length / 2, floor + 0.55, 0.2)
+        axle(b, width * 0.46, y * length, wheel, 0.4)
+    headlights(b, width * 0.36, -length / 2, floor + 0.55, 0.2)
     if double:
         b.adjective("double-decker")
     else:
@@ -236,7 +274,12 @@ def _tractor(b: Builder) -> None:
     y0 = -(bonnet + cab) / 2
     y1, y2 = y0 + bonnet, y0 + bonnet + cab
     floor, belt = 0.6, 1.35
-    b.prism("body", [(y0, floor), (y0, belt - 0.12), (y0 + 0.2, belt), (y1 + 0.1, belt + 0.06), (y1 + 0.1, floor)], 0.8, rot=UPRIGHT_X)
+    b.prism(
+        "body",
+        [(y0, floor), (y0, belt - 0.12), (y0 + 0.2, belt), (y1 + 0.1, belt + 0.06), (y1 + 0.1, floor)],
+        0.8,
+        rot=UPRIGHT_X,
+    )
     b.box("grille", (0.62, 0.12, 0.5), (0, y0, floor + 0.3))
     b.box("body", (1.0, cab, 0.7), (0, (y1 + y2) / 2, floor + 0.25))
     roof = b.uniform(2.25, 2.5)
@@ -259,7 +302,7 @@ def _tractor(b: Builder) -> None:
         b.box("body", (0.6, big * 0.9, 0.14), (x * 0.94, y2 - 0.45, 2 * big + 0.03))
         _wheel(b, x * 0.75, y0 + small * 0.9, small, 0.34, "hubs")
     b.rod("grille", (-0.6, y0 + small * 0.9, small), (0.6, y0 + small * 0.9, small), 0.12)
-    _headlights(b, 0.3, y0, belt - 0.2, 0.12)
+    headlights(b, 0.3, y0, belt - 0.2, 0.12)
 
 
 TRACTOR = Family(
@@ -278,75 +321,4 @@ TRACTOR = Family(
     _tractor,
 )
 
-
-def _train(b: Builder) -> None:
-    (_steam if b.chance(0.65) else _diesel)(b)
-
-
-def _steam(b: Builder) -> None:
-    boiler, cab = b.uniform(3.4, 4.6), b.uniform(1.5, 1.9)
-    radius, wheel = b.uniform(0.72, 0.85), b.uniform(0.52, 0.66)
-    y0 = -(boiler + cab) / 2
-    y1, y2 = y0 + boiler, y0 + boiler + cab
-    axis = wheel * 1.5 + radius
-    b.cylinder("body", radius, boiler, (0, (y0 + y1) / 2, axis), (90, 0, 0))
-    b.cylinder("trim", radius * 1.08, 0.3, (0, y0 + 0.1, axis), (90, 0, 0))
-    b.cylinder("trim", radius * 0.5, 0.2, (0, y0 - 0.1, axis), (90, 0, 0))
-    top = axis + radius
-    chimney = b.uniform(0.7, 1.0)
-    b.cylinder("trim", 0.24, chimney + 0.3, (0, y0 + 0.55, top + chimney / 2 - 0.1), top=0.42)
-    for y in (0.5, 0.8)[: b.integer(1, 2)]:
-        b.limb("dome", (0, y0 + boiler * y, top - 0.2), (0, y0 + boiler * y, top + 0.15), 0.3)
-    roof = top + b.uniform(0.45, 0.7)
-    b.box("body", (1.9, cab, roof - wheel * 1.3), (0, (y1 + y2) / 2, (roof + wheel * 1.3) / 2))
-    b.box("windows", (2.0, cab * 0.5, 0.6), (0, (y1 + y2) / 2, roof - 0.55))
-    b.box("trim", (2.2, cab + 0.4, 0.2), (0, (y1 + y2) / 2, roof + 0.05))
-    b.box("trim", (1.5, boiler + cab + 0.2, 0.32), (0, 0, wheel * 1.4))
-    b.prism("trim", [(y0 - 0.75, 0.1), (y0 - 0.1, wheel * 1.5), (y0 + 0.3, wheel * 1.5), (y0 + 0.3, 0.1)], 1.5, rot=UPRIGHT_X)
-    b.cylinder("lights", 0.22, 0.3, (0, y0 - 0.1, top + 0.1), (90, 0, 0))
-    count = b.integer(3, 4)
-    for i in range(count):
-        y = y0 + wheel * 1.3 + i * (boiler + cab - 2.3 * wheel) / (count - 1)
-        for x in (-0.8, 0.8):
-            b.cylinder("tyres", wheel, 0.26, (x, y, wheel), (0, 90, 0))
-            b.cylinder("metal", wheel * 0.5, 0.34, (x, y, wheel), (0, 90, 0))
-    b.phrase("with a chimney")
-
-
-def _diesel(b: Builder) -> None:
-    length, width, top = b.uniform(6.0, 9.0), b.uniform(1.9, 2.2), b.uniform(2.7, 3.0)
-    h, floor = length / 2, 0.55
-    slope = b.uniform(0.8, 1.8)
-    b.prism("body", [(-h, floor), (-h, floor + 0.9), (-h + slope, top), (h, top), (h, floor)], width, rot=UPRIGHT_X)
-    # Glass along the slope of the nose, between 45 and 90 percent of it.
-    rise = top - floor - 0.9
-    low, high = (-h + slope * 0.3, floor + 0.9 + rise * 0.3), (-h + slope * 0.82, floor + 0.9 + rise * 0.82)
-    b.prism("windows", [(low[0] - 0.1, low[1]), (high[0] - 0.1, high[1]), (high[0] + 0.3, high[1] - 0.1), (low[0] + 0.3, low[1] - 0.1)], width * 0.85, rot=UPRIGHT_X)
-    count = round(length / 1.6)
-    pitch = (length - slope - 0.4) / count
-    for i in range(count):
-        b.box("windows", (width * 1.04, pitch * 0.66, 0.62), (0, -h + slope + (i + 0.5) * pitch, top - 0.75))
-    b.box("trim", (width * 1.04, length * 1.01, 0.34), (0, 0, floor + 0.5))
-    b.box("trim", (width * 0.7, length * 0.9, 0.4), (0, 0, floor))
-    for y in (-0.38, -0.22, 0.22, 0.38):
-        _axle(b, width * 0.36, y * length, 0.42, 0.3)
-    _headlights(b, width * 0.33, -h, floor + 0.75, 0.18)
-
-
-TRAIN = Family(
-    "train",
-    "vehicles",
-    ("train", "locomotive", "train engine"),
-    (
-        Slot("body", PAINT),
-        Slot("trim", (*DARK, "dark red")),
-        Slot("windows", GLASS),
-        Slot("dome", ("golden", "black")),
-        Slot("tyres", (*DARK, "dark red", "red"), "wheels", paint=0.1),
-        HUBS,
-        LIGHTS,
-    ),
-    _train,
-)
-
-FAMILIES: tuple[Family, ...] = (CAR, MOTORCYCLE, BICYCLE, TRUCK, PICKUP, BUS, TRAIN, TRACTOR)
+FAMILIES: tuple[Family, ...] = (CAR, TRUCK, PICKUP, BUS, TRACTOR)
