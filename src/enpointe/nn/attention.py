@@ -10,6 +10,10 @@ from torch import Tensor
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention.
 
+    PyTorch's fused kernel, except in bfloat16 on a CPU: there the fused kernel runs at float32 speed
+    and its backward pass slower still, so that plain products of blocks of queries, whose scores
+    stay in the cache, are several times faster (see benchmarks/attention.py).
+
     Args:
         q: (N, heads, Q, head_width).
         k, v: (N, heads, K, head_width).
@@ -18,7 +22,17 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
     Returns:
         (N, heads, Q, head_width).
     """
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    if q.dtype != torch.bfloat16 or q.device.type != "cpu" or mask is not None:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    scaled, keys = q * q.shape[-1] ** -0.5, k.transpose(-1, -2)
+    if q.shape[-2] <= _BLOCK or q.requires_grad:
+        return torch.softmax(scaled @ keys, -1) @ v
+    blocks = [torch.softmax(block @ keys, -1) @ v for block in scaled.split(_BLOCK, dim=-2)]
+    return torch.cat(blocks, dim=-2)
+
+
+_BLOCK = 256
+"""Queries at a time."""
 
 
 def split_heads(x: Tensor, heads: int, parts: int) -> tuple[Tensor, ...]:
