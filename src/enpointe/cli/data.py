@@ -92,9 +92,10 @@ def contact_sheet(names: Sequence[str], seed: int) -> Any:
             rng = np.random.default_rng([seed, row, column])
             recipe, paint = family.recipe(rng), draw_paint(family, rng)
             surface = sample_surface(recipe, 4096, rng)
+            worn = [recipe.parts[part].slot for part in surface.part]
             rgb = {slot.name: shade(paint[slot.name], rng) for slot in family.slots}
-            colors = np.array([rgb[recipe.parts[part].slot] for part in surface.part])
-            words = caption(family, paint, recipe.adjectives, recipe.phrases, rng)
+            colors = np.array([rgb[slot] for slot in worn])
+            words = caption(family, paint, set(worn), recipe.adjectives, recipe.phrases, rng)
             x, y = column * side, row * (side + margin)
             sheet.paste(Image.fromarray(splat(surface.points, colors, 35 - 70 * (column % 2), 20, side)), (x, y))
             draw.text((x + 4, y + side), textwrap.fill(words, 31), fill="black")
@@ -125,5 +126,10 @@ def run_build(options: argparse.Namespace) -> None:
         )
     seconds = time.perf_counter() - start
     megabytes = out.stat().st_size / 1e6
-    machine = {"file": str(out), "clouds": options.clouds, "megabytes": round(megabytes, 1), "seconds": round(seconds, 3)}
+    machine = {
+        "file": str(out),
+        "clouds": options.clouds,
+        "megabytes": round(megabytes, 1),
+        "seconds": round(seconds, 3),
+    }
     report(f"wrote {out}: {options.clouds} clouds, {megabytes:.1f} MB, in {seconds:.0f} s", machine, options.json)

@@ -38,7 +38,11 @@ def run(options: argparse.Namespace) -> None:
     pipeline = enpointe.load(options.model, device=options.device)
     with Bar() as bar:
         mesh = pipeline.mesh(
-            cloud, grid_size=options.grid, keep_small_pieces=options.keep_small_pieces, dense=options.dense, progress=bar
+            cloud,
+            grid_size=options.grid,
+            keep_small_pieces=options.keep_small_pieces,
+            dense=options.dense,
+            progress=bar,
         )
     with writing(out):
         export.save_mesh(mesh, out)

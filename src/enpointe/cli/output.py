@@ -107,7 +107,9 @@ def _publish(staging: Path, target: Path) -> None:
     new = sorted(path.relative_to(staging) for path in staging.rglob("*"))
     for path in new:
         if (target / path).exists() and (target / path).is_dir() != (staging / path).is_dir():
-            raise OutputError(f"expected to replace a former result, but a file and a folder share a name: {target / path}")
+            raise OutputError(
+                f"expected to replace a former result, but a file and a folder share a name: {target / path}"
+            )
     former = _former_results(target)
     for path in new:
         if (staging / path).is_dir():

@@ -6,10 +6,18 @@ import json
 import sys
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
-if TYPE_CHECKING:
-    from enpointe.pipeline.progress import Progress
+
+class Progress(Protocol):
+    """What the pipeline reports: `done` of `total` steps of a stage."""
+
+    @property
+    def stage(self) -> str: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def total(self) -> int: ...
 
 
 class Bar:
@@ -29,7 +37,12 @@ class Bar:
             self._close()
             # disable=None: silent unless stderr is a terminal.
             self._bar = tqdm(
-                total=progress.total, desc=progress.stage, leave=False, disable=None, dynamic_ncols=True, file=sys.stderr
+                total=progress.total,
+                desc=progress.stage,
+                leave=False,
+                disable=None,
+                dynamic_ncols=True,
+                file=sys.stderr,
             )
             self._stage = progress.stage
         self._bar.update(progress.done - self._bar.n)

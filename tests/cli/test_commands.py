@@ -1,0 +1,185 @@
+"""The commands as a user meets them: real processes, with a fake pipeline where weights would be needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from enpointe.cli import main
+from enpointe.geometry.point_cloud import PointCloud
+
+SOURCE = Path(__file__).parents[2] / "src"
+FAKE = Path(__file__).with_name("fake_enpointe.py")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+FILES = {"cloud.ply", "cloud.npz", "mesh.glb", "views.png", "view.html", "meta.json"}
+
+
+def enpointe(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(FAKE), *arguments],
+        cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def assert_fails(done: subprocess.CompletedProcess[str], *said: str) -> None:
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("enpointe: error: ")
+    for words in said:
+        assert words in done.stderr
+
+
+def test_generate_writes_the_folder_and_says_where(tmp_path: Path) -> None:
+    done = enpointe("generate", "a red ball", "--seed", "7", "--points", "256", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = Path("out", "a-red-ball-7")
+    assert names(tmp_path / folder) == FILES
+    assert str(folder / "view.html") in done.stdout
+    meta = json.loads((tmp_path / folder / "meta.json").read_text())
+    assert (meta["prompt"], meta["seed"], meta["mesh"]) == ("a red ball", 7, {"grid": 128})
+    assert set(meta["seconds"]) == {"base", "mesh"}
+    with np.load(tmp_path / folder / "cloud.npz") as release:
+        assert release["coords"].shape == (256, 3)
+        assert {"R", "G", "B"} <= set(release.files)
+
+
+def test_json_is_one_line_that_names_every_file(tmp_path: Path) -> None:
+    done = enpointe("generate", "far", "--n", "2", "--no-mesh", "--points", "64", "--out", "d", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "enpointe: warning: nearest known nouns: ball\n"
+    assert done.stdout.count("\n") == 1
+    said = json.loads(done.stdout)
+    assert [result["seed"] for result in said["results"]] == [0, 1]
+    assert names(tmp_path / "d") == {"0", "1"}
+    for result in said["results"]:
+        assert set(result["files"]) == FILES - {"mesh.glb"}
+        assert all((tmp_path / path).is_file() for path in result["files"].values())
+    first, second = (PointCloud.load(tmp_path / "d" / i / "cloud.ply").points for i in "01")
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_work_leaves_nothing(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    command = [sys.executable, str(FAKE), "generate", "slow"]
+    with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "started\n"
+        assert names(tmp_path) == {"out"}
+        process.send_signal(number)
+        rest = process.stderr.read()
+        assert process.wait(timeout=20) == code
+    assert rest == ("enpointe: interrupted\n" if code == 130 else "")
+    assert names(tmp_path) == set()
+
+
+def test_errors_of_the_pipeline_become_one_line(tmp_path: Path) -> None:
+    assert_fails(enpointe("generate", "x", "--points", "64", cwd=tmp_path), "no surface: expected the field")
+    assert_fails(enpointe("generate", "x", "--device", "cuda", cwd=tmp_path), "expected a CUDA device")
+    assert_fails(enpointe("generate", "x", "--model", "huge", cwd=tmp_path), "'huge'")
+    assert names(tmp_path) == set()
+
+
+def test_a_failing_write_becomes_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import enpointe
+    from enpointe.geometry import export
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    class Pipeline:
+        def warnings_for(self, prompt: str) -> list[str]:
+            return []
+
+        def generate_many(self, prompts: list[str], seeds: list[int], **_: object) -> list[object]:
+            from types import SimpleNamespace
+
+            cloud = PointCloud(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32))
+            return [SimpleNamespace(cloud=cloud, seed=0, meta={})]
+
+    monkeypatch.setitem(vars(enpointe), "load", lambda *_, **__: Pipeline())
+    monkeypatch.setattr(export, "save_image", full)
+    assert main(["generate", "x", "--no-mesh", "--out", str(tmp_path / "new")]) == 2
+    assert "new: No space left on device" in capsys.readouterr().err
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "COMMAND"),
+        (["destroy"], "'destroy'"),
+        (["generate"], "PROMPT"),
+        (["generate", " "], "got blank text"),
+        (["generate", "a\x07"], "U+0007"),
+        (["generate", "x" * 10_000], "got 10000"),
+        (["generate", "x", "--n", "0"], "from 1 to 64, got '0'"),
+        (["generate", "x", "--n", "2.5"], "got '2.5'"),
+        (["generate", "x", "--seed", "-1"], "got '-1'"),
+        (["generate", "x", "--seed", str(2**53 - 1), "--n", "2"], "expected seeds up to"),
+        (["generate", "x", "--points", "1000000000"], "--points"),
+        (["generate", "x", "--steps", "0"], "--steps"),
+        (["generate", "x", "--grid", "4"], "--grid"),
+        (["generate", "x", "--guidance", "nan"], "--guidance"),
+        (["generate", "x", "--guidance", "much"], "got 'much'"),
+        (["generate", "x", "--device", "tpu"], "'tpu'"),
+        (["generate", "x", "--out", ""], "--out"),
+        (["generate", "x", "--no-such"], "--no-such"),
+        (["mesh", "none.ply"], "none.ply: expected an existing file"),
+        (["mesh", "notes.txt"], "ending in .ply or .npz"),
+        (["upsample", "none.npz", "--prompt", ""], "got blank text"),
+        (["view", "folder.ply"], "found something else"),
+        (["train", "everything"], "'everything'"),
+        (["train", "pocket-base", "--minutes", "-5"], "--minutes"),
+        (["train", "pocket-base", "--data", "none"], "--data"),
+        (["train", "pocket-base", "--resume"], "--resume"),
+        (["data", "show", "--out", "sheet.gif"], "sheet.gif"),
+        (["data", "show", "--family", "dragon"], "'dragon'"),
+        (["data", "build", "--out", "data.bin"], "data.bin"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_exit_2(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.ply").mkdir()
+    assert main(arguments) == 2
+    streams = capsys.readouterr()
+    assert_fails(subprocess.CompletedProcess([], 2, streams.out, streams.err), said)
+    assert names(tmp_path) == {"folder.ply"}
+
+
+def test_mesh_upsample_and_view_of_a_users_own_cloud(tmp_path: Path) -> None:
+    made = np.random.default_rng(0).random((2, 200, 3), dtype=np.float32)
+    PointCloud(made[0], made[1]).save(tmp_path / "own.npz")
+    for arguments, expected in (
+        (["mesh", "own.npz"], {"own-mesh.glb"}),
+        (["upsample", "own.npz", "--points", "512", "--out", "dense.ply"], {"dense.ply"}),
+        (["view", "own.npz"], {"own-view.html", "own-view.png"}),
+        (["view", "own-mesh.glb", "--out", "m.html"], {"m.html", "m.png"}),
+    ):
+        before = names(tmp_path)
+        done = enpointe(*arguments, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), arguments
+        assert names(tmp_path) - before == expected
+    assert len(PointCloud.load(tmp_path / "dense.ply")) == 512
+
+
+def test_a_wrong_cloud_is_one_line_and_no_file(tmp_path: Path) -> None:
+    (tmp_path / "bad.ply").write_bytes(b"ply\nformat binary_little_endian 1.0\nelement vertex 1000000000\nend_header\n")
+    for command in ("mesh", "upsample", "view"):
+        assert_fails(enpointe(command, "bad.ply", cwd=tmp_path), "bad.ply")
+    assert names(tmp_path) == {"bad.ply"}
