@@ -42,7 +42,7 @@ class Mesh:
 
         GLB and OBJ have y up by convention and are turned to z up. A file that is no such mesh is an InputError.
         """
-        from enpointe.geometry.mesh_files import load_mesh
+        from enpointe.geometry.load import load_mesh
 
         return load_mesh(Path(path))
 

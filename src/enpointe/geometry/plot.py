@@ -179,7 +179,8 @@ def _surface(points: NDArray[np.float64]) -> tuple[float, Floats]:
     from scipy.spatial import cKDTree
 
     if len(points) < 17:
-        return float(np.ptp(points, axis=0).max()) / 16, np.zeros((len(points), 3), np.float32)
+        extent = float(np.ptp(points, axis=0).max()) or 1.0
+        return extent / 16, np.zeros((len(points), 3), np.float32)
     distances, around = cKDTree(points).query(points, k=16)
     near = points[around]
     near = near - near.mean(axis=1, keepdims=True)

@@ -75,7 +75,7 @@ class PointCloud:
 
         Points without colours become grey. Every way in which a file can be wrong is an InputError.
         """
-        from enpointe.geometry.cloud_files import load_cloud
+        from enpointe.geometry.load import load_cloud
 
         return load_cloud(Path(path))
 
