@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,17 +19,8 @@ from enpointe.diffusion.schedule import DiscreteProcess, Level, velocity_time
 Denoiser = Callable[[Tensor, Level], Tensor]
 """(x (N, C, P), sigma) -> x0 (N, C, P); sigma is one number, or (N,)."""
 
-
-class ConditionalDenoiser(Protocol):
-    """A denoiser whose conditions are not bound yet."""
-
-    def __call__(self, x: Tensor, sigma: Level, /, **cond: Any) -> Tensor: ...
-
-
-class Network(Protocol):
-    """x_t (N, C, P) in the VP frame, t (N,) -> (N, C, P), or (N, 2 C, P) with a learned variance."""
-
-    def __call__(self, x_t: Tensor, t: Tensor, /, **cond: Any) -> Tensor: ...
+Network = Callable[..., Tensor]
+"""(x_t (N, C, P) in the VP frame, t (N,), **cond) -> (N, C, P), or (N, 2 C, P) with a learned variance."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from enpointe.diffusion.guidance import XYZ, Guided, unconditional
+from enpointe.diffusion.heun import heun
+from enpointe.diffusion.noise import SeededNoise
+from enpointe.diffusion.schedule import Level, karras_sigmas
+
+STD = 0.3
+
+
+class Recorder:
+    """The exact denoiser of N(mean, STD^2), the mean being the condition; counts its calls."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def __call__(
+        self, x: Tensor, sigma: Level, /, *, grids: dict[str, Tensor], low_res: Tensor | None = None
+    ) -> Tensor:
+        self.batches.append(len(x))
+        mean = sum(grid.mean((1, 2)) for grid in grids.values())
+        assert isinstance(mean, Tensor)
+        square = torch.as_tensor(sigma).expand(len(x))[:, None, None] ** 2
+        return (STD**2 * x + square * mean[:, None, None]) / (STD**2 + square)
+
+
+def condition(means: list[float]) -> dict[str, Any]:
+    return {"grids": {"text": torch.tensor(means, dtype=torch.float64)[:, None, None].expand(-1, 4, 3)}}
+
+
+X = torch.linspace(-2, 2, 36, dtype=torch.float64).reshape(2, 6, 3)
+
+
+def test_guided_gaussian_is_the_gaussian_of_the_scaled_mean() -> None:
+    """uncond N(0, s^2), cond N(m, s^2): guidance g is exactly N(g m, s^2), and Heun samples that."""
+    cond, scale, sigma_max = condition([0.2, -0.1]), 3.0, 60.0
+    guided = Guided(Recorder(), cond, unconditional(cond), scale)
+    noise = SeededNoise([0, 1])
+    start = noise((2, 6, 50)).double() * sigma_max
+    *_, last = heun(guided, start, karras_sigmas(128, 1e-3, sigma_max), noise=noise)
+    means = scale * torch.tensor([0.2, -0.1], dtype=torch.float64)[:, None, None]
+    exact = means + STD * (start - means) / math.sqrt(STD**2 + sigma_max**2)
+    torch.testing.assert_close(last.x, exact, rtol=0, atol=3e-3)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_scales_that_mean_plain_conditional(scale: float) -> None:
+    denoiser, cond = Recorder(), condition([0.2, -0.1])
+    result = Guided(denoiser, cond, unconditional(cond), scale)(X, 1.0)
+    assert denoiser.batches == [2]
+    torch.testing.assert_close(result, denoiser(X, 1.0, **cond))
+
+
+def test_halves_of_one_shape_are_one_call_and_others_two() -> None:
+    cond = condition([0.2, -0.1])
+    joined, apart = Recorder(), Recorder()
+    shorter = {"grids": {"text": torch.zeros(2, 4, 1, dtype=torch.float64)}}
+    one = Guided(joined, cond, unconditional(cond), 3.0)(X, 0.7)
+    two = Guided(apart, cond, shorter, 3.0)(X, 0.7)
+    assert (joined.batches, apart.batches) == ([4], [2, 2])
+    torch.testing.assert_close(one, two)
+    absent = Recorder()
+    with_points = cond | {"low_res": torch.ones(2, 6, 5)}
+    torch.testing.assert_close(Guided(absent, with_points, shorter, 3.0)(X, 0.7), one)
+    assert absent.batches == [2, 2]
+
+
+def test_interval_of_levels() -> None:
+    denoiser, cond = Recorder(), condition([0.2, -0.1])
+    always = Guided(denoiser, cond, unconditional(cond), 3.0)
+    sometimes = Guided(denoiser, cond, unconditional(cond), 3.0, interval=(0.5, 2.0))
+    for sigma in (0.1, 5.0):
+        torch.testing.assert_close(sometimes(X, sigma), denoiser(X, sigma, **cond))
+    torch.testing.assert_close(sometimes(X, 1.0), always(X, 1.0))
+    # Levels of a batch are looked at one by one.
+    mixed = sometimes(X, torch.tensor([1.0, 5.0], dtype=torch.float64))
+    torch.testing.assert_close(mixed[0], always(X, 1.0)[0])
+    torch.testing.assert_close(mixed[1], denoiser(X, 5.0, **cond)[1])
+
+
+def test_guiding_some_channels() -> None:
+    denoiser, cond = Recorder(), condition([0.2, -0.1])
+    everything = Guided(denoiser, cond, unconditional(cond), 3.0)(X, 1.0)
+    positions = Guided(denoiser, cond, unconditional(cond), 3.0, channels=XYZ)(X, 1.0)
+    torch.testing.assert_close(positions[:, :3], everything[:, :3])
+    torch.testing.assert_close(positions[:, 3:], denoiser(X, 1.0, **cond)[:, 3:])
+
+
+def test_the_unconditional_twin_loses_everything_unless_told_to_keep() -> None:
+    cond = condition([0.2, -0.1]) | {"low_res": torch.ones(2, 6, 5)}
+    release = unconditional(cond)
+    assert float(release["low_res"].abs().max()) == float(release["grids"]["text"].abs().max()) == 0
+    kept = unconditional(cond, keep=("low_res",))
+    assert kept["low_res"] is cond["low_res"]
+    assert float(kept["grids"]["text"].abs().max()) == 0
