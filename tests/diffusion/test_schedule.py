@@ -68,6 +68,9 @@ def test_training_times_are_logit_normal() -> None:
     fraction = velocity_time(sigmas) / 1000
     torch.testing.assert_close(torch.logit(fraction), 0.5 + 2 * z)
     assert float(VelocityProcess().training_sigmas(torch.zeros(()))) == pytest.approx(1.0)
+    extremes = VelocityProcess(std=30.0).training_sigmas(torch.tensor([-4.0, 4.0]))
+    assert 0 <= float(extremes[0]) < 1e-6
+    assert 1e4 < float(extremes[1]) < 1e6
 
 
 def test_channel_scaling_brings_world_units_to_one_and_back() -> None:

@@ -196,7 +196,9 @@ class VelocityProcess:
 
     def training_sigmas(self, z: Tensor) -> Tensor:
         """Standard normal draws of any shape -> noise levels, of its shape and type."""
-        return torch.tan(math.pi / 2 * torch.sigmoid(self.mean + self.std * z))
+        # Short of 1, where rounding may carry the tangent over to minus infinity.
+        fraction = torch.sigmoid(self.mean + self.std * z).clamp(max=1 - 1e-5)
+        return torch.tan(math.pi / 2 * fraction)
 
 
 TIME_SCALE = 1000.0
