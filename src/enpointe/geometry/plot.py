@@ -127,7 +127,7 @@ def views(shape: PointCloud | Mesh, n: int = 8, size: int = 256, *, columns: int
 
 def cloud_painter(points: NDArray[np.float64], colors: Floats, span: float) -> Painter:
     """Draws points as discs, shaded by the plane through the points around each."""
-    spacing, normals = _surface(points)
+    spacing, normals = surface(points)
 
     def draw(view: Camera, size: int) -> tuple[Floats, NDArray[np.float64]]:
         radius = float(np.clip(DISC * spacing / span * size, 1.0, size / 16))
@@ -174,7 +174,7 @@ def _blend(corners: Floats, weights: Floats) -> Floats:
     return blended
 
 
-def _surface(points: NDArray[np.float64]) -> tuple[float, Floats]:
+def surface(points: NDArray[np.float64]) -> tuple[float, Floats]:
     """The usual distance to the sixth neighbour, and normals (n, 3) of unknown sign from the plane of sixteen."""
     from scipy.spatial import cKDTree
 
