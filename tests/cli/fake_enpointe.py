@@ -62,6 +62,6 @@ def load(name: str = "pocket", *, device: str = "auto") -> FakePipeline:
     return FakePipeline()
 
 
-enpointe.load = load  # type: ignore[assignment]
+vars(enpointe)["load"] = load
 if __name__ == "__main__":
     sys.exit(main())
