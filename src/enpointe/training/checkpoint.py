@@ -1,0 +1,55 @@
+"""A run's state on disk: written whole or not at all, read without unpickling objects."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from enpointe.errors import WeightsError
+from enpointe.training.ema import EMA
+
+
+def save_checkpoint(
+    path: Path, network: nn.Module, ema: EMA, optimizers: Sequence[torch.optim.Optimizer], progress: dict[str, Any]
+) -> None:
+    """Write all that a resumed run needs; the former checkpoint stays until the new one is whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        torch.save(
+            {
+                "network": network.state_dict(),
+                "ema": ema.state,
+                "ema_updates": ema.updates,
+                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+                "progress": progress,
+            },
+            temporary,
+        )
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_checkpoint(
+    path: Path, network: nn.Module, ema: EMA, optimizers: Sequence[torch.optim.Optimizer], device: torch.device
+) -> dict[str, Any]:
+    """Put a checkpoint back; returns its progress.
+
+    Raises:
+        WeightsError: damaged, or of another network or optimizer.
+    """
+    try:
+        saved = torch.load(path, map_location=device, weights_only=True)
+        network.load_state_dict(saved["network"])
+        ema.load(saved["ema"], saved["ema_updates"])
+        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        progress: dict[str, Any] = saved["progress"]
+    except Exception as error:
+        raise WeightsError(f"{path}: expected a checkpoint of this recipe, found {error!r}") from error
+    return progress
