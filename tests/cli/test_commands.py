@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from enpointe.cli import main
+from enpointe.errors import OutputError
 from enpointe.geometry.point_cloud import PointCloud
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -97,8 +98,8 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
     import enpointe
     from enpointe.geometry import export
 
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+    def full(_image: object, path: Path, **_: object) -> None:
+        raise OutputError(f"{path}: no space left")
 
     class Pipeline:
         def warnings_for(self, prompt: str) -> list[str]:
@@ -113,7 +114,7 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
     monkeypatch.setitem(vars(enpointe), "load", lambda *_, **__: Pipeline())
     monkeypatch.setattr(export, "save_image", full)
     assert main(["generate", "x", "--no-mesh", "--out", str(tmp_path / "new")]) == 2
-    assert "new: No space left on device" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"enpointe: error: {tmp_path / 'new' / 'views.png'}: no space left\n"
     assert names(tmp_path) == set()
 
 
@@ -137,6 +138,8 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
         (["generate", "x", "--guidance", "much"], "got 'much'"),
         (["generate", "x", "--device", "tpu"], "'tpu'"),
         (["generate", "x", "--out", ""], "--out"),
+        (["generate", "x", "--out", "y" * 300], "File name too long"),
+        (["mesh", "y" * 300 + ".ply"], "File name too long"),
         (["generate", "x", "--no-such"], "--no-such"),
         (["mesh", "none.ply"], "none.ply: expected an existing file"),
         (["mesh", "notes.txt"], "ending in .ply or .npz"),

@@ -48,12 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except EnpointeError as error:
         return _fail(f"error: {_one_line(error)}", EXIT_BAD_INPUT)
-    except KeyboardInterrupt:
-        return _fail("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone; without this Python complains once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        # What the system refuses (a name too long, a file that may not be read) is not a fault of the program.
+        return _fail(f"error: {_one_line(error)}", EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        return _fail("interrupted", EXIT_INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0

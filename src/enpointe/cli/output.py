@@ -45,10 +45,12 @@ def result_folder(target: Path, n_bytes: int) -> Iterator[Path]:
     Raises OutputError, before the block runs, when `target` cannot be written or its disk lacks `n_bytes`.
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100  resolve() would follow a link that is the target
-    if (target.exists() or target.is_symlink()) and not target.is_dir():
-        raise OutputError(f"expected a folder to write to, got a file: {target}")
-    home = target if target.is_dir() else target.parent
-    made = [folder for folder in (home, *home.parents) if not folder.exists()]
+    with writing(target):
+        home = target if target.is_dir() else target.parent
+        for folder in (target, *target.parents):
+            if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+                raise OutputError(f"expected a folder to write to, got a file: {folder}")
+        made = [folder for folder in (home, *home.parents) if not folder.exists()]
     staging: Path | None = None
     done = False
     try:
@@ -60,6 +62,9 @@ def result_folder(target: Path, n_bytes: int) -> Iterator[Path]:
         with writing(target):
             _publish(staging, target)
         done = True
+    except OutputError as error:
+        # A user knows the folder that was asked for, not where its files are being made.
+        raise OutputError(str(error).replace(str(staging), str(target))) from error
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
@@ -81,12 +86,13 @@ def writing(path: Path) -> Iterator[None]:
 
 def check_file(path: Path, n_bytes: int = BYTES_PER_RESULT) -> Path:
     """The path, if a file can be written there now; OutputError if not."""
-    if path.is_dir():
-        raise OutputError(f"expected a file to write to, got a folder: {path}")
-    if not path.parent.is_dir():
-        raise OutputError(f"expected an existing folder to write {path.name} to, got {path.parent}")
-    with writing(path), tempfile.TemporaryFile(dir=path.parent):
-        _check_room(path.parent, n_bytes)
+    with writing(path):
+        if path.is_dir():
+            raise OutputError(f"expected a file to write to, got a folder: {path}")
+        if not path.parent.is_dir():
+            raise OutputError(f"expected an existing folder to write {path.name} to, got {path.parent}")
+        with tempfile.TemporaryFile(dir=path.parent):
+            _check_room(path.parent, n_bytes)
     return path
 
 
