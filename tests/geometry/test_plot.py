@@ -153,6 +153,11 @@ def test_open_meshes_show_both_sides() -> None:
     assert (image[32:] < 250).any()
 
 
+def test_a_mesh_inside_out_looks_the_same() -> None:
+    color = np.tile([0.9, 0.3, 0.3], (8, 1))
+    assert np.array_equal(views(Mesh(CORNERS, CUBE, color), 1, 64), views(Mesh(CORNERS, CUBE[:, ::-1], color), 1, 64))
+
+
 def test_what_is_no_picture() -> None:
     cloud = PointCloud(np.eye(3), np.eye(3))
     for options in ({"n": 0}, {"size": 1}, {"columns": 0}):

@@ -146,12 +146,13 @@ def mesh_painter(vertices: NDArray[np.float64], mesh: Mesh, span: float) -> Pain
     smooth = mesh.normals[mesh.faces]
     agree = (smooth * facing[:, None]).sum(axis=2, keepdims=True) > CREASE
     corner_normals = np.where(agree, smooth, facing[:, None])
+    closed = mesh.is_watertight and mesh.volume > 0  # only then are faces turned away hidden anyway
 
     def draw(view: Camera, size: int) -> tuple[Floats, NDArray[np.float64]]:
         scale = size / span
         across, down = vertices @ view.right * scale + size / 2, size / 2 - vertices @ view.up * scale
         screen = np.stack([across, down, vertices @ view.away], axis=1)
-        face, weights, depth = rasterize(screen, mesh.faces, size, cull=mesh.is_watertight)
+        face, weights, depth = rasterize(screen, mesh.faces, size, cull=closed)
         hit = face >= 0
         shown, mix = face[hit], weights[hit]
         sides = np.where(facing[shown] @ view.away > 0, np.float32(-1), np.float32(1))
