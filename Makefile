@@ -26,7 +26,8 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(None if ok else "expected Python 3.11 to 3.13 as $(PYTHON), got %d.%d; choose another with make PYTHON=python3.12" % sys.version_info[:2])'
 	@# One that works is kept, with the PyTorch that may have been chosen for it; a broken one is made anew.
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo 'creating $(VENV)'; $(PYTHON) -m venv --clear $(VENV); }
+	@$(BIN)/python -c 'import pip, subprocess, sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null \
+		|| { echo 'creating $(VENV)'; $(PYTHON) -m venv --clear $(VENV); }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
 	@touch $(STAMP)
 
