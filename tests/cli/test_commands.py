@@ -143,7 +143,7 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
         (["generate", "x", "--no-such"], "--no-such"),
         (["mesh", "none.ply"], "none.ply: expected an existing file"),
         (["mesh", "notes.txt"], "ending in .ply or .npz"),
-        (["upsample", "none.npz", "--prompt", ""], "got blank text"),
+        (["upsample", "none.npz", "--seed", "x"], "got 'x'"),
         (["view", "folder.ply"], "found something else"),
         (["train", "everything"], "'everything'"),
         (["train", "pocket-base", "--minutes", "-5"], "--minutes"),

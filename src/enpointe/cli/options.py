@@ -14,6 +14,7 @@ MAX_STEPS = 1000
 MIN_POINTS, MAX_POINTS = 64, 65536
 MIN_GRID, MAX_GRID = 8, 512
 MAX_GUIDANCE = 100.0
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -44,13 +45,6 @@ def real(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
-def device(text: str) -> str:
-    """An argument type: a device's name; whether this machine has it is found out when it is used."""
-    if re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", text):
-        return text
-    raise argparse.ArgumentTypeError(f"expected auto, cpu, cuda (or cuda:0, cuda:1 ...) or mps, got {text!r}")
-
-
 def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="pocket", metavar="NAME", help="which model to use (default: pocket)")
     add_device(parser)
@@ -58,24 +52,28 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--device", type=device, default="auto", metavar="NAME",
-        help="auto, cpu, cuda or mps (default: auto, the fastest that this machine has)",
+        "--device", choices=DEVICES, default="auto",
+        help="where to compute (default: auto, the fastest that this machine has)",
     )  # fmt: skip
 
 
-def add_sampling(parser: argparse.ArgumentParser) -> None:
+def add_points(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--points", type=whole(MIN_POINTS, MAX_POINTS), default=4096, metavar="N",
         help="points of the final cloud (default: 4096)",
     )  # fmt: skip
-    parser.add_argument(
-        "--steps", type=whole(1, MAX_STEPS), metavar="N", help="solver steps of each stage (default: the model's)"
-    )
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    add_points(parser)
+    parser.add_argument("--steps", type=whole(1, MAX_STEPS), metavar="N", help="solver steps (default: the model's)")
     parser.add_argument(
         "--guidance", type=real(0, MAX_GUIDANCE), metavar="G",
         help="how closely to follow the prompt; 1 is plain conditional (default: the model's)",
     )  # fmt: skip
-    parser.add_argument("--sampler", metavar="NAME", help="the solver (default: the model's)")
+    parser.add_argument(
+        "--sampler", metavar="NAME", help="the solver, such as heun, dpmpp, ancestral or dpm2 (default: the model's)"
+    )
 
 
 def add_grid(parser: argparse.ArgumentParser) -> None:

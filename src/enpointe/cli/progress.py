@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 
 
 class Progress(Protocol):
-    """What the pipeline reports: `done` of `total` steps of a stage."""
+    """What the pipeline reports: `done` of `total` steps of a stage; a total of 0 is not known yet."""
 
     @property
     def stage(self) -> str: ...

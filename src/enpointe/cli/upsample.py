@@ -9,8 +9,7 @@ from typing import Any
 from enpointe.cli import options as opt
 from enpointe.cli.files import CLOUD_SUFFIXES, input_file, output_file, read_cloud
 from enpointe.cli.output import writing
-from enpointe.cli.progress import Bar, report, warn
-from enpointe.prompt import check_prompt
+from enpointe.cli.progress import Bar, report
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:
@@ -18,17 +17,15 @@ def add_parser(commands: opt.Commands[Any]) -> None:
         "upsample", help="make a cloud denser", description="Adds points to a cloud.", allow_abbrev=False
     )
     parser.add_argument("cloud", metavar="CLOUD", help="a .ply or .npz file of coloured points")
-    parser.add_argument("--prompt", metavar="TEXT", help="what the cloud shows (default: not said)")
     parser.add_argument("--seed", type=opt.whole(0, opt.MAX_SEED), default=0, metavar="S", help="default: 0")
     parser.add_argument("--out", metavar="FILE", help="a .ply or .npz file (default: <CLOUD>-<points>.ply)")
-    opt.add_sampling(parser)
+    opt.add_points(parser)
     opt.add_model(parser)
     opt.add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    prompt = "" if options.prompt is None else check_prompt(options.prompt)
     source = input_file(options.cloud, CLOUD_SUFFIXES)
     out = output_file(options, source, f"-{options.points}.ply", CLOUD_SUFFIXES)
     cloud = read_cloud(source)
@@ -37,19 +34,8 @@ def run(options: argparse.Namespace) -> None:
     from enpointe.geometry import export
 
     pipeline = enpointe.load(options.model, device=options.device)
-    for warning in pipeline.warnings_for(prompt) if prompt else []:
-        warn(warning)
     with Bar() as bar:
-        denser = pipeline.upsample(
-            cloud,
-            n_points=options.points,
-            prompt=prompt,
-            seed=options.seed,
-            steps=options.steps,
-            guidance=options.guidance,
-            sampler=options.sampler,
-            progress=bar,
-        )
+        denser = pipeline.upsample(cloud, n_points=options.points, seed=options.seed, progress=bar)
     with writing(out):
         export.save_cloud(denser, out)
     seconds = round(time.perf_counter() - start, 3)
