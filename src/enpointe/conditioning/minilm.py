@@ -59,9 +59,8 @@ class TextEncoder:
     def condition(self, texts: Sequence[str], n_tokens: int) -> Tensor:
         """The token condition of the embedded models: (N, 384, n_tokens).
 
-        First the pooled vector, then the states without the start
-        mark, cut or padded with zeros to `n_tokens` in all. An empty text gives zeros only: it is
-        the unconditional input.
+        First the pooled vector, then the states without the start mark, cut or padded with zeros to
+        `n_tokens` in all. An empty text gives zeros only: it is the unconditional input.
         """
         pooled, states, _ = self.encode(texts)
         states = states[:, 1:n_tokens]

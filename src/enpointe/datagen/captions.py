@@ -52,14 +52,14 @@ def caption(
     phrase = " ".join([*words, noun])
     if rng.random() < 0.8:
         phrase = with_article(phrase)
-    features = [str(p) for p in phrases if p and rng.random() < 0.3][:1]
+    features = [p for p in phrases if p and p not in noun and rng.random() < 0.3][:1]
     spoken = " ".join(features)
     said = [
         slot
         for slot in others
-        if slot.said and slot.name in present and slot.said.split()[-1] not in spoken
+        if slot.said and slot.name in present and slot.said.split()[-1] not in f"{noun} {spoken}"
     ]
-    rng.shuffle(said)  # type: ignore[arg-type]
+    rng.shuffle(said)
     parts = [
         _part(slot.said, _spoken(paint[slot.name], rng))
         for slot in said
@@ -72,8 +72,14 @@ def caption(
     return phrase + f", {colour}" if trailing else phrase
 
 
+PLURAL = ("drums", "scissors")
+"""Nouns that take no article."""
+
+
 def with_article(phrase: str) -> str:
-    """ "red car" -> "a red car"."""
+    """ "red car" -> "a red car", "red scissors" as it is."""
+    if phrase.endswith(PLURAL) and " of " not in phrase:
+        return phrase
     return f"{'an' if phrase[:1].lower() in 'aeiou' else 'a'} {phrase}"
 
 

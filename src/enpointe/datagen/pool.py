@@ -6,23 +6,25 @@ once; what makes examples different (colours, words, which points) is cheap and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from enpointe.datagen.captions import caption, draw_paint
 from enpointe.datagen.procedural.colours import shade
 from enpointe.datagen.procedural.families import FAMILIES, RARE
 from enpointe.datagen.procedural.sampling import sample_surface
-from enpointe.errors import InputError
+from enpointe.errors import InputError, OutputError
 
 _SCALE = 32767 / 0.625
 """Positions are 16-bit; queries may lie a little outside the unit cube."""
@@ -62,7 +64,7 @@ class Pool:
         return len(self.points)
 
     def draw(self, index: int, n_points: int, rng: np.random.Generator) -> Example:
-        """Object `index` in fresh paint and words, as `n_points` of its points."""
+        """Object `index` in fresh paint and words, as `n_points` of its points (repeated if it has fewer)."""
         family = FAMILIES[self.family[index]]
         paint = draw_paint(family, rng)
         rgb = np.array([shade(paint[slot.name], rng) for slot in family.slots], dtype=np.float32)
@@ -99,6 +101,9 @@ def build(
     """Sample `n_clouds` objects, the families in turn (rare ones every third time), into a file.
 
     The same arguments give the same bytes, whatever the number of workers.
+
+    Raises:
+        OutputError: the file cannot be written.
     """
     names = [name for turn in range(3) for name in FAMILIES if turn == 0 or name not in RARE]
     jobs = [(names[i % len(names)], i, n_points, n_queries, seed) for i in range(n_clouds)]
@@ -115,15 +120,15 @@ def build(
                 progress(i + 1)
     header = {"family": [job[0] for job in jobs], "words": words, "seed": seed}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    arrays: dict[str, NDArray[Any]] = {"points": points, "slot": slot, "queries": queries, "sdf": sdf}
     try:
-        save_file(
-            {"points": points, "slot": slot, "queries": queries, "sdf": sdf},
-            str(temporary),
-            metadata={_HEADER: json.dumps(header)},
-        )
+        save_file(arrays, str(temporary), metadata={_HEADER: json.dumps(header)})
         os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path}: expected to write a pool, found {error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Pool:
@@ -136,17 +141,34 @@ def read(path: Path) -> Pool:
         with safe_open(str(path), "numpy") as file:
             header = json.loads((file.metadata() or {})[_HEADER])
             arrays = {name: file.get_tensor(name) for name in ("points", "slot", "queries", "sdf")}
+        pool = Pool(**arrays, family=list(header["family"]), words=[(list(a), list(p)) for a, p in header["words"]])
+        _check(pool)
     except Exception as error:
         raise InputError(f"{path}: expected a pool made by 'enpointe data build', found {error!r}") from error
-    unknown = set(header["family"]) - set(FAMILIES)
+    return pool
+
+
+def _check(pool: Pool) -> None:
+    """A pool whose arrays do not fit together, or this version's families, fails here and not in the midst of a run."""
+    n, n_points = pool.slot.shape
+    n_queries = pool.sdf.shape[1]
+    found = [(a.shape, a.dtype.name) for a in (pool.points, pool.slot, pool.queries, pool.sdf)]
+    shapes = [(n, n_points, 3), (n, n_points), (n, n_queries, 3), (n, n_queries)]
+    expected = list(zip(shapes, ("int16", "uint8", "int16", "float16"), strict=True))
+    if found != expected:
+        raise ValueError(f"arrays {found} in place of {expected}")
+    if not (len(pool.family) == len(pool.words) == n > 0 and n_points > 0):
+        raise ValueError(f"{len(pool.family)} families and {len(pool.words)} descriptions of {n} clouds of {n_points}")
+    unknown = set(pool.family) - set(FAMILIES)
     if unknown:
-        raise InputError(f"{path}: expected families {sorted(FAMILIES)}, found unknown {sorted(unknown)}")
-    return Pool(**arrays, family=header["family"], words=[(w[0], w[1]) for w in header["words"]])
+        raise ValueError(f"unknown families {sorted(unknown)}")
+    slots = np.array([len(FAMILIES[name].slots) for name in pool.family])
+    if (pool.slot.max(axis=1) >= slots).any():
+        raise ValueError("points that wear paint slots which their family does not have")
 
 
-_Made = tuple[
-    NDArray[np.int16], NDArray[np.uint8], NDArray[np.int16], NDArray[np.float16], tuple[list[str], list[str]]
-]
+_Words = tuple[list[str], list[str]]
+_Made = tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.int16], NDArray[np.float16], _Words]
 
 
 def _make(job: tuple[str, int, int, int, int]) -> _Made:

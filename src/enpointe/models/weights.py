@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,9 @@ class Weights:
     sha256: str
 
 
-def save_weights(path: Path, state: Mapping[str, Tensor], info: Mapping[str, Any], storage: Storage = "float16") -> None:
+def save_weights(
+    path: Path, state: Mapping[str, Tensor], info: Mapping[str, Any], storage: Storage = "float16"
+) -> None:
     """Write a state dict atomically.
 
     Args:
@@ -45,6 +47,9 @@ def save_weights(path: Path, state: Mapping[str, Tensor], info: Mapping[str, Any
         info: JSON values: the kind of network, its config, what it was trained on.
         storage: "int8" stores every matrix as 8-bit rows with one float32 scale each (the rest in
             float16); "float16" and "float32" store what they say.
+
+    Raises:
+        OutputError: the file cannot be written; a former one is as it was.
     """
     stored: dict[str, Tensor] = {}
     for key, value in state.items():
@@ -56,16 +61,16 @@ def save_weights(path: Path, state: Mapping[str, Tensor], info: Mapping[str, Any
         else:
             stored[key] = tensor if storage == "float32" else tensor.half()
         stored[key] = stored[key].contiguous()
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(stored, temporary, metadata={_HEADER: json.dumps(dict(info))})
-        Path(temporary).chmod(0o644)
+        save_file(stored, str(temporary), metadata={_HEADER: json.dumps(dict(info))})
+        temporary.chmod(0o644)
         os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: expected to write weights, found {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path}: expected to write weights, found {error}") from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def read_weights(path: Path) -> Weights:
@@ -80,16 +85,18 @@ def read_weights(path: Path) -> Weights:
         with safe_open(str(path), "pt") as file:
             header = (file.metadata() or {}).get(_HEADER)
             if header is None:
-                raise WeightsError(f"{path}: expected weights written by enpointe, found a safetensors file of another kind")
-            raw = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                raise WeightsError(f"{path}: expected weights written by enpointe, found another safetensors file")
+            raw = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
         info = json.loads(header)
-    except (SafetensorError, OSError, ValueError) as error:
+        if not isinstance(info, dict):
+            raise ValueError("its description is not a JSON object")
+        state = {
+            key: value.float() * raw[key + _SCALE] if key + _SCALE in raw else value.float()
+            for key, value in raw.items()
+            if not key.endswith(_SCALE)
+        }
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # RuntimeError: scales of another shape
         raise WeightsError(f"{path}: expected a whole safetensors file, found a damaged one ({error})") from error
-    state = {
-        key: value.float() * raw[key + _SCALE] if key + _SCALE in raw else value.float()
-        for key, value in raw.items()
-        if not key.endswith(_SCALE)
-    }
     return Weights(state, info, sha256(path))
 
 

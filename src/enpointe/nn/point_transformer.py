@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from enpointe.errors import InputError
 from enpointe.nn.blocks import MLP, Transformer, init_weights, position_features, time_features
 
 
@@ -97,6 +98,9 @@ class PointTransformer(nn.Module):
 
         Returns:
             (N, output_channels, P).
+
+        Raises:
+            InputError: a condition that the network was not built with, or no low_res where it needs them.
         """
         added, tokens = self._conditions(t, vector, grids or {}, low_res)
         h = self.input_proj(self._point_features(x.transpose(1, 2)))
@@ -111,6 +115,7 @@ class PointTransformer(nn.Module):
         self, t: Tensor, vector: Tensor | None, grids: Mapping[str, Tensor], low_res: Tensor | None
     ) -> tuple[list[Tensor], list[Tensor]]:
         """What is added to every point (N, width), and the tokens in front (N, L, width)."""
+        self._check_conditions(vector, grids, low_res)
         added: list[Tensor] = []
         tokens: list[Tensor] = []
         if self.vector_embed is not None:
@@ -129,11 +134,21 @@ class PointTransformer(nn.Module):
             added.append(time)
         tokens.extend(embed(grids[name].transpose(1, 2)) for name, embed in self.grid_embed.items() if name in grids)
         if self.cond_point_proj is not None:
-            if low_res is None:
-                raise ValueError("an upsampling network expected low_res points (N, C, K), found None")
+            assert low_res is not None
             scaled = low_res * self.channel_scales[:, None] + self.channel_biases[:, None]
             tokens.append(self.cond_point_proj(self._point_features(scaled.transpose(1, 2))))
         return added, tokens
+
+    def _check_conditions(self, vector: Tensor | None, grids: Mapping[str, Tensor], low_res: Tensor | None) -> None:
+        """What a network would leave unused must not look as if it had been followed."""
+        unknown = [name for name in grids if name not in self.grid_embed]
+        if unknown:
+            raise InputError(f"grid conditions: expected some of {sorted(self.grid_embed)}, found {unknown}")
+        if vector is not None and self.vector_embed is None:
+            raise InputError("condition: expected no vector for this network, found one")
+        if (low_res is None) != (self.cond_point_proj is None):
+            expected, found = ("none", "some") if low_res is not None else ("points (N, C, K)", "none")
+            raise InputError(f"low_res of this network: expected {expected}, found {found}")
 
     def _point_features(self, points: Tensor) -> Tensor:
         """(N, P, C) -> (N, P, C + 6 * position_bands)."""

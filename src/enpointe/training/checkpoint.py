@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,15 +11,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from enpointe.errors import WeightsError
+from enpointe.errors import OutputError, WeightsError
 from enpointe.training.ema import EMA
 
 
 def save_checkpoint(
     path: Path, network: nn.Module, ema: EMA, optimizers: Sequence[torch.optim.Optimizer], progress: dict[str, Any]
 ) -> None:
-    """Write all that a resumed run needs; the former checkpoint stays until the new one is whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write all that a resumed run needs; the former checkpoint stays until the new one is whole.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")  # what a killed run left of it, the next one overwrites
     try:
         torch.save(
             {
@@ -31,8 +36,11 @@ def save_checkpoint(
             temporary,
         )
         os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: PyTorch's writer on a full disk
+        raise OutputError(f"{path}: expected to write a checkpoint, found {error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(

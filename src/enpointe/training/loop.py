@@ -22,12 +22,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from enpointe.errors import InputError
+from enpointe.errors import InputError, OutputError
 from enpointe.models.weights import save_weights
 from enpointe.training.checkpoint import read_checkpoint, save_checkpoint
 from enpointe.training.ema import EMA
 from enpointe.training.log import Log
-from enpointe.training.task import Batch, Losses, Task
+from enpointe.training.optimizers import build_optimizers
+from enpointe.training.task import Losses, Task
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Progress:
     """Training minute at which each periodic job was last done."""
 
 
-def train(
+def train_task(
     task: Task,
     settings: Settings,
     run: Path,
@@ -109,6 +110,8 @@ def train(
 
     Raises:
         InputError: no budget; or a run that exists and is not resumed, or the other way round.
+        OutputError: the folder cannot be written.
+        WeightsError: the checkpoint to resume from is damaged, or of another network.
     """
     if minutes is None and steps is None:
         raise InputError("training: expected a budget in minutes or steps, found neither")
@@ -118,13 +121,18 @@ def train(
             f"{run}: expected {'a run to resume' if resume else 'a new folder, or --resume'}, "
             f"found {'none' if resume else 'a run'}"
         )
-    run.mkdir(parents=True, exist_ok=True)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{run}: expected a folder to write a run into, found {error}") from error
     network = task.network.to(device)
     ema = EMA(network, settings.ema)
-    optimizers = build_optimizers(network, settings)
+    optimizers = build_optimizers(network, settings.optimizer, settings.learning_rate, settings.weight_decay)
     progress = Progress()
     if resume:
         progress = Progress(**read_checkpoint(checkpoint, network, ema, optimizers, device))
+        if not best.exists():  # then no loss has been reached that a new best must beat
+            progress.best = math.inf
         report(f"resumed at step {progress.step}, {progress.seconds / 60:.1f} minutes")
     compiled: nn.Module = torch.compile(network, dynamic=False) if compile_network else network  # type: ignore[assignment]
     log = Log(run / "log")
@@ -143,7 +151,7 @@ def train(
     def save() -> None:
         save_checkpoint(checkpoint, network, ema, optimizers, vars(progress))
 
-    def validate(final: bool = False) -> None:
+    def validate() -> None:
         loss, by_level = _validate(task, network, ema, settings, device)
         report(f"step {progress.step} minute {progress.seconds / 60:.1f} held-out loss {loss:.4f} {by_level}")
         log.scalars(progress.step, {"held-out/loss": loss, **{f"held-out/level {k}": v for k, v in by_level.items()}})
@@ -200,39 +208,12 @@ def train(
             if due("checkpoint", settings.checkpoint_every):
                 save()
             started = time.monotonic()
-        validate(final=True)
+        validate()
         save()
         _picture(task, network, ema, run / "pictures" / f"{progress.step:07d}.png", log, progress.step)
     log.close()
     (run / "progress.json").write_text(json.dumps(vars(progress), indent=1))
     return best
-
-
-def build_optimizers(network: nn.Module, settings: Settings) -> list[torch.optim.Optimizer]:
-    """AdamW; or Muon for the transformer's matrices with AdamW for all else.
-
-    Muon (Jordan et al. 2024) orthogonalises each matrix's update; with updates scaled to AdamW's
-    size one learning rate serves both. Decay is for matrices only.
-    """
-    matrices = [p for name, p in network.named_parameters() if p.ndim == 2 and "resblocks" in name]
-    inner = {id(p) for p in matrices}
-    others = [p for p in network.parameters() if p.ndim == 2 and id(p) not in inner]
-    flat = [p for p in network.parameters() if p.ndim != 2]
-    fused = next(network.parameters()).device.type in ("cuda", "cpu")
-    adam: dict[str, Any] = {"lr": settings.learning_rate, "betas": (0.9, 0.98), "fused": fused}
-    if settings.optimizer == "muon":
-        muon = torch.optim.Muon(
-            matrices, lr=settings.learning_rate, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw"
-        )
-        groups = [{"params": others, "weight_decay": settings.weight_decay}, {"params": flat, "weight_decay": 0.0}]
-        return [muon, torch.optim.AdamW(groups, **adam)]
-    if settings.optimizer != "adamw":
-        raise InputError(f"optimizer: expected adamw or muon, found {settings.optimizer!r}")
-    groups = [
-        {"params": matrices + others, "weight_decay": settings.weight_decay},
-        {"params": flat, "weight_decay": 0.0},
-    ]
-    return [torch.optim.AdamW(groups, **adam)]
 
 
 def _batch(
@@ -256,9 +237,7 @@ def _validate(
         parts: list[Losses] = []
         for i in range(batches):
             with half():
-                parts.append(
-                    task.losses(network, _batch(task, settings, i, phase, device, training=False))
-                )
+                parts.append(task.losses(network, _batch(task, settings, i, phase, device, training=False)))
     value, level = torch.cat([p.value for p in parts]), torch.cat([p.level for p in parts])
     quarter = (level * 4).long().clamp(0, 3)
     by_level = {f"{q / 4:.2f}": round(float(value[quarter == q].mean()), 4) for q in range(4) if (quarter == q).any()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -15,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from enpointe.datagen.procedural import solids
 from enpointe.datagen.procedural.solids import Array, Faces, Solid
-
 
 T = TypeVar("T")
 
@@ -117,7 +117,9 @@ class Builder:
     def ball(self, slot: str, radius: float, at: ArrayLike = (0, 0, 0)) -> None:
         self.add(slot, solids.Ellipsoid((radius, radius, radius)), at)
 
-    def ellipsoid(self, slot: str, radii: Sequence[float], at: ArrayLike = (0, 0, 0), rot: ArrayLike = (0, 0, 0)) -> None:
+    def ellipsoid(
+        self, slot: str, radii: Sequence[float], at: ArrayLike = (0, 0, 0), rot: ArrayLike = (0, 0, 0)
+    ) -> None:
         x, y, z = radii
         self.add(slot, solids.Ellipsoid((x, y, z)), at, rot)
 
@@ -128,18 +130,29 @@ class Builder:
         """A cylinder along z, centred at `at`; with `top` a cone frustum (0 makes a cone)."""
         self.add(slot, solids.Frustum(radius, radius if top is None else top, height), at, rot)
 
-    def torus(self, slot: str, radius: float, tube: float, at: ArrayLike = (0, 0, 0), rot: ArrayLike = (0, 0, 0)) -> None:
+    def torus(
+        self, slot: str, radius: float, tube: float, at: ArrayLike = (0, 0, 0), rot: ArrayLike = (0, 0, 0)
+    ) -> None:
         """A ring around z (turn it by rot=(0, 90, 0) for a wheel whose axle is x)."""
         self.add(slot, solids.Torus(radius, tube), at, rot)
 
-    def prism(self, slot: str, outline: Sequence[Sequence[float]], depth: float, at: ArrayLike = (0, 0, 0), rot: ArrayLike = (0, 0, 0)) -> None:
+    def prism(
+        self,
+        slot: str,
+        outline: Sequence[Sequence[float]],
+        depth: float,
+        at: ArrayLike = (0, 0, 0),
+        rot: ArrayLike = (0, 0, 0),
+    ) -> None:
         """A polygon in the xy plane, extruded by `depth` along z and centred in z.
 
         `side` outlines drawn as (y, z) become upright, thick along x, with rot=UPRIGHT_X.
         """
         self.add(slot, solids.Prism(tuple((float(x), float(y)) for x, y in outline), depth), at, rot)
 
-    def revolve(self, slot: str, profile: Sequence[Sequence[float]], at: ArrayLike = (0, 0, 0), rot: ArrayLike = (0, 0, 0)) -> None:
+    def revolve(
+        self, slot: str, profile: Sequence[Sequence[float]], at: ArrayLike = (0, 0, 0), rot: ArrayLike = (0, 0, 0)
+    ) -> None:
         """A closed polygon of (radius, z) points turned around z; `at` is where its (0, 0) goes."""
         self.add(slot, solids.Revolve(tuple((float(r), float(z)) for r, z in profile)), at, rot)
 
@@ -156,7 +169,7 @@ class Builder:
 
     def path(self, slot: str, points: Sequence[ArrayLike], radius: float) -> None:
         """Limbs through all the points: a bent tube."""
-        for start, end in zip(points[:-1], points[1:], strict=True):
+        for start, end in pairwise(points):
             self.limb(slot, start, end, radius)
 
 

@@ -105,7 +105,10 @@ def _boat(b: Builder) -> None:
     b.box("motor", (0.2, 0.25, height), (0, length / 2 + 0.12, height / 2))
     rail = _gunwale(length * 0.96, width * 0.95, 0.85)[1:6]
     for x in (-1, 1):
-        b.path("rail", [(x * u, v - length * 0.01, height + 0.22) for u, v in rail[::2]], 0.07)
+        posts = [(x * u, v - length * 0.01, height + 0.22) for u, v in rail[::2]]
+        b.path("rail", posts, 0.07)
+        for u, v, top in posts:
+            b.rod("rail", (u, v, height), (u, v, top), 0.06)
     b.adjective("long" if length > 5.6 else "small" if length < 4.8 else "")
 
 

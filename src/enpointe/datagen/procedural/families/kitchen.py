@@ -184,6 +184,7 @@ def _vase(b: Builder) -> None:
     ]
     _hollow(b, "vase", outer, 0.05)
     if b.chance(0.4):
+        b.rod("stems", (0, 0, 0.03), (0, 0, 0.78), 0.04)
         for i in range(5):
             turn = 2 * math.pi * i / 5 + 0.3
             out = 0.0 if i == 0 else b.uniform(0.2, 0.28)

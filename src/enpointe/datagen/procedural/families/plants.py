@@ -78,9 +78,7 @@ def _palm(b: Builder) -> None:
         b.ellipsoid(
             "leaves", (reach * 0.36, 0.13, thick), (lean + x * out, y * out, height + 0.12 - drop / 2), (0, -15, turn)
         )
-        b.ellipsoid(
-            "leaves", (reach * 0.36, 0.12, thick), (lean + x * far, y * far, height - 0.05 - drop), (0, 40, turn)
-        )
+        b.ellipsoid("leaves", (reach * 0.36, 0.12, thick), (lean + x * far, y * far, height - drop / 2), (0, 40, turn))
     for x, y in _around(3, 0.13):
         b.ball("coconuts", 0.1, (lean + x, y, height - 0.06))
     b.adjective("tall" if height > 1.8 else "")

@@ -302,6 +302,7 @@ def _tractor(b: Builder) -> None:
         b.box("body", (0.6, big * 0.9, 0.14), (x * 0.94, y2 - 0.45, 2 * big + 0.03))
         _wheel(b, x * 0.75, y0 + small * 0.9, small, 0.34, "hubs")
     b.rod("grille", (-0.6, y0 + small * 0.9, small), (0.6, y0 + small * 0.9, small), 0.12)
+    b.rod("grille", (-0.7, y2 - 0.45, big), (0.7, y2 - 0.45, big), 0.12)
     headlights(b, 0.3, y0, belt - 0.2, 0.12)
 
 

@@ -1,0 +1,40 @@
+"""Optimizers by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from enpointe.errors import InputError
+
+
+def build_optimizers(
+    network: nn.Module, name: str, learning_rate: float, weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    """AdamW; or Muon for the transformer's matrices with AdamW for all else.
+
+    Muon (Jordan et al. 2024) orthogonalises each matrix's update; with updates scaled to AdamW's
+    size one learning rate serves both. Decay is for matrices only.
+
+    Raises:
+        InputError: a name other than "adamw" and "muon".
+    """
+    matrices = [p for key, p in network.named_parameters() if p.ndim == 2 and "resblocks" in key]
+    inner = {id(p) for p in matrices}
+    others = [p for p in network.parameters() if p.ndim == 2 and id(p) not in inner]
+    flat = [p for p in network.parameters() if p.ndim != 2]
+    fused = next(network.parameters()).device.type in ("cuda", "cpu")
+    adam: dict[str, Any] = {"lr": learning_rate, "betas": (0.9, 0.98), "fused": fused}
+    if name == "muon":
+        muon = torch.optim.Muon(matrices, lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+        groups = [{"params": others, "weight_decay": weight_decay}, {"params": flat, "weight_decay": 0.0}]
+        return [muon, torch.optim.AdamW(groups, **adam)]
+    if name != "adamw":
+        raise InputError(f"optimizer: expected adamw or muon, found {name!r}")
+    groups = [
+        {"params": matrices + others, "weight_decay": weight_decay},
+        {"params": flat, "weight_decay": 0.0},
+    ]
+    return [torch.optim.AdamW(groups, **adam)]
