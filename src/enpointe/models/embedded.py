@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
 from enpointe.conditioning.minilm import TextEncoder
-from enpointe.errors import WeightsError
-from enpointe.models.weights import ASSETS, load_into, read_weights
+from enpointe.errors import InputError, WeightsError
+from enpointe.models.config import PointTransformerConfig, SDFConfig, from_dict
+from enpointe.models.weights import ASSETS, Weights, load_into, read_weights
+from enpointe.nn.point_transformer import PointTransformer
+from enpointe.nn.sdf import SDFTransformer
 from enpointe.nn.text_encoder import BertEncoder
 
 
@@ -30,3 +34,33 @@ def text_encoder(device: torch.device) -> TextEncoder:
     except Exception as error:
         raise WeightsError(f"minilm-tokenizer.json: expected a tokenizer, found {error}") from error
     return TextEncoder(network.to(device), tokenizer)
+
+
+def embedded_path(member: str) -> Path:
+    """The file of one of the family's members: "base", "up" or "sdf"."""
+    return ASSETS / f"pocket-{member}.safetensors"
+
+
+def read_network(path: Path, kind: str) -> tuple[PointTransformer | SDFTransformer, Weights]:
+    """A network with its weights, as the file itself describes it, on the CPU, in evaluation mode.
+
+    Args:
+        kind: "point_transformer" or "sdf_transformer".
+
+    Raises:
+        WeightsError: missing, damaged, or of another kind.
+    """
+    weights = read_weights(path)
+    found = weights.info.get("kind")
+    if found != kind:
+        raise WeightsError(f"{path}: expected weights of a {kind}, found {found!r}")
+    try:
+        if kind == "sdf_transformer":
+            config: SDFConfig | PointTransformerConfig = from_dict(SDFConfig, weights.info["config"])
+        else:
+            config = from_dict(PointTransformerConfig, weights.info["config"])
+    except (InputError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: expected a config of {kind}, found {error}") from error
+    network = config.build()
+    load_into(network, weights, path)
+    return network, weights

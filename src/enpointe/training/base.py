@@ -20,6 +20,7 @@ from enpointe.diffusion.solvers import SOLVERS
 from enpointe.geometry.plot import splat
 from enpointe.models.config import PointTransformerConfig
 from enpointe.models.embedded import text_encoder
+from enpointe.training.levels import normal_levels
 from enpointe.training.task import Batch, Losses
 
 PROMPTS = (
@@ -76,15 +77,12 @@ class BaseTask:
         examples = [self._pool.draw(int(i), n_points, rng) for i in indices]
         texts = [example.caption if rng.random() >= self._drop else "" for example in examples]
         x0 = torch.from_numpy(np.stack([to_model(e.points, e.colors) for e in examples]))
-        # Stratified levels: a batch spans them evenly, which quiets the gradient.
-        even = (rng.permutation(n) + rng.random(n)) / n
-        z = torch.from_numpy(even).clamp(1e-4, 1 - 1e-4).mul(2).sub(1).erfinv().mul(math.sqrt(2)).float()
         noise = torch.from_numpy(rng.standard_normal(x0.shape, dtype=np.float32))
         bytes_of = [text.encode() for text in texts]
         raw = torch.zeros(n, max(map(len, bytes_of)) + 1, dtype=torch.uint8)
         for row, data in enumerate(bytes_of):
             raw[row, : len(data)] = torch.tensor(list(data), dtype=torch.uint8)
-        return {"x0": x0, "noise": noise, "sigma": self._process.training_sigmas(z), "texts": raw}
+        return {"x0": x0, "noise": noise, "sigma": self._process.training_sigmas(normal_levels(rng, n)), "texts": raw}
 
     def prepare(self, batch: Batch) -> Batch:
         """Encodes the texts into tokens (n, 384, L)."""

@@ -1,0 +1,44 @@
+"""A trained SDF network as a field that the meshing asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from enpointe.nn.sdf import SDFTransformer
+from enpointe.pipeline.sparse_grid import Field
+
+Floats = NDArray[np.float32]
+
+
+def sdf_field(
+    network: SDFTransformer, points: Floats, device: torch.device, *, chunk: int = 16_384,
+    progress: Callable[[int], None] | None = None,
+) -> Field:  # fmt: skip
+    """The field of a cloud: points (n, 3) in the unit frame, encoded once.
+
+    Args:
+        chunk: queries at a time; bounds the memory.
+        progress: told how many queries were answered.
+    """
+
+    def half() -> torch.autocast:
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type in ("cpu", "cuda"))
+
+    with torch.inference_mode(), half():
+        latents = network.encode(torch.from_numpy(np.ascontiguousarray(points.T))[None].to(device))
+
+    def field(queries: Floats) -> Floats:
+        values = np.empty(len(queries), np.float32)
+        with torch.inference_mode(), half():
+            for start in range(0, len(queries), chunk):
+                part = torch.from_numpy(np.ascontiguousarray(queries[start : start + chunk].T))[None].to(device)
+                values[start : start + chunk] = network.decode(latents, part)[0].float().cpu().numpy()
+                if progress is not None:
+                    progress(min(start + chunk, len(queries)) - start)
+        return values
+
+    return field

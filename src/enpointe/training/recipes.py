@@ -1,0 +1,114 @@
+"""The recipes of the embedded family: what `enpointe train` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from enpointe.conditioning.minilm import WIDTH as TEXT_WIDTH
+from enpointe.datagen import pool
+from enpointe.errors import InputError
+from enpointe.models.config import PointTransformerConfig, SDFConfig
+from enpointe.pipeline.device import find_device, keep_freed_memory
+from enpointe.training.base import BaseTask
+from enpointe.training.loop import Phase, Settings, train_task
+from enpointe.training.sdf import SDFTask
+from enpointe.training.task import Task
+from enpointe.training.upsampler import UpsamplerTask
+
+BASE = PointTransformerConfig(
+    width=256,
+    layers=6,
+    heads=4,
+    output_channels=6,
+    time_as_token=False,
+    grids=(("text", TEXT_WIDTH),),
+    position_bands=6,
+)
+UPSAMPLER = PointTransformerConfig(
+    width=192, layers=6, heads=3, output_channels=6, time_as_token=False, low_res=True, position_bands=6
+)
+SDF = SDFConfig(width=128, encoder_layers=4, encoder_heads=2, decoder_layers=2, decoder_heads=2, position_bands=6)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A task, how it is trained, and for how many minutes on a plain CPU."""
+
+    make: Callable[[pool.Pool], Task]
+    settings: Settings
+    minutes: float
+
+
+RECIPES: dict[str, Recipe] = {
+    # A set has no order and no fixed size: most of the learning is cheap at 256 points, the end is
+    # spent at the size that will be sampled.
+    "pocket-base": Recipe(
+        lambda data: BaseTask(data, BASE),
+        Settings((Phase(0.85, 256, 32), Phase(1.0, 1024, 8)), optimizer="muon"),
+        minutes=240,
+    ),
+    "pocket-up": Recipe(
+        lambda data: UpsamplerTask(data, UPSAMPLER),
+        Settings((Phase(1.0, 1024, 16),), optimizer="muon"),
+        minutes=45,
+    ),
+    "pocket-sdf": Recipe(
+        lambda data: SDFTask(data, SDF),
+        Settings((Phase(0.8, 1024, 16), Phase(1.0, 4096, 4)), optimizer="muon"),
+        minutes=45,
+    ),
+}
+CLOUDS = 16_000
+"""Objects in the pool that a recipe makes when it is given none; about 600 MB, two minutes on two cores."""
+
+
+def train(
+    name: str,
+    *,
+    run_dir: Path,
+    data: Path | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    report: Callable[[str], None] = print,
+) -> Path:
+    """Train one of the embedded models.
+
+    Args:
+        name: "pocket-base", "pocket-up" or "pocket-sdf".
+        run_dir: where checkpoints, logs, pictures and weights go.
+        data: a pool made by `enpointe data build`; without one it is made, once, beside the run.
+        minutes, steps: the whole budget, earlier parts of a resumed run counted in; without either
+            the recipe's minutes.
+        resume: go on with the run that is in `run_dir`.
+
+    Returns:
+        Path of the best weights.
+
+    Raises:
+        InputError: no such recipe, or a run that is not as `resume` says.
+    """
+    if name not in RECIPES:
+        raise InputError(f"recipe: expected one of {', '.join(RECIPES)}, found {name!r}")
+    recipe = RECIPES[name]
+    keep_freed_memory()
+    found = find_device(device)
+    if data is None:
+        data = run_dir.parent / "pool.safetensors"
+        if not data.exists():
+            report(f"making {CLOUDS} objects: {data}")
+            data.parent.mkdir(parents=True, exist_ok=True)
+            pool.build(data, n_clouds=CLOUDS)
+    return train_task(
+        recipe.make(pool.read(data)),
+        recipe.settings,
+        run_dir,
+        device=found,
+        minutes=recipe.minutes if minutes is None and steps is None else minutes,
+        steps=steps,
+        resume=resume,
+        report=report,
+    )
