@@ -229,7 +229,7 @@ def _batch(
 
 @torch.no_grad()
 def _validate(
-    task: Task, network: nn.Module, ema: EMA, settings: Settings, device: torch.device, batches: int = 8
+    task: Task, network: nn.Module, ema: EMA, settings: Settings, device: torch.device, batches: int = 4
 ) -> tuple[float, dict[str, float]]:
     """Held-out loss of the averaged weights, on always the same batches, and by quarter of the level."""
     phase = settings.phases[0]
