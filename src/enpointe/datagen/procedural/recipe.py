@@ -212,9 +212,9 @@ def rotation(rot: ArrayLike) -> Array:
 def _between(start: ArrayLike, end: ArrayLike) -> tuple[Array, Array, float]:
     """Centre, rotation that turns z into the direction, and length."""
     a, b = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
-    length = max(float(np.linalg.norm(b - a)), 1e-6)
-    z = (b - a) / length
+    length = float(np.linalg.norm(b - a))
+    z = (b - a) / length if length > 1e-9 else np.array([0.0, 0, 1])
     helper = np.array([1.0, 0, 0]) if abs(z[0]) < 0.9 else np.array([0, 1.0, 0])
     x = np.cross(helper, z)
-    x /= max(float(np.linalg.norm(x)), 1e-9)
-    return (a + b) / 2, np.stack([x, np.cross(z, x), z], axis=1), length
+    x /= np.linalg.norm(x)
+    return (a + b) / 2, np.stack([x, np.cross(z, x), z], axis=1), max(length, 1e-9)

@@ -504,7 +504,6 @@ PENGUIN = Family(
         Slot("feathers", ("black", "black", "dark grey", "dark blue"), paint=0.25),
         Slot("belly", ("white",)),
         Slot("beak", ("orange", "yellow"), "a beak", paint=0.1),
-        EYES,
     ),
     _penguin,
 )

@@ -238,7 +238,7 @@ CASTLE = Family(
 TOWER = Family(
     "tower",
     "buildings",
-    ("tower", "castle tower", "stone tower"),
+    ("tower", "castle tower"),
     (Slot("walls", STONE, paint=0.3), ROOF_SLOT, DOOR_SLOT, Slot("windows", ("black", "dark blue"))),
     _tower,
 )
