@@ -109,12 +109,13 @@ def train_task(
         Path of the best weights.
 
     Raises:
-        InputError: no budget; or a run that exists and is not resumed, or the other way round.
+        InputError: no budget, or none above 0; or a run that exists and is not resumed, or the other way round.
         OutputError: the folder cannot be written.
         WeightsError: the checkpoint to resume from is damaged, or of another network.
     """
-    if minutes is None and steps is None:
-        raise InputError("training: expected a budget in minutes or steps, found neither")
+    budgets = [budget for budget in (minutes, steps) if budget is not None]
+    if not budgets or min(budgets) <= 0:
+        raise InputError(f"training: expected a budget of minutes or steps above 0, found {budgets or 'neither'}")
     checkpoint, best = run / "checkpoint.pt", run / "best.safetensors"
     if checkpoint.exists() != resume:
         raise InputError(
@@ -138,8 +139,8 @@ def train_task(
     log = Log(run / "log")
 
     def spent() -> float:
-        shares = [progress.seconds / 60 / minutes] if minutes else []
-        return max([*shares, progress.step / steps] if steps else shares)
+        used = (progress.seconds / 60, progress.step)
+        return max(part / whole for part, whole in zip(used, (minutes, steps), strict=True) if whole is not None)
 
     def due(job: str, every: float) -> bool:
         now = progress.seconds / 60

@@ -1,0 +1,206 @@
+"""The training loop: a run that was killed and resumed is the run that was never killed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from enpointe.datagen.pool import Pool
+from enpointe.errors import InputError, OutputError, WeightsError
+from enpointe.models.config import PointTransformerConfig, from_dict
+from enpointe.models.weights import load_into, read_weights
+from enpointe.training.loop import Phase, Settings
+from enpointe.training.task import Batch, Losses
+
+STEPS = 10
+
+
+def saved(run: Path) -> dict[str, Any]:
+    return dict(torch.load(run / "checkpoint.pt", weights_only=True))
+
+
+def same(one: Any, two: Any) -> bool:
+    """Whether two nests of tensors are equal bit by bit."""
+    if isinstance(one, Tensor):
+        return torch.equal(one, two)
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(two) and all(map(same, one, two))
+    return bool(one == two)
+
+
+@pytest.fixture(scope="module")
+def straight(tiny: ModuleType, data: Pool, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nothing happened to."""
+    run = tmp_path_factory.mktemp("runs") / "straight"
+    tiny.train(data, run, steps=STEPS)
+    return run
+
+
+def assert_same_run(run: Path, other: Path) -> None:
+    one, two = saved(run), saved(other)
+    for what in ("network", "ema", "ema_updates", "optimizers"):
+        assert same(one[what], two[what]), what
+    assert [one["progress"][key] for key in ("step", "examples", "best")] == [
+        two["progress"][key] for key in ("step", "examples", "best")
+    ]
+    assert same(read_weights(run / "best.safetensors").state, read_weights(other / "best.safetensors").state)
+
+
+def test_killed_while_it_saves_then_resumed(
+    tiny: ModuleType, data: Pool, pool_path: Path, straight: Path, tmp_path: Path
+) -> None:
+    """SIGKILL with half a checkpoint written, after step 6 of 10: step 5's is whole, and the run ends as ever."""
+    run = tmp_path / "killed"
+    command = [sys.executable, str(tiny.__file__), str(pool_path), str(run), "6", str(STEPS)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert saved(run)["progress"]["step"] == 5
+    assert not (run / "best.safetensors").exists()
+
+    tiny.train(data, run, steps=STEPS, resume=True)
+    assert_same_run(run, straight)
+    assert sorted(path.name for path in run.iterdir()) == sorted(path.name for path in straight.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_between_two_steps(
+    tiny: ModuleType, data: Pool, straight: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    before = signal.getsignal(number)
+
+    def on_step(step: int) -> None:
+        if step == 4:
+            os.kill(os.getpid(), number)
+
+    run = tmp_path / "run"
+    best = tiny.train(data, run, task=tiny.TinyTask(data, on_step), steps=STEPS)
+    assert signal.getsignal(number) is before
+    assert saved(run)["progress"]["step"] == 4
+    assert read_weights(best).info["training"]["steps"] == 4
+    tiny.train(data, run, steps=STEPS, resume=True)
+    one, two = saved(run), saved(straight)
+    assert same(one["network"], two["network"])
+    assert same(one["ema"], two["ema"])
+
+
+def test_validation_leaves_training_alone(tiny: ModuleType, data: Pool, straight: Path, tmp_path: Path) -> None:
+    every_step = replace(tiny.SETTINGS, validate_every=0.0, checkpoint_every=tiny.NEVER, picture_every=0.0)
+    tiny.train(data, tmp_path / "run", every_step, steps=STEPS)
+    one, two = saved(tmp_path / "run"), saved(straight)
+    assert same(one["network"], two["network"])
+    assert len(list((tmp_path / "run" / "pictures").iterdir())) == STEPS
+
+
+def test_what_a_run_leaves(tiny: ModuleType, data: Pool, straight: Path) -> None:
+    assert sorted(path.name for path in straight.iterdir()) == [
+        "best.safetensors", "checkpoint.pt", "pictures", "progress.json",
+    ]  # fmt: skip
+    weights = read_weights(straight / "best.safetensors")
+    assert weights.info["kind"] == "point_transformer"
+    config = from_dict(PointTransformerConfig, weights.info["config"])
+    assert config == tiny.CONFIG
+    load_into(config.build(), weights, "best")
+    about = weights.info["training"]
+    assert (about["recipe"], about["steps"], about["examples"]) == ("pocket-base", STEPS, 5 * 4 + 5 * 2)
+    progress = json.loads((straight / "progress.json").read_text())
+    assert progress["best"] == pytest.approx(about["held_out_loss"], abs=1e-5)
+    with Image.open(straight / "pictures" / f"{STEPS:07d}.png") as picture:
+        assert picture.size == (3, 2)
+
+
+def test_loss_falls(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
+    settings = replace(tiny.SETTINGS, phases=(Phase(1.0, 32, 8),), learning_rate=0.01, checkpoint_every=tiny.NEVER)
+    task = tiny.TinyTask(data, drop=0.0)
+    tiny.train(data, tmp_path / "run", settings, task=task, steps=60)
+    # A network that answers zero is worth task.seen[0]; learning the shapes is worth a good third of that.
+    assert sum(task.seen[-20:]) / 20 < 0.75 * sum(task.seen[:5]) / 5
+
+
+def test_minutes_end_a_run(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
+    minutes = 0.3 / 60
+    tiny.train(data, tmp_path / "run", minutes=minutes)
+    progress = saved(tmp_path / "run")["progress"]
+    assert progress["step"] >= 1
+    assert progress["seconds"] >= 60 * minutes
+    assert progress["step"] < 1000
+    # A budget that is spent stays spent.
+    tiny.train(data, tmp_path / "run", minutes=minutes, resume=True)
+    assert saved(tmp_path / "run")["progress"]["step"] == progress["step"]
+
+
+def test_the_first_of_two_budgets_ends_a_run(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
+    tiny.train(data, tmp_path / "run", minutes=60, steps=2)
+    assert saved(tmp_path / "run")["progress"]["step"] == 2
+
+
+@pytest.mark.parametrize("budget", [{}, {"minutes": 0}, {"steps": 0}, {"minutes": -1.0, "steps": 5}])
+def test_no_budget(tiny: ModuleType, data: Pool, tmp_path: Path, budget: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="expected a budget"):
+        tiny.train(data, tmp_path / "run", **budget)
+    assert not (tmp_path / "run").exists()
+
+
+def test_new_runs_and_old_ones_are_not_mixed_up(tiny: ModuleType, data: Pool, straight: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected a run to resume, found none"):
+        tiny.train(data, tmp_path / "none", steps=1, resume=True)
+    assert not (tmp_path / "none").exists()
+    before = (straight / "checkpoint.pt").read_bytes()
+    with pytest.raises(InputError, match="expected a new folder, or --resume, found a run"):
+        tiny.train(data, straight, steps=1)
+    assert (straight / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_refused(tiny: ModuleType, data: Pool, straight: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    content = (straight / "checkpoint.pt").read_bytes()
+    for damaged in (b"", content[: len(content) // 2], b"PK\x03\x04" * 100):
+        (run / "checkpoint.pt").write_bytes(damaged)
+        with pytest.raises(WeightsError, match="expected a checkpoint of this recipe"):
+            tiny.train(data, run, steps=STEPS, resume=True)
+
+
+def test_a_folder_that_cannot_be_made(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="expected a folder"):
+        tiny.train(data, tmp_path / "file" / "run", steps=1)
+
+
+def test_a_step_that_overflows_is_left_out(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
+    class Overflowing(tiny.TinyTask):  # type: ignore[misc, name-defined]
+        def losses(self, network: torch.nn.Module, batch: Batch) -> Losses:
+            found: Losses = super().losses(network, batch)
+            if torch.is_grad_enabled() and len(self.seen) == 2:
+                return Losses(found.value * math.inf, found.level)
+            return found
+
+    tiny.train(data, tmp_path / "run", task=Overflowing(data), steps=3)
+    after = saved(tmp_path / "run")
+    assert all(value.isfinite().all() for value in after["network"].values())
+    assert after["ema_updates"] == 2
+    assert after["progress"]["step"] == 3
+
+
+def test_rate_and_phases() -> None:
+    settings = Settings((Phase(0.85, 256, 32), Phase(1.0, 1024, 8)), learning_rate=2.0, warmup=10)
+    assert settings.rate(0, 0.0) == pytest.approx(0.2)
+    assert settings.rate(9, 0.0) == settings.rate(500, 0.0) == pytest.approx(2.0)
+    assert settings.rate(500, 0.5) == pytest.approx(2.0 * (0.01 + 0.99 / 2))
+    assert settings.rate(500, 1.0) == settings.rate(500, 1.3) == pytest.approx(0.02)
+    assert [settings.phase(part).n_points for part in (0.0, 0.84, 0.85, 1.0, 1.2)] == [256, 256, 1024, 1024, 1024]

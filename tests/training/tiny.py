@@ -1,0 +1,85 @@
+"""A task small enough to train in a test; run as a script, one that is killed while it writes a checkpoint.
+
+python tiny.py POOL RUN STEP STEPS    killed while it saves after STEP, of a budget of STEPS
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from enpointe.datagen import pool
+from enpointe.models.config import PointTransformerConfig
+from enpointe.training import checkpoint
+from enpointe.training.base import BaseTask
+from enpointe.training.loop import Phase, Settings, train_task
+from enpointe.training.task import Batch, Losses
+
+CONFIG = PointTransformerConfig(
+    width=32, layers=1, heads=2, output_channels=6, time_as_token=False, grids=(("text", 384),), position_bands=2
+)
+NEVER = 1e9
+SETTINGS = Settings(
+    (Phase(0.5, 32, 4), Phase(1.0, 64, 2)),
+    learning_rate=3e-3,
+    warmup=3,
+    validate_every=NEVER,
+    checkpoint_every=0.0,  # after every step
+    picture_every=NEVER,
+)
+
+
+class TinyTask(BaseTask):
+    """The base task, which notes its losses and does not draw; `on_step` is called in every step of training."""
+
+    def __init__(self, data: pool.Pool, on_step: Callable[[int], None] = lambda step: None, **options: Any) -> None:
+        super().__init__(data, CONFIG, **options)
+        self.seen: list[float] = []
+        self._on_step = on_step
+
+    def losses(self, network: nn.Module, batch: Batch) -> Losses:
+        found = super().losses(network, batch)
+        if torch.is_grad_enabled():
+            self.seen.append(float(found.value.detach().mean()))
+            self._on_step(len(self.seen))
+        return found
+
+    def picture(self, network: nn.Module) -> NDArray[np.uint8]:
+        return np.zeros((2, 3, 3), np.uint8)
+
+
+def train(data: pool.Pool, run: Path, settings: Settings = SETTINGS, *, task: TinyTask | None = None, **o: Any) -> Path:
+    """One run of a tiny task on the CPU, silent."""
+    options = {"device": torch.device("cpu"), "compile_network": False, "report": lambda message: None, **o}
+    return train_task(task or TinyTask(data), settings, run, **options)
+
+
+def main() -> None:
+    data, run, step, steps = sys.argv[1:]
+    torch.set_num_threads(1)
+    sys.modules["torch.utils.tensorboard"] = None  # type: ignore[assignment]
+    write, saves = torch.save, 0
+
+    def killed(value: Any, path: Path) -> None:
+        nonlocal saves
+        saves += 1
+        write(value, path)
+        if saves == int(step):
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    checkpoint.torch.save = killed  # type: ignore[assignment]
+    train(pool.read(Path(data)), Path(run), steps=int(steps))
+
+
+if __name__ == "__main__":
+    main()
