@@ -1,0 +1,130 @@
+"""Examples a second of each recipe's training step: its parts, with and without torch.compile, Muon and AdamW.
+
+Steps with and without compile take turns. The first step, which compiles, is told apart.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.common import Report, Row, arguments
+from enpointe.datagen import pool
+from enpointe.pipeline.device import find_device, keep_freed_memory
+from enpointe.training.loop import Phase
+from enpointe.training.optimizers import build_optimizers
+from enpointe.training.recipes import RECIPES, Recipe
+from enpointe.training.task import Batch, Task
+
+
+def optimizer_steps(network: nn.Module, recipe: Recipe, steps: int, wait: Callable[[], None]) -> dict[str, float]:
+    """Median milliseconds of one update of all weights, by each optimizer."""
+    found = {}
+    for name in ("muon", "adamw"):
+        optimizers = build_optimizers(network, name, 1e-6, recipe.settings.weight_decay)
+        seconds = []
+        for _ in range(steps + 1):
+            wait()
+            start = time.perf_counter()
+            for optimizer in optimizers:
+                optimizer.step()
+            wait()
+            seconds.append(time.perf_counter() - start)
+        found[f"{name} ms"] = median(seconds[1:]) * 1e3
+    return found
+
+
+def measure(task: Task, recipe: Recipe, phase: Phase, steps: int, compiled: bool, device: torch.device) -> list[Row]:
+    """A row without compile, and one with it if asked for."""
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def learn(network: nn.Module, batch: Batch) -> None:
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type in ("cpu", "cuda")):
+            losses = task.losses(network, batch)
+        task.network.zero_grad(set_to_none=True)
+        losses.value.mean().backward()
+        wait()
+
+    network = task.network.to(device).train()
+    networks: dict[str, Any] = {"no": network}
+    if compiled:
+        networks["yes"] = torch.compile(network, dynamic=False)
+    data: list[float] = []
+    seconds: dict[str, list[float]] = {name: [] for name in networks}
+    for turn in range(steps + 2):
+        start = time.perf_counter()
+        batch = task.batch(np.random.default_rng(turn), phase.batch, phase.n_points, training=True)
+        moved = {key: value.to(device) for key, value in batch.items()}
+        with torch.no_grad():
+            ready = task.prepare(moved)
+        wait()
+        data.append(time.perf_counter() - start)
+        for name, each in networks.items():
+            start = time.perf_counter()
+            learn(each, ready)
+            seconds[name].append(time.perf_counter() - start)
+    updates = optimizer_steps(network, recipe, steps, wait)
+    update = updates[f"{recipe.settings.optimizer} ms"] / 1e3
+    made = median(data[2:])
+    plain = median(seconds["no"][2:])
+    return [
+        {
+            "recipe": task.name,
+            "points": phase.n_points,
+            "batch": phase.batch,
+            "compile": name,
+            "data ms": made * 1e3,
+            "network ms": median(times[2:]) * 1e3,
+            **updates,
+            "examples / s": phase.batch / (made + median(times[2:]) + update),
+            "faster": plain / median(times[2:]),
+            "first step s": times[0],
+        }
+        for name, times in seconds.items()
+    ]
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--steps", type=int, default=10, help="timed steps of each kind")
+    parser.add_argument("--recipes", nargs="+", choices=sorted(RECIPES), default=list(RECIPES))
+    parser.add_argument("--no-compile", action="store_true", help="do not measure torch.compile")
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    report = Report("train_step", options)
+    keep_freed_memory()
+    device = find_device(options.device)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pool.safetensors"
+        n_points, n_clouds = (512, 40) if options.quick else (4096, 200)
+        pool.build(path, n_clouds=n_clouds, n_points=n_points, workers=options.cores)
+        objects = pool.read(path)
+    for name in options.recipes:
+        recipe = RECIPES[name]
+        for phase in recipe.settings.phases:
+            if options.quick:
+                phase = Phase(1.0, 128, 4)
+            # A fresh network and compiler for each size, as a run that begins with it would have.
+            torch.compiler.reset()
+            steps = 1 if options.quick else options.steps
+            rows += measure(
+                recipe.make(objects), recipe, phase, steps, not (options.no_compile or options.quick), device
+            )
+    report.table(f"training steps on {device.type}, medians", rows)
+    report.save()
+
+
+if __name__ == "__main__":
+    main()
