@@ -48,6 +48,7 @@ class SDFConfig:
     decoder_layers: int
     decoder_heads: int
     position_bands: int = 0
+    nearest: int = 0
 
     def build(self) -> SDFTransformer:
         """A network with fresh weights, on the CPU, in float32."""

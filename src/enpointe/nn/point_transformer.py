@@ -59,18 +59,18 @@ class PointTransformer(nn.Module):
         self.time_as_token = time_as_token
         self.vector_as_token = vector_as_token
         self.position_bands = position_bands
-        point_features = input_channels + 6 * position_bands
+        waves = 6 * position_bands
         self.time_embed = MLP(width)
         self.ln_pre = nn.LayerNorm(width)
         self.backbone = Transformer(width, layers, heads)
         self.ln_post = nn.LayerNorm(width)
-        self.input_proj = nn.Linear(point_features, width)
+        self.input_proj = nn.Linear(input_channels + waves, width)
         self.output_proj = nn.Linear(width, output_channels)
         self.vector_embed = nn.Linear(vector, width) if vector else None
         self.grid_embed = nn.ModuleDict(
             {name: nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, width)) for name, channels in grids}
         )
-        self.cond_point_proj = nn.Linear(point_features, width) if low_res else None
+        self.cond_point_proj = nn.Linear(len(channel_scales) + waves, width) if low_res else None
         if low_res:
             self.register_buffer("channel_scales", torch.tensor(channel_scales))
             self.register_buffer("channel_biases", torch.tensor(channel_biases))
@@ -94,7 +94,7 @@ class PointTransformer(nn.Module):
             vector: (N, vector); absent means zeros, the unconditional input.
             grids: name -> (N, channels, L); an absent grid adds no tokens. Zeros are the
                 unconditional input.
-            low_res: coarse points (N, input_channels, K) in world units.
+            low_res: coarse points (N, C, K) in world units, C the number of channel_scales.
 
         Returns:
             (N, output_channels, P).

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.pipeline.sparse_grid import Field
@@ -28,15 +29,25 @@ def sdf_field(
     def half() -> torch.autocast:
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type in ("cpu", "cuda"))
 
+    def tensor(values: Floats) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values))[None].to(device)
+
+    tree = cKDTree(points)
     with torch.inference_mode(), half():
-        latents = network.encode(torch.from_numpy(np.ascontiguousarray(points.T))[None].to(device))
+        latents = network.encode(tensor(points.T))
 
     def field(queries: Floats) -> Floats:
         values = np.empty(len(queries), np.float32)
         with torch.inference_mode(), half():
             for start in range(0, len(queries), chunk):
-                part = torch.from_numpy(np.ascontiguousarray(queries[start : start + chunk].T))[None].to(device)
-                values[start : start + chunk] = network.decode(latents, part)[0].float().cpu().numpy()
+                part = queries[start : start + chunk]
+                nearest = None
+                if network.nearest:
+                    index = tree.query(part, k=range(1, network.nearest + 1), workers=-1)[1]
+                    nearest = tensor(points[index] - part[:, None])
+                values[start : start + chunk] = (
+                    network.decode(latents, tensor(part.T), nearest)[0].float().cpu().numpy()
+                )
                 if progress is not None:
                     progress(min(start + chunk, len(queries)) - start)
         return values

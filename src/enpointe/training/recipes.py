@@ -27,9 +27,18 @@ BASE = PointTransformerConfig(
     position_bands=6,
 )
 UPSAMPLER = PointTransformerConfig(
-    width=192, layers=6, heads=3, output_channels=6, time_as_token=False, low_res=True, position_bands=6
+    width=192,
+    layers=6,
+    heads=3,
+    input_channels=12,
+    output_channels=6,
+    time_as_token=False,
+    low_res=True,
+    position_bands=6,
 )
-SDF = SDFConfig(width=128, encoder_layers=4, encoder_heads=2, decoder_layers=2, decoder_heads=2, position_bands=6)
+SDF = SDFConfig(
+    width=128, encoder_layers=4, encoder_heads=2, decoder_layers=2, decoder_heads=2, position_bands=6, nearest=4
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "pocket-sdf": Recipe(
         lambda data: SDFTask(data, SDF),
-        Settings((Phase(0.8, 1024, 16), Phase(1.0, 4096, 4)), optimizer="muon"),
+        Settings((Phase(0.8, 512, 16), Phase(1.0, 2048, 4)), optimizer="muon"),
         minutes=45,
     ),
 }

@@ -16,7 +16,7 @@ from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.plot import views
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.models.config import SDFConfig
-from enpointe.nn.sdf import SDFTransformer
+from enpointe.nn.sdf import SDFTransformer, nearest_offsets
 from enpointe.pipeline.field import sdf_field
 from enpointe.pipeline.meshing import mesh_from_field
 from enpointe.training.task import Batch, Losses
@@ -36,7 +36,7 @@ class SDFTask:
         torch.manual_seed(seed)
         self.network: nn.Module = config.build()
         self.network_info: dict[str, Any] = {"kind": "sdf_transformer", "config": {**vars(config)}}
-        self._pool, self._n_queries, self._jitter = pool, n_queries, jitter
+        self._pool, self._n_queries, self._jitter, self._nearest = pool, n_queries, jitter, config.nearest
         self._training, self._held_out = pool.split()
 
     def batch(self, rng: np.random.Generator, n: int, n_points: int, *, training: bool) -> Batch:
@@ -56,12 +56,12 @@ class SDFTask:
         return dict(zip(("points", "queries", "distances"), stack, strict=True))
 
     def prepare(self, batch: Batch) -> Batch:
-        """Nothing to prepare."""
-        return batch
+        """Finds the points nearest to each query."""
+        return {**batch, "nearest": nearest_offsets(batch["points"], batch["queries"], self._nearest)}
 
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
         """Weighed absolute error, per cloud; the level is the share of queries with a wrong sign."""
-        predicted = network(batch["points"], batch["queries"]).float()
+        predicted = network(batch["points"], batch["queries"], batch["nearest"]).float()
         wanted = batch["distances"]
         value = ((predicted - wanted).abs() / (wanted.abs() + SOFT)).mean(1)
         wrong = ((predicted > 0) != (wanted > 0)).float().mean(1).detach()
