@@ -231,8 +231,9 @@ def main() -> None:
         if missing_weights(member):
             report.note(f"embedded {member}", f"no weights of {member} in the package")
             continue
+        asked = problems()
         with torch.autocast("cpu", dtype=torch.bfloat16):  # as the pipeline does
-            rows = network_rows(problems(), budgets, steps)
+            rows = network_rows(asked, budgets, steps)
         report.table(f"embedded {member}, model units", rows)
     report.save()
 
