@@ -1,6 +1,6 @@
 """The README's picture: every prompt below with seeds 0 and 1, none left out.
 
-    python benchmarks/gallery.py docs/gallery.png [--nameless]
+python benchmarks/gallery.py docs/gallery.png [--nameless]
 """
 
 from __future__ import annotations
