@@ -30,10 +30,11 @@ from enpointe.diffusion.step import Noise
 from enpointe.models.embedded import embedded_path, read_network, text_encoder
 from enpointe.pipeline.cascade import SIGMA_MAX, SIGMA_MIN, Preset
 from enpointe.pipeline.device import keep_freed_memory
-from enpointe.pipeline.patches import PatchFrame, PatchShape
+from enpointe.pipeline.upsampling import SIGMA_MAX as UP_SIGMA_MAX
+from enpointe.pipeline.upsampling import SIGMA_MIN as UP_SIGMA_MIN
+from enpointe.pipeline.upsampling import CellFrame, CellShape, anchored, cells, surroundings
 
 PROMPTS = ("a red car", "a brown dog", "a green tree", "a white house with a red roof")
-UP_SIGMAS = (0.01, 30.0)
 
 
 @dataclass(frozen=True)
@@ -186,22 +187,24 @@ def base_problems(n: int, n_points: int) -> list[Problem]:
 
 
 def upsampler_problems(n: int) -> list[Problem]:
-    """The embedded upsampler on grey patches of procedural objects, each at a random place."""
+    """The embedded upsampler on grey cells of procedural objects; none if its file is of another kind."""
     network, weights = read_network(embedded_path("up"), "point_transformer")
-    shape = PatchShape(**weights.info["patch"])
+    if "cell" not in weights.info:
+        return []
+    shape = CellShape(**weights.info["cell"])
     problems = []
     for name in ("car", "dog", "chair", "tree")[:n]:
         rng = np.random.default_rng(0)
         points = sample_surface(FAMILIES[name].recipe(rng), 1024, rng).points.astype(np.float32)
-        near = np.argsort(((points - points[0]) ** 2).sum(1))[: shape.coarse]
-        local = PatchFrame.around(points[near]).to_local(points[near], np.full((shape.coarse, 3), 0.5, np.float32))
-        coarse = torch.from_numpy(local)[None]
-        denoiser = VelocityDenoiser(network, clip_denoised=False)
-
-        def bound(x: Tensor, sigma: Level, /, denoiser: Denoiser = denoiser, coarse: Tensor = coarse) -> Tensor:
-            return denoiser(x, sigma, low_res=coarse)  # type: ignore[call-arg]
-
-        problems.append(Problem(bound, UP_SIGMAS, SeededNoise([0])((1, 6, shape.fine))))
+        grey = np.full_like(points, 0.5)
+        cell = cells(points, shape.anchors)[0]
+        context = surroundings(cKDTree(points), points, cell, shape)
+        frame = CellFrame.around(points[context])
+        parents = np.repeat(frame.to_local(points[cell], grey[cell]), shape.children, axis=1)
+        coarse = torch.from_numpy(frame.to_local(points[context], grey[context]))[None]
+        denoiser = VelocityDenoiser(anchored(network, torch.from_numpy(parents)[None]), clip_denoised=False)
+        bound = Guided(denoiser, {"low_res": coarse}, {}, guidance_scale=1)
+        problems.append(Problem(bound, (UP_SIGMA_MIN, UP_SIGMA_MAX), SeededNoise([0])((1, 6, parents.shape[1]))))
     return problems
 
 
@@ -213,7 +216,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--evaluations", type=int, nargs="+", default=[4, 8, 12, 16, 24, 32])
     parser.add_argument("--reference", type=int, default=500, metavar="STEPS")
-    parser.add_argument("--prompts", type=int, default=3, metavar="N", help="how many prompts and patches")
+    parser.add_argument("--prompts", type=int, default=3, metavar="N", help="how many prompts and cells")
     options: argparse.Namespace = parser.parse_args()
     report = Report("solvers", options)
     keep_freed_memory()
@@ -232,6 +235,9 @@ def main() -> None:
             report.note(f"embedded {member}", f"no weights of {member} in the package")
             continue
         asked = problems()
+        if not asked:
+            report.note(f"embedded {member}", f"the weights of {member} in the package are of another kind")
+            continue
         with torch.autocast("cpu", dtype=torch.bfloat16):  # as the pipeline does
             rows = network_rows(asked, budgets, steps)
         report.table(f"embedded {member}, model units", rows)
