@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -20,19 +20,27 @@ near, "a van" (0.58) and "a dragon" (0.54) are far."""
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The nouns that a model was trained on, and their pooled text vectors (n, width), of unit length."""
+    """The nouns that a model was trained on."""
 
     encoder: TextEncoder
     nouns: tuple[str, ...]
-    vectors: Tensor
 
     @classmethod
     @lru_cache(maxsize=2)
     def embedded(cls, encoder: TextEncoder) -> Vocabulary:
         """That of the `pocket` family, from its card."""
         nouns = tuple(json.loads((ASSETS / "pocket-nouns.json").read_text(encoding="utf-8")))
-        pooled, _, _ = encoder.encode([f"a {noun}" for noun in nouns])
-        return cls(encoder, nouns, pooled)
+        return cls(encoder, nouns)
+
+    @cached_property
+    def vectors(self) -> Tensor:
+        """The nouns' pooled text vectors (n, width), of unit length."""
+        return self.encoder.encode([f"a {noun}" for noun in self.nouns])[0]
+
+    @cached_property
+    def _forms(self) -> frozenset[str]:
+        """Every noun, and its plurals, as `_words` has them."""
+        return frozenset(" ".join(_words(form)) for noun in self.nouns for form in (noun, *plurals(noun)))
 
     def nearest(self, prompt: str, n: int = 3) -> list[tuple[str, float]]:
         """The n nearest nouns and their cosines, nearest first."""
@@ -44,10 +52,8 @@ class Vocabulary:
     def warnings(self, prompt: str) -> list[str]:
         """One line if the prompt is far from all that the model knows, and one if it is cut; else none."""
         lines = []
-        spoken = f" {' '.join(re.findall(r'[a-z]+', prompt.lower()))} "
-        known = any(f" {noun} " in spoken or f" {noun}s " in spoken for noun in self.nouns)
-        nearest = self.nearest(prompt)
-        if not known and nearest[0][1] < FAR:
+        nearest = [] if self.names_a_noun(prompt) else self.nearest(prompt)
+        if nearest and nearest[0][1] < FAR:
             lines.append(
                 f"the pocket model was not trained on this; the nearest that it knows: "
                 f"{', '.join(noun for noun, _ in nearest)}; for open vocabulary use a released model (base40M-textvec)"
@@ -56,3 +62,32 @@ class Vocabulary:
         if length > MAX_TOKENS:
             lines.append(f"the prompt has {length} tokens; only the first {MAX_TOKENS} are read")
         return lines
+
+    def names_a_noun(self, prompt: str) -> bool:
+        """Whether a known noun or its plural stands in the prompt as words of their own."""
+        words = _words(_SHADE.sub(" ", prompt.lower()))
+        longest = max(form.count(" ") for form in self._forms) + 1
+        spans = (words[i : i + n] for i in range(len(words)) for n in range(1, longest + 1))
+        return any(" ".join(span) in self._forms for span in spans)
+
+
+_SHADE = re.compile(r"\blight[ -](?=(?:red|orange|yellow|green|blue|purple|pink|brown|gr[ae]y|white)\b)")
+"""Where "light" is no lamp."""
+
+_IRREGULAR = {"man": "men", "person": "people", "cactus": "cacti"}
+
+
+def plurals(noun: str) -> tuple[str, ...]:
+    """How more than one of it may be called; forms that nobody uses do no harm."""
+    before, _, last = noun.rpartition(" ")
+    forms = [last + "s", last + "es"]
+    if last.endswith("y"):
+        forms.append(last[:-1] + "ies")
+    if last.endswith(("f", "fe")):
+        forms.append(last.rstrip("e")[:-1] + "ves")
+    forms += [last[: -len(one)] + many for one, many in _IRREGULAR.items() if last.endswith(one)]
+    return tuple(f"{before} {form}".strip() for form in forms)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[a-z]+", text)
