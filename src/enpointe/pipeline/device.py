@@ -38,6 +38,7 @@ def keep_freed_memory() -> None:
     trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # mallopt(3)
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(mmap_threshold, 1 << 30)
+        if not libc.mallopt(mmap_threshold, 1 << 30):
+            libc.mallopt(mmap_threshold, 1 << 25)  # the most that older versions take
         libc.mallopt(trim_threshold, 1 << 30)
         libc.mallopt(top_pad, 1 << 26)
