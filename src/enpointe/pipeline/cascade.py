@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -21,19 +21,21 @@ from enpointe.diffusion.solvers import solver
 from enpointe.errors import InputError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.models.embedded import embedded_path, read_network, text_encoder
-from enpointe.nn.point_transformer import PointTransformer
-from enpointe.nn.sdf import SDFTransformer
+from enpointe.geometry.subsample import random
 from enpointe.pipeline.device import find_device, keep_freed_memory
 from enpointe.pipeline.field import sdf_field
+from enpointe.pipeline.members import Members
 from enpointe.pipeline.meshing import mesh_from_field
-from enpointe.pipeline.patches import PatchShape, upsample
+from enpointe.pipeline.patches import upsample
 from enpointe.pipeline.vocabulary import Vocabulary
 from enpointe.prompt import check_prompt
 
 MODELS = ("pocket",)
 BASE_POINTS = 1024
 MIN_POINTS, MAX_POINTS = 64, 65_536
+MAX_SEED = 2**63 - 1
+SDF_POINTS = 4096
+"""What the SDF model was trained with. Of a denser cloud it sees so many: its cost grows with their square."""
 SIGMA_MIN, SIGMA_MAX = 0.01, 60.0
 """The noise levels between which the embedded base model samples, data being at about unit scale."""
 
@@ -82,14 +84,33 @@ class Pipeline:
         name: "pocket".
         device: where it runs.
         preset: settings that are not named in a call.
+        batch: clouds that the base model draws at a time; by default 1 on a CPU, where more are no
+            faster, else 16.
+        half: whether the base model runs in bfloat16; by default on a CPU only. Its rounding changes
+            with a batch's size, so that with several at a time a sample would depend on its neighbours.
     """
 
-    def __init__(self, name: str, device: torch.device, preset: Preset | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        device: torch.device,
+        preset: Preset | None = None,
+        *,
+        batch: int | None = None,
+        half: bool | None = None,
+    ) -> None:
+        on_cpu = device.type == "cpu"
         self.name = name
         self.device = device
         self.preset = preset or Preset()
-        self.weights: dict[str, str] = {}
-        """SHA-256 of every weight file read so far, by member."""
+        self.batch = (1 if on_cpu else 16) if batch is None else batch
+        self.half = on_cpu if half is None else half
+        self._members = Members(device)
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of every weight file read so far: "text" (the encoder), "base", "up", "sdf"."""
+        return self._members.weights
 
     def generate(self, prompt: str, *, seed: int = 0, **settings: Any) -> Result:
         """One cloud from one prompt; settings as in `generate_many`."""
@@ -111,47 +132,43 @@ class Pipeline:
         A sample depends on its own prompt and seed only, not on what it is made together with.
 
         Args:
-            prompts, seeds: of one length.
-            n_points: points of each cloud; up to 1,024 come from the base model alone.
-            steps: of the base model's solver.
-            guidance: guidance scale; 1 is plain conditional.
+            prompts, seeds: of one length; a seed is 0 <= seed < 2**63.
+            n_points: points of each cloud, 64 to 65,536; up to 1,024 come from the base model alone.
+            steps: of the base model's solver, 1 to 1,000.
+            guidance: guidance scale, 0 to 100; 1 is plain conditional, and so is 0.
             sampler: "heun", "dpmpp", "ancestral" or "dpm2".
             progress: told of every step.
 
         Raises:
-            InputError: an argument is out of range.
+            InputError: an argument is out of range. WeightsError: a file is missing or damaged. Both
+                come before anything is drawn.
         """
         texts = [check_prompt(prompt) for prompt in prompts]
         if not texts or len(texts) != len(seeds):
             raise InputError(f"generate: expected as many seeds as prompts, found {len(seeds)} and {len(texts)}")
-        _check_range("n_points", n_points, MIN_POINTS, MAX_POINTS)
+        seeds = [_whole("seed", seed, 0, MAX_SEED) for seed in seeds]
+        n_points = _whole("n_points", n_points, MIN_POINTS, MAX_POINTS)
         preset = self.preset
-        steps = preset.steps if steps is None else steps
-        guidance = preset.guidance if guidance is None else guidance
+        steps = _whole("steps", preset.steps if steps is None else steps, 1, 1000)
+        guidance = _number("guidance", preset.guidance if guidance is None else guidance, 0, 100)
         sampler = preset.sampler if sampler is None else sampler
-        _check_range("steps", steps, 1, 1000)
-        _check_range("guidance", guidance, 0, 100)
+        solver(sampler)
         report = progress or _silent
         began = time.perf_counter()
-        _ = self._base
+        _ = self._members.encoder, self._members.base
+        if n_points > BASE_POINTS:
+            _ = self._members.up
         loaded = time.perf_counter()
-        # One at a time on a CPU: a batch is no faster there, and a sample's rounding then cannot
-        # depend on its neighbours. A GPU takes them together.
-        size = 1 if self.device.type == "cpu" else 16
         coarse: list[PointCloud] = []
-        for start in range(0, len(texts), size):
-            part = slice(start, start + size)
+        for start in range(0, len(texts), self.batch):
+            part = slice(start, start + self.batch)
 
             def tell(done: int, before: int = start, together: int = len(texts[part])) -> None:
                 report(Progress("cloud", before * steps + done * together, len(texts) * steps))
 
             coarse += self._sample(texts[part], seeds[part], min(n_points, BASE_POINTS), steps, guidance, sampler, tell)
         sampled = time.perf_counter()
-        clouds = []
-        for i, (cloud, seed) in enumerate(zip(coarse, seeds, strict=True)):
-            report(Progress("upsample", i, len(coarse)))
-            clouds.append(self.upsample(cloud, n_points=n_points, seed=seed) if n_points > BASE_POINTS else cloud)
-        report(Progress("upsample", len(coarse), len(coarse)))
+        clouds = coarse if n_points <= BASE_POINTS else self._upsample_all(coarse, n_points, seeds, report)
         done = time.perf_counter()
         share = 1 / len(texts)
         meta = {
@@ -172,7 +189,9 @@ class Pipeline:
                 "upsample": round((done - sampled) * share, 3),
             },
         }
-        return [Result(text, seed, cloud, meta, self) for text, seed, cloud in zip(texts, seeds, clouds, strict=True)]
+        return [
+            Result(text, seed, cloud, dict(meta), self) for text, seed, cloud in zip(texts, seeds, clouds, strict=True)
+        ]
 
     def upsample(
         self, cloud: PointCloud, *, n_points: int = 4096, seed: int = 0, progress: Report | None = None
@@ -180,16 +199,19 @@ class Pipeline:
         """The cloud with new points between its own, up to `n_points`; its own points stay as they are.
 
         Args:
-            cloud: in any frame, with at least 128 points.
+            cloud: in any frame, with at least 128 points. Its channels, which new points would lack, are left out.
+            n_points: from as many as the cloud has to 65,536.
+            seed: 0 <= seed < 2**63.
+            progress: told how many patches are drawn.
 
         Raises:
             InputError: too few points in, or too many or too few wanted.
         """
-        network, info = self._up
-        shape = PatchShape(**info["patch"])
-        _check_range("n_points", n_points, len(cloud), MAX_POINTS)
-        if len(cloud) < shape.coarse:
-            raise InputError(f"upsample: expected a cloud of at least {shape.coarse} points, found {len(cloud)}")
+        seed = _whole("seed", seed, 0, MAX_SEED)
+        if len(cloud) > MAX_POINTS:
+            raise InputError(f"upsample: expected a cloud of at most {MAX_POINTS} points, found {len(cloud)}")
+        n_points = _whole("n_points", n_points, len(cloud), MAX_POINTS)
+        network, shape = self._members.up
         report = progress or _silent
         unit, frame = cloud.normalized()
         dense = upsample(
@@ -202,6 +224,7 @@ class Pipeline:
             device=self.device,
             progress=lambda done, total: report(Progress("upsample", done, total)),
         )
+        # Not all of them back from the unit frame: the cloud's own would be rounded.
         points = np.concatenate([cloud.points, frame.to_world(dense.points[len(cloud) :])])
         return PointCloud(points, dense.colors)
 
@@ -225,7 +248,7 @@ class Pipeline:
         Raises:
             MeshError: the network sees no closed surface in this cloud.
         """
-        network, _ = self._sdf
+        network = self._members.sdf
         report = progress or _silent
         unit, frame = cloud.normalized()
         asked = 0
@@ -235,7 +258,10 @@ class Pipeline:
             asked += n
             report(Progress("mesh", asked, 0))
 
-        field_of_cloud = sdf_field(network, unit.points, self.device, progress=tell)
+        seen = unit.points
+        if len(seen) > SDF_POINTS:
+            seen = seen[random(seen, SDF_POINTS, generator=np.random.default_rng(0))]
+        field_of_cloud = sdf_field(network, seen, self.device, progress=tell)
         mesh = mesh_from_field(
             field_of_cloud,
             unit,
@@ -249,8 +275,19 @@ class Pipeline:
     def warnings_for(self, prompt: str) -> list[str]:
         """What a user should know before this prompt is tried: one line each."""
         text = check_prompt(prompt)
-        encoder = text_encoder(self.device)
-        return Vocabulary.embedded(encoder).warnings(text)
+        return Vocabulary.embedded(self._members.encoder).warnings(text)
+
+    def _upsample_all(
+        self, coarse: Sequence[PointCloud], n_points: int, seeds: Sequence[int], report: Report
+    ) -> list[PointCloud]:
+        clouds = []
+        for i, (cloud, seed) in enumerate(zip(coarse, seeds, strict=True)):
+            # Clouds of one size take as many patches each.
+            def tell(one: Progress, before: int = i) -> None:
+                report(Progress("upsample", before * one.total + one.done, len(coarse) * one.total))
+
+            clouds.append(self.upsample(cloud, n_points=n_points, seed=seed, progress=tell))
+        return clouds
 
     @torch.inference_mode()
     def _sample(
@@ -263,38 +300,18 @@ class Pipeline:
         sampler: str,
         tell: Callable[[int], None],
     ) -> list[PointCloud]:
-        network, info = self._base
-        run = solver(sampler)
-        half = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type in ("cpu", "cuda"))
-        with half:
-            tokens = text_encoder(self.device).condition(texts, info["text_tokens"]).float()
-            cond = {"grids": {"text": tokens}}
-            denoiser = Guided(VelocityDenoiser(network), cond, unconditional(cond), guidance_scale=guidance)
-            noise = SeededNoise(seeds, self.device)
-            sigmas = karras_sigmas(steps, SIGMA_MIN, SIGMA_MAX)
-            x = noise((len(texts), 6, n_points)) * float(sigmas[0])
-            for step in run(denoiser, x, sigmas, noise=noise):
+        network, n_tokens = self._members.base
+        tokens = self._members.encoder.condition(texts, n_tokens)
+        cond = {"grids": {"text": tokens}}
+        denoiser = Guided(VelocityDenoiser(network), cond, unconditional(cond), guidance_scale=guidance)
+        noise = SeededNoise(seeds, self.device)
+        sigmas = karras_sigmas(steps, SIGMA_MIN, SIGMA_MAX)
+        x = noise((len(texts), 6, n_points)) * float(sigmas[0])
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+            for step in solver(sampler)(denoiser, x, sigmas, noise=noise):
                 tell(step.i)
                 x = step.x
         return [_to_cloud(sample) for sample in x.float().cpu()]
-
-    @cached_property
-    def _base(self) -> tuple[PointTransformer, dict[str, Any]]:
-        return self._read("base", PointTransformer)
-
-    @cached_property
-    def _up(self) -> tuple[PointTransformer, dict[str, Any]]:
-        return self._read("up", PointTransformer)
-
-    @cached_property
-    def _sdf(self) -> tuple[SDFTransformer, dict[str, Any]]:
-        return self._read("sdf", SDFTransformer)
-
-    def _read(self, member: str, cls: type[Any]) -> tuple[Any, dict[str, Any]]:
-        kind = "sdf_transformer" if cls is SDFTransformer else "point_transformer"
-        network, weights = read_network(embedded_path(member), kind)
-        self.weights[member] = weights.sha256
-        return network.to(self.device), weights.info
 
 
 def load(name: str = "pocket", *, device: str = "auto") -> Pipeline:
@@ -319,9 +336,16 @@ def _to_cloud(sample: Tensor) -> PointCloud:
     return PointCloud(points.numpy(), colors.numpy()).normalized()[0]
 
 
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise InputError(f"{name}: expected {low} to {high}, found {value}")
+def _whole(name: str, value: Any, low: int, high: int) -> int:
+    if not isinstance(value, Integral) or not low <= int(value) <= high:
+        raise InputError(f"{name}: expected a whole number from {low} to {high}, found {value!r}")
+    return int(value)
+
+
+def _number(name: str, value: Any, low: float, high: float) -> float:
+    if not isinstance(value, Real) or not low <= float(value) <= high:  # NaN is not
+        raise InputError(f"{name}: expected a number from {low} to {high}, found {value!r}")
+    return float(value)
 
 
 def _silent(_: Progress) -> None:

@@ -1,0 +1,79 @@
+"""The networks of the embedded family on one device, and what their files were."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TypeVar
+
+import torch
+
+from enpointe.conditioning.minilm import TextEncoder
+from enpointe.errors import InputError, WeightsError
+from enpointe.models.embedded import embedded_path, read_network, text_encoder
+from enpointe.models.weights import ASSETS, Weights, sha256
+from enpointe.nn.point_transformer import PointTransformer
+from enpointe.nn.sdf import SDFTransformer
+from enpointe.pipeline.patches import PatchShape
+
+N = TypeVar("N", PointTransformer, SDFTransformer)
+
+
+class Members:
+    """Each network is read when it is first asked for; WeightsError where its file is missing, damaged or another's.
+
+    Attributes:
+        weights: SHA-256 of every file read so far, by member.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.weights: dict[str, str] = {}
+
+    @cached_property
+    def encoder(self) -> TextEncoder:
+        """What turns a prompt into tokens."""
+        encoder = text_encoder(self._device)
+        self.weights["text"] = sha256(ASSETS / "minilm.safetensors")
+        return encoder
+
+    @cached_property
+    def base(self) -> tuple[PointTransformer, int]:
+        """The network that draws whole clouds, and how many tokens it takes for a text."""
+        network, weights = self._read("base", PointTransformer)
+        n_tokens = weights.info.get("text_tokens")
+        if "text" not in network.grid_embed or not isinstance(n_tokens, int) or n_tokens < 1:
+            raise _another_member("base", "grid text, text_tokens", weights)
+        self.weights["base"] = weights.sha256
+        return network.to(self._device), n_tokens
+
+    @cached_property
+    def up(self) -> tuple[PointTransformer, PatchShape]:
+        """The network that draws a patch's new points, and the patch that it was trained on."""
+        network, weights = self._read("up", PointTransformer)
+        try:
+            shape = PatchShape(**weights.info["patch"])
+        except (KeyError, TypeError, InputError) as error:
+            raise _another_member("up", "patch", weights) from error
+        if network.cond_point_proj is None:
+            raise _another_member("up", "low_res", weights)
+        self.weights["up"] = weights.sha256
+        return network.to(self._device), shape
+
+    @cached_property
+    def sdf(self) -> SDFTransformer:
+        """The signed-distance network."""
+        network, weights = self._read("sdf", SDFTransformer)
+        self.weights["sdf"] = weights.sha256
+        return network.to(self._device)
+
+    def _read(self, member: str, cls: type[N]) -> tuple[N, Weights]:
+        network, weights = read_network(
+            embedded_path(member), "sdf_transformer" if cls is SDFTransformer else "point_transformer"
+        )
+        assert isinstance(network, cls)
+        return network, weights
+
+
+def _another_member(member: str, what: str, weights: Weights) -> WeightsError:
+    path = embedded_path(member)
+    return WeightsError(f"{path}: expected the {member} model, with {what}, found another model: {weights.info}")
