@@ -9,7 +9,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from enpointe.errors import InputError
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.models.config import SDFConfig
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.pipeline.field import sdf_field
 
@@ -76,3 +78,26 @@ def test_progress_counts_every_query_once(tiny_sdf: SDFTransformer, capsule: Mak
     assert told == [300, 300, 300, 100]
     field(queries[:5])
     assert told[4:] == [5]
+
+
+def nearest_network(n: int) -> SDFTransformer:
+    torch.manual_seed(0)
+    config = SDFConfig(width=32, encoder_layers=1, encoder_heads=2, decoder_layers=1, decoder_heads=2, nearest=n)
+    return config.build().eval()
+
+
+@pytest.mark.parametrize("chunk", [33, 1000])
+def test_a_network_that_sees_the_nearest_points_gets_them(capsule: MakeCloud, queries: Floats, chunk: int) -> None:
+    network, points = nearest_network(4), capsule(64).points
+    with torch.inference_mode():  # which finds them for itself
+        exact = network(torch.from_numpy(points.T.copy())[None], torch.from_numpy(queries.T.copy())[None])[0].numpy()
+    values = sdf_field(network, points, CPU, chunk=chunk)(queries)
+    assert exact.std() > 0.05
+    assert np.abs(values - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_clouds_with_fewer_points_than_that(capsule: MakeCloud, queries: Floats) -> None:
+    points = capsule(8).points
+    assert np.isfinite(sdf_field(nearest_network(8), points, CPU)(queries)).all()
+    with pytest.raises(InputError, match="at least 8 points, found 7"):
+        sdf_field(nearest_network(8), points[:7], CPU)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from enpointe.errors import InputError
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.pipeline.sparse_grid import Field
 
@@ -24,7 +25,12 @@ def sdf_field(
     Args:
         chunk: queries at a time; bounds the memory.
         progress: told how many queries were answered.
+
+    Raises:
+        InputError: fewer points than the network shows to each query.
     """
+    if len(points) < network.nearest:
+        raise InputError(f"signed distance: expected a cloud of at least {network.nearest} points, found {len(points)}")
 
     def half() -> torch.autocast:
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type in ("cpu", "cuda"))
