@@ -26,7 +26,7 @@ from enpointe.pipeline.device import find_device, keep_freed_memory
 from enpointe.pipeline.field import sdf_field
 from enpointe.pipeline.members import Members
 from enpointe.pipeline.meshing import mesh_from_field
-from enpointe.pipeline.patches import upsample
+from enpointe.pipeline.upsampling import upsample
 from enpointe.pipeline.vocabulary import Vocabulary
 from enpointe.prompt import check_prompt
 
@@ -35,7 +35,7 @@ BASE_POINTS = 1024
 MIN_POINTS, MAX_POINTS = 64, 65_536
 MAX_SEED = 2**63 - 1
 SDF_POINTS = 4096
-"""What the SDF model was trained with. Of a denser cloud it sees so many: its cost grows with their square."""
+"""Of a denser cloud the SDF model sees so many: its cost grows with their square."""
 SIGMA_MIN, SIGMA_MAX = 0.01, 60.0
 """The noise levels between which the embedded base model samples, data being at about unit scale."""
 
@@ -59,7 +59,7 @@ class Preset:
     steps: int = 16
     guidance: float = 3.0
     sampler: str = "dpmpp"
-    upsample_steps: int = 8
+    upsample_steps: int = 6
 
 
 @dataclass(frozen=True)
@@ -199,10 +199,10 @@ class Pipeline:
         """The cloud with new points between its own, up to `n_points`; its own points stay as they are.
 
         Args:
-            cloud: in any frame, with at least 128 points. Its channels, which new points would lack, are left out.
+            cloud: in any frame, with at least two points apart. Its channels, which new points would lack, are left out.
             n_points: from as many as the cloud has to 65,536.
             seed: 0 <= seed < 2**63.
-            progress: told how many patches are drawn.
+            progress: told how many new points are drawn.
 
         Raises:
             InputError: too few points in, or too many or too few wanted.
@@ -282,7 +282,7 @@ class Pipeline:
     ) -> list[PointCloud]:
         clouds = []
         for i, (cloud, seed) in enumerate(zip(coarse, seeds, strict=True)):
-            # Clouds of one size take as many patches each.
+            # Clouds of one size get as many new points each.
             def tell(one: Progress, before: int = i) -> None:
                 report(Progress("upsample", before * one.total + one.done, len(coarse) * one.total))
 

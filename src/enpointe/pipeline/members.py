@@ -13,7 +13,7 @@ from enpointe.models.embedded import embedded_path, read_network, text_encoder
 from enpointe.models.weights import ASSETS, Weights, sha256
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
-from enpointe.pipeline.patches import PatchShape
+from enpointe.pipeline.upsampling import CellShape
 
 N = TypeVar("N", PointTransformer, SDFTransformer)
 
@@ -47,13 +47,13 @@ class Members:
         return network.to(self._device), n_tokens
 
     @cached_property
-    def up(self) -> tuple[PointTransformer, PatchShape]:
-        """The network that draws a patch's new points, and the patch that it was trained on."""
+    def up(self) -> tuple[PointTransformer, CellShape]:
+        """The network that draws new points, and the cells that it was trained on."""
         network, weights = self._read("up", PointTransformer)
         try:
-            shape = PatchShape(**weights.info["patch"])
+            shape = CellShape(**weights.info["cell"])
         except (KeyError, TypeError, InputError) as error:
-            raise _another_member("up", "patch", weights) from error
+            raise _another_member("up", "cell", weights) from error
         if network.cond_point_proj is None:
             raise _another_member("up", "low_res", weights)
         self.weights["up"] = weights.sha256

@@ -40,6 +40,10 @@ class CellShape:
     context: int = 128
     children: int = 3
 
+    def __post_init__(self) -> None:
+        if not (1 <= self.anchors <= self.context and self.children >= 1):
+            raise InputError(f"cell: expected 1 <= anchors <= context and 1 <= children, found {self}")
+
 
 @dataclass(frozen=True)
 class CellFrame:
