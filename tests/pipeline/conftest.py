@@ -22,9 +22,11 @@ Floats = NDArray[np.float32]
 BASE = PointTransformerConfig(
     width=32, layers=1, heads=2, output_channels=6, time_as_token=False, grids=(("text", 384),), position_bands=2
 )
-UP = PointTransformerConfig(width=32, layers=1, heads=2, output_channels=6, time_as_token=False, low_res=True)
+UP = PointTransformerConfig(
+    width=32, layers=1, heads=2, input_channels=12, output_channels=6, time_as_token=False, low_res=True
+)
 SDF = SDFConfig(width=32, encoder_layers=1, encoder_heads=2, decoder_layers=1, decoder_heads=2, position_bands=1)
-PATCH = {"coarse": 128, "ratio": 3}
+CELL = {"anchors": 64, "context": 128, "children": 3}
 
 HALF_AXIS, RADIUS = 0.2, 0.3
 """A capsule along x, whose longest side is 1."""
@@ -68,7 +70,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """pocket-base and pocket-up with random weights."""
     folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
-    for name, config, more in (("base", BASE, {"text_tokens": 8}), ("up", UP, {"patch": PATCH})):
+    for name, config, more in (("base", BASE, {"text_tokens": 8}), ("up", UP, {"cell": CELL})):
         network = config.build()
         torch.nn.init.normal_(network.output_proj.weight, std=0.15)  # zero at first: nothing would matter
         info = {"kind": "point_transformer", "config": vars(config), **more}

@@ -265,7 +265,7 @@ def test_unknown_models_and_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("n", "settings"),
-    [(127, {}), (128, {"n_points": 127}), (128, {"n_points": MAX_POINTS + 1}), (128, {"n_points": 200.0}),
+    [(128, {"n_points": 127}), (128, {"n_points": MAX_POINTS + 1}), (128, {"n_points": 200.0}),
      (128, {"seed": -1}), (128, {"seed": 2**64}), (MAX_POINTS + 1, {"n_points": MAX_POINTS + 2})],
 )  # fmt: skip
 def test_bad_upsampling(tiny: Make, capsule: MakeCloud, n: int, settings: dict[str, Any]) -> None:
@@ -380,7 +380,8 @@ def test_one_members_file_in_anothers_place(
 @pytest.mark.parametrize(
     ("member", "wrong"),
     [("base", {"text_tokens": 0}), ("base", {"text_tokens": "many"}), ("base", {"text_tokens": None}),
-     ("up", {"patch": {"coarse": 0}}), ("up", {"patch": {"fine": 3}}), ("up", {"patch": None})],
+     ("up", {"cell": {"anchors": 0}}), ("up", {"cell": {"fine": 3}}), ("up", {"cell": {"children": "3"}}),
+     ("up", {"cell": None})],
 )  # fmt: skip
 def test_descriptions_that_do_not_fit(
     tiny: Make,
