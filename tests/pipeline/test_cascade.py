@@ -79,6 +79,13 @@ def test_upsampling_keeps_any_frame(tiny: Make, capsule: MakeCloud) -> None:
     assert same.points.tobytes() == there.points.tobytes()
 
 
+def test_upsampling_of_very_few_points(tiny: Make) -> None:
+    two = PointCloud(np.array([[0, 0, 0], [0, 0, 5]], np.float32), np.ones((2, 3)))
+    dense = tiny().upsample(two, n_points=20)
+    assert len(dense) == 20
+    assert dense.points[:2].tobytes() == two.points.tobytes()
+
+
 def test_channels_are_left_out(tiny: Make, capsule: MakeCloud) -> None:
     cloud = capsule(128)
     named = PointCloud(cloud.points, cloud.colors, {"material": np.arange(128, dtype=np.float32)})

@@ -199,7 +199,7 @@ class Pipeline:
         """The cloud with new points between its own, up to `n_points`; its own points stay as they are.
 
         Args:
-            cloud: in any frame, with at least two points apart. Its channels, which new points would lack, are left out.
+            cloud: in any frame, with at least two points apart. Its channels are left out: new points have none.
             n_points: from as many as the cloud has to 65,536.
             seed: 0 <= seed < 2**63.
             progress: told how many new points are drawn.
