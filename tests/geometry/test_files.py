@@ -6,7 +6,6 @@ import io
 import json
 import os
 import struct
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -291,10 +290,8 @@ def test_bad_cloud_files(tmp_path: Path, case: str) -> None:
     path = tmp_path / f"bad{suffix}"
     path.write_bytes(content)
     tracemalloc.start()
-    started = time.perf_counter()
     with pytest.raises(InputError, match=message) as caught:
         PointCloud.load(path)
-    assert time.perf_counter() - started < 1
     assert tracemalloc.get_traced_memory()[1] < 8_000_000
     tracemalloc.stop()
     assert str(path) in str(caught.value)
