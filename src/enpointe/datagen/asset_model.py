@@ -1,0 +1,111 @@
+"""A real model as coloured triangles, and what its points look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a face wears.
+
+    Attributes:
+        color: (3,) sRGB in [0, 1]; multiplies the texture where there is one.
+        texture: (h, w, 4) uint8 sRGB and coverage, row 0 at v = 1.
+        linear: whether `color` multiplies in linear light (glTF) or as displayed (OBJ).
+        palette: (rows, columns) swatch numbers of a texture that is a sheet of swatches: each of them
+            is a material of its own for whoever paints anew.
+    """
+
+    color: NDArray[np.float32]
+    texture: NDArray[np.uint8] | None = None
+    linear: bool = False
+    palette: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """Triangles of f faces, z up, front along -y, in any unit and place.
+
+    Attributes:
+        triangles: (f, 3, 3) corners.
+        uv: (f, 3, 2) texture coordinates, v upwards.
+        shade: (f, 3, 3) colours of the corners in [0, 1], linear light, multiplying the material.
+        material: (f,) indices into `materials`.
+    """
+
+    triangles: NDArray[np.float64]
+    uv: NDArray[np.float32]
+    shade: NDArray[np.float32]
+    material: NDArray[np.int64]
+    materials: tuple[Material, ...]
+
+
+def solid_points(model: Model, face: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of n points, on faces (n,) at barycentric weights (n, 3), no texture cuts away (as leaves do)."""
+    solid = np.ones(len(face), bool)
+    for index, worn in enumerate(model.materials):
+        if worn.texture is not None and (worn.texture[..., 3] < 128).any():
+            at = np.flatnonzero(model.material[face] == index)
+            solid[at] = _texels(model, worn.texture, face[at], weights[at])[:, 3] >= 128
+    return solid
+
+
+def sample_colors(
+    model: Model, face: NDArray[np.int64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """What n points on faces (n,) at barycentric weights (n, 3) look like.
+
+    Returns sRGB colours (n, 3) in [0, 1] and a number (n,) of each point's material or swatch, in no
+    particular order.
+    """
+    colors = np.empty((len(face), 3), np.float32)
+    number = np.empty(len(face), np.int64)
+    material = model.material[face]
+    first_number = 0
+    for index, worn in enumerate(model.materials):
+        at = np.flatnonzero(material == index)
+        number[at] = first_number
+        colors[at] = worn.color
+        first_number += 1
+        if worn.texture is None or len(at) == 0:
+            continue
+        texture = (_texels(model, worn.texture, face[at], weights[at])[:, :3] / 255).astype(np.float32)
+        colors[at] = to_srgb(to_linear(texture) * to_linear(worn.color)) if worn.linear else texture * worn.color
+        if worn.palette is not None:
+            # Of the whole face, not of the point: a face that touches a swatch's edge stays in one piece.
+            number[at] += _at(worn.palette, model.uv[face[at]].mean(axis=1))
+            first_number += int(worn.palette.max())
+    shade = np.einsum("nk,nkd->nd", weights, model.shade[face]).astype(np.float32)
+    tinted = np.flatnonzero((shade < 0.999).any(axis=1))
+    colors[tinted] = to_srgb(to_linear(colors[tinted]) * shade[tinted])
+    return colors.clip(0, 1), number
+
+
+def _texels(
+    model: Model, texture: NDArray[np.uint8], face: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    return _at(texture, np.einsum("nk,nkd->nd", weights, model.uv[face]))
+
+
+def _at(grid: NDArray[Any], uv: NDArray[np.floating]) -> NDArray[Any]:
+    """The nearest cells of a grid (rows from v = 1 down, columns from u = 0, ...) that repeats, at uv (n, 2)."""
+    rows, columns = grid.shape[:2]
+    uv = uv % 1.0
+    row = np.minimum((1 - uv[:, 1]) * rows, rows - 1).astype(int)
+    return grid[row, np.minimum(uv[:, 0] * columns, columns - 1).astype(int)]
+
+
+def to_linear(srgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def to_srgb(linear: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The inverse of `to_linear`."""
+    linear = linear.clip(0, 1)
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
