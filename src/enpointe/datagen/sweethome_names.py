@@ -23,7 +23,7 @@ _BY_NAME = {
     "football table": "foosball table", "fork lift": "forklift", "gaz water heater": "gas water heater",
     "hashtray": "ashtray", "indoor bike": "exercise bike", "letters box": "mailbox", "lip stick": "lipstick",
     "little bank": "bench", "wood bank": "wooden bench", "mocassin": "moccasin", "mower": "lawn mower",
-    "motorbike": "motorcycle", "park trashcan": "trash can", "residential trashcan": "trash can",
+    "motorbike": "toy motorcycle", "park trashcan": "trash can", "residential trashcan": "trash can",
     "penbox": "pencil box",
     "puff": "pouf", "short": "shorts", "socket": "sock", "table tennis": "table tennis table",
     "table tennis bat": "table tennis bat", "teck chair": "teak chair", "text marker": "marker pen",
