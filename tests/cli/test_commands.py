@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from enpointe.cli import main
+from enpointe.datagen import pool
 from enpointe.errors import OutputError
 from enpointe.geometry.point_cloud import PointCloud
 
@@ -152,6 +155,8 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
         (["data", "show", "--out", "sheet.gif"], "sheet.gif"),
         (["data", "show", "--family", "dragon"], "'dragon'"),
         (["data", "build", "--out", "data.bin"], "data.bin"),
+        (["data", "build", "--out", "data.safetensors", "--points", "63"], "from 64 to 16384, got '63'"),
+        (["data", "build", "--out", "data.safetensors", "--queries", "16385"], "from 16 to 16384, got '16385'"),
     ],
 )
 def test_bad_arguments_are_one_line_and_exit_2(
@@ -163,6 +168,31 @@ def test_bad_arguments_are_one_line_and_exit_2(
     streams = capsys.readouterr()
     assert_fails(subprocess.CompletedProcess([], 2, streams.out, streams.err), said)
     assert names(tmp_path) == {"folder.ply"}
+
+
+def test_data_build_makes_as_much_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    size = ["--clouds", "3", "--points", "64", "--queries", "16"]
+    assert main(["data", "build", "--out", "pool.safetensors", *size, "--workers", "1", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["clouds"], told["points"], told["queries"]) == (3, 64, 16)
+    made = pool.read(tmp_path / "pool.safetensors")
+    assert made.points.shape == (3, 64, 3)
+    assert made.sdf.shape == (3, 16)
+
+
+@pytest.mark.parametrize(
+    ("size", "megabytes"), [([], 44), (["--clouds", "6000", "--points", "1024", "--queries", "64"], 47)]
+)
+def test_data_build_wants_room_for_what_it_makes(
+    size: list[str], megabytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=40e6))
+    assert main(["data", "build", "--out", "pool.safetensors", *size]) == 2
+    assert f"at least {megabytes} MB free" in capsys.readouterr().err
 
 
 def test_mesh_upsample_and_view_of_a_users_own_cloud(tmp_path: Path) -> None:

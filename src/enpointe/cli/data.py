@@ -16,7 +16,8 @@ from enpointe.errors import InputError
 
 COLUMNS = 6
 MAX_CLOUDS = 1_000_000
-BYTES_PER_CLOUD = 40_000
+BYTES_PER_POINT, BYTES_PER_QUERY, BYTES_PER_CLOUD = 7, 8, 100
+"""Room that a pool takes; the last is for a cloud's words, which are mostly fewer."""
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:
@@ -38,8 +39,17 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     )  # fmt: skip
     build.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file")
     build.add_argument(
-        "--clouds", type=opt.whole(1, MAX_CLOUDS), default=1200, metavar="N", help="how many (default: 1200, 45 MB)"
-    )
+        "--clouds", type=opt.whole(1, MAX_CLOUDS), default=1200, metavar="N",
+        help="how many (default: 1200, which makes 44 MB)",
+    )  # fmt: skip
+    build.add_argument(
+        "--points", type=opt.whole(64, 16_384), default=4096, metavar="P",
+        help=f"points of each cloud, {BYTES_PER_POINT} bytes apiece (default: 4096, as many as pocket-up needs)",
+    )  # fmt: skip
+    build.add_argument(
+        "--queries", type=opt.whole(16, 16_384), default=1024, metavar="Q",
+        help=f"signed distances of each cloud, {BYTES_PER_QUERY} bytes apiece (default: 1024; pocket-sdf needs 256)",
+    )  # fmt: skip
     build.add_argument("--workers", type=opt.whole(1, 1024), metavar="W", help="processes (default: one a core)")
     _add_seed_and_json(build)
     build.set_defaults(run=run_build)
@@ -106,7 +116,9 @@ def run_build(options: argparse.Namespace) -> None:
     out = Path(options.out)
     if out.suffix.lower() != ".safetensors":
         raise InputError(f"argument --out: expected a file ending in .safetensors, got {options.out!r}")
-    check_file(out, options.clouds * BYTES_PER_CLOUD)
+    check_file(
+        out, options.clouds * (options.points * BYTES_PER_POINT + options.queries * BYTES_PER_QUERY + BYTES_PER_CLOUD)
+    )
     from tqdm import tqdm
 
     from enpointe.datagen import pool
@@ -119,7 +131,8 @@ def run_build(options: argparse.Namespace) -> None:
         pool.build(
             out,
             n_clouds=options.clouds,
-            n_points=4096,
+            n_points=options.points,
+            n_queries=options.queries,
             workers=options.workers,
             seed=options.seed,
             progress=lambda done: bar.update(done - bar.n),
@@ -129,6 +142,8 @@ def run_build(options: argparse.Namespace) -> None:
     machine = {
         "file": str(out),
         "clouds": options.clouds,
+        "points": options.points,
+        "queries": options.queries,
         "megabytes": round(megabytes, 1),
         "seconds": round(seconds, 3),
     }

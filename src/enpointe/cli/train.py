@@ -20,8 +20,9 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     )  # fmt: skip
     parser.add_argument("name", choices=RECIPES, metavar="NAME", help=", ".join(RECIPES))
     parser.add_argument(
-        "--minutes", type=opt.real(0, MAX_MINUTES), metavar="M", help="stop after M minutes (default: the recipe's)"
-    )
+        "--minutes", type=opt.real(0, MAX_MINUTES), metavar="M",
+        help="the whole budget, the part before a resumed run's stop counted in (default: the recipe's)",
+    )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on where the run in --run stopped")
     parser.add_argument("--run", dest="run_dir", metavar="DIR", help="folder of the run (default: runs/NAME)")
     parser.add_argument("--data", metavar="FILE", help="a file made by 'enpointe data build' (default: make one)")
