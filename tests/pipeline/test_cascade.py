@@ -19,6 +19,7 @@ import enpointe
 from enpointe.errors import DeviceError, InputError, WeightsError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.models.config import PointTransformerConfig
 from enpointe.models.embedded import embedded_path
 from enpointe.models.weights import ASSETS, read_weights, save_weights
 from enpointe.nn.sdf import SDFTransformer
@@ -388,7 +389,7 @@ def test_one_members_file_in_anothers_place(
     ("member", "wrong"),
     [("base", {"text_tokens": 0}), ("base", {"text_tokens": "many"}), ("base", {"text_tokens": None}),
      ("up", {"cell": {"anchors": 0}}), ("up", {"cell": {"fine": 3}}), ("up", {"cell": {"children": "3"}}),
-     ("up", {"cell": None})],
+     ("up", {"cell": {"anchors": 12.5}}), ("up", {"cell": None})],
 )  # fmt: skip
 def test_descriptions_that_do_not_fit(
     tiny: Make,
@@ -406,6 +407,20 @@ def test_descriptions_that_do_not_fit(
     use_folder(folder)
     with pytest.raises(WeightsError, match=f"expected the {member} model"):
         use_of(pipeline, member, capsule(64))
+
+
+def test_an_upsampler_that_is_not_shown_its_anchors(
+    tiny: Make, tiny_folder: Path, use_folder: Callable[[Path], None], tmp_path: Path
+) -> None:
+    config = PointTransformerConfig(
+        width=32, layers=1, heads=2, output_channels=6, time_as_token=False, low_res=True
+    )  # of 6 channels
+    info = {**read_weights(tiny_folder / "pocket-up.safetensors").info, "config": vars(config)}
+    save_weights(tmp_path / "pocket-up.safetensors", config.build().state_dict(), info, "float32")
+    pipeline = tiny()
+    use_folder(tmp_path)
+    with pytest.raises(WeightsError, match="12 input channels"):
+        pipeline.upsample(PointCloud(np.eye(3), np.eye(3)), n_points=6)
 
 
 def test_missing_weights_are_noticed_before_anything_is_drawn(

@@ -18,7 +18,16 @@ from torch import Tensor
 from enpointe.errors import InputError
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.models.config import PointTransformerConfig
-from enpointe.pipeline.upsampling import CellFrame, CellShape, cells, offsets, spacing, surroundings, upsample
+from enpointe.pipeline.upsampling import (
+    CellFrame,
+    CellShape,
+    _to_world,
+    cells,
+    offsets,
+    spacing,
+    surroundings,
+    upsample,
+)
 
 Floats = NDArray[np.float32]
 CPU = torch.device("cpu")
@@ -48,6 +57,12 @@ def random_oracle(x: Tensor, t: Tensor, *, low_res: Tensor) -> Tensor:
     target = x[:, 6:].double() * angle.cos()  # the best guess of what is standard normal
     target[:, 2] = 0
     target[:, 3:] = torch.tensor([1.0, -1.0, -1.0])[:, None]
+    return velocity_towards(target, x[:, 6:], t)
+
+
+def anchor_oracle(x: Tensor, t: Tensor, *, low_res: Tensor) -> Tensor:
+    """Every child lies where its anchor lies, in its colour."""
+    target = torch.cat([torch.zeros_like(x[:, :3]), x[:, 3:6]], dim=1).double()
     return velocity_towards(target, x[:, 6:], t)
 
 
@@ -170,6 +185,24 @@ def test_copies_of_points() -> None:
     assert len(run(few.select([0, 1]), 50)) == 50
 
 
+@pytest.mark.parametrize("n", [2, 3, 65, 700])
+def test_a_full_pass_gives_each_point_its_children_and_no_more(n: int) -> None:
+    """Cells that are not full repeat points for the network; what it draws for the repeats is left out."""
+    cloud = scattered(n)
+    distance, parent = cKDTree(cloud.points).query(run(cloud, 4 * n, network=anchor_oracle, batch=3).points)
+    assert distance.max() < 1e-4
+    assert np.bincount(parent, minlength=n).tolist() == [4] * n  # itself and three
+
+
+@pytest.mark.parametrize("n", [2, 3, 65])
+def test_tiny_clouds_grow_over_many_passes(n: int) -> None:
+    cloud = scattered(n)
+    dense = run(cloud, 1025)
+    assert len(dense) == 1025
+    assert dense.points[:n].tobytes() == cloud.points.tobytes()
+    assert np.isfinite(dense.points).all()
+
+
 @pytest.mark.parametrize(("n_given", "n_points"), [(128, 127), (1024, 1023), (200, 0)])
 def test_wrong_counts(n_given: int, n_points: int) -> None:
     with pytest.raises(InputError, match=f"expected at least {n_given}.* found {n_points}$"):
@@ -181,8 +214,9 @@ def test_as_many_as_there_are_is_the_cloud_itself() -> None:
     assert run(cloud, 128).points.tobytes() == cloud.points.tobytes()
 
 
-@pytest.mark.parametrize("wrong", [{"anchors": 0}, {"anchors": 129}, {"children": 0}, {"context": 0}])
-def test_impossible_cells(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize("wrong", [{"anchors": 0}, {"anchors": 129}, {"children": 0}, {"context": 0}, {"anchors": 12.5},
+                                   {"children": "3"}])  # fmt: skip
+def test_impossible_cells(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="cell: expected"):
         CellShape(**wrong)
 
@@ -203,6 +237,7 @@ def test_cells_are_the_points_each_once(n: int, size: int, seed: int) -> None:
     assert sorted(np.concatenate(groups)) == list(range(n))
     assert len(groups) == -(-n // size)  # as few as there can be
     assert all(1 <= len(group) <= size for group in groups)
+    assert sum(len(group) < size for group in groups) <= 1
 
 
 def test_cells_are_neighbours() -> None:
@@ -270,6 +305,19 @@ def test_offsets_are_in_spacings() -> None:
     diffused = offsets(children, anchors, CellShape())
     assert np.allclose(anchors[:3] + diffused[:3] * spacing(CellShape()), children[:3], atol=1e-6)
     assert np.array_equal(diffused[3:], children[3:])
+
+
+@pytest.mark.parametrize("n", [9, 4])
+def test_offsets_and_back(n: int) -> None:
+    """What the training makes of children is what the sampling makes children of, also of the first n alone."""
+    rng, shape = np.random.default_rng(1), CellShape(10, 20, 1)
+    points, (colors, near_colors) = rng.normal(3, 2, (9, 3)), rng.random((2, 9, 3))
+    near = points + rng.normal(0, 0.1, (9, 3))
+    frame = CellFrame.around(points.astype(np.float32))
+    parents = frame.to_local(points, colors)
+    back = _to_world(offsets(frame.to_local(near, near_colors), parents, shape)[:, :n], parents, frame, shape)
+    assert back.shape == (n, 6)
+    assert np.abs(back - np.concatenate([near, near_colors], axis=1)[:n]).max() < 1e-5
 
 
 MakeCloud = Callable[..., PointCloud]

@@ -54,8 +54,8 @@ class Members:
             shape = CellShape(**weights.info["cell"])
         except (KeyError, TypeError, InputError) as error:
             raise _another_member("up", "cell", weights) from error
-        if network.cond_point_proj is None:
-            raise _another_member("up", "low_res", weights)
+        if network.cond_point_proj is None or weights.info["config"].get("input_channels") != 12:
+            raise _another_member("up", "low_res and 12 input channels", weights)
         self.weights["up"] = weights.sha256
         return network.to(self._device), shape
 

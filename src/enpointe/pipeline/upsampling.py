@@ -41,8 +41,9 @@ class CellShape:
     children: int = 3
 
     def __post_init__(self) -> None:
-        if not (1 <= self.anchors <= self.context and self.children >= 1):
-            raise InputError(f"cell: expected 1 <= anchors <= context and 1 <= children, found {self}")
+        whole = all(isinstance(n, int) for n in vars(self).values())
+        if not whole or not (1 <= self.anchors <= self.context and self.children >= 1):
+            raise InputError(f"cell: expected whole numbers, 1 <= anchors <= context, 1 <= children, found {self}")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from enpointe.datagen.pool import Pool
-from enpointe.errors import MeshError
+from enpointe.errors import InputError, MeshError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.plot import views
 from enpointe.geometry.point_cloud import PointCloud
@@ -26,13 +26,20 @@ SOFT = 0.05
 
 
 class SDFTask:
-    """Regression of the signed distance, positive inside, from clouds that are turned and a little noisy."""
+    """Regression of the signed distance, positive inside, from clouds that are turned and a little noisy.
+
+    Raises:
+        InputError: the pool knows fewer distances of a cloud than `n_queries`.
+    """
 
     name = "pocket-sdf"
 
     def __init__(
         self, pool: Pool, config: SDFConfig, *, n_queries: int = 256, jitter: float = 0.01, seed: int = 0
     ) -> None:
+        stored = pool.sdf.shape[1]
+        if stored < n_queries:
+            raise InputError(f"distances' data: expected at least {n_queries} queries of each cloud, found {stored}")
         torch.manual_seed(seed)
         self.network: nn.Module = config.build()
         self.network_info: dict[str, Any] = {"kind": "sdf_transformer", "config": {**vars(config)}}

@@ -14,6 +14,7 @@ from torch import nn
 from enpointe.datagen.pool import Pool
 from enpointe.diffusion.loss import velocity_loss
 from enpointe.diffusion.schedule import VelocityProcess
+from enpointe.errors import InputError
 from enpointe.geometry.plot import splat
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.models.config import PointTransformerConfig
@@ -23,8 +24,10 @@ from enpointe.training.task import Batch, Losses
 
 CELLS = 4
 """Cells used of one cloud; making the cloud costs more than cutting it."""
+DENSITY = 4
+"""A dense cloud has so many times the points of its coarse one."""
 NEAR = 6
-"""Children are drawn from this many dense points nearest to their anchor."""
+"""Children are drawn from this many dense points nearest to their anchor, or from as many as there are children."""
 
 
 class UpsamplerTask:
@@ -63,14 +66,22 @@ class UpsamplerTask:
         """Cells of coarse clouds of `n_points` points.
 
         x0 and noise (n, 6, anchors * children), anchors like it, low_res (n, 6, context), sigma (n,).
+
+        Raises:
+            InputError: clouds too small to hold the coarse points and, apart from them, the dense ones.
         """
+        stored = self._pool.points.shape[1]
+        if stored < DENSITY * n_points:
+            raise InputError(
+                f"upsampler's data: expected clouds of at least {DENSITY * n_points} points, found {stored}"
+            )
         options = self._training if training else self._held_out
         shape = self._shape
         low_res: list[NDArray[np.float32]] = []
         anchors: list[NDArray[np.float32]] = []
         x0: list[NDArray[np.float32]] = []
         while len(x0) < n:
-            example = self._pool.draw(int(rng.choice(options)), 4 * n_points, rng)
+            example = self._pool.draw(int(rng.choice(options)), DENSITY * n_points, rng)
             spread = rng.uniform(0, self._jitter)
             points = example.points[:n_points] + rng.normal(0, spread, (n_points, 3)).astype(np.float32)
             colors = example.colors[:n_points] + rng.normal(0, 3 * spread, (n_points, 3)).astype(np.float32)
@@ -81,7 +92,7 @@ class UpsamplerTask:
                 cell = np.resize(groups[i], shape.anchors)
                 context = surroundings(tree, points, groups[i], shape)
                 frame = CellFrame.around(points[context])
-                near = dense_tree.query(points[cell], k=NEAR)[1]
+                near = dense_tree.query(points[cell], k=max(NEAR, shape.children))[1]
                 child = rng.permuted(near, axis=1)[:, : shape.children].ravel()
                 parent = frame.to_local(points[cell], colors[cell]).repeat(shape.children, axis=1)
                 low_res.append(frame.to_local(points[context], colors[context]))
