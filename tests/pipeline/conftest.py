@@ -70,7 +70,10 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """pocket-base and pocket-up with random weights."""
     folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
-    for name, config, more in (("base", BASE, {"text_tokens": 8}), ("up", UP, {"cell": CELL})):
+    for name, config, more in (
+        ("base", BASE, {"text_tokens": 8, "nouns": ["car", "chair", "dog"]}),
+        ("up", UP, {"cell": CELL}),
+    ):
         network = config.build()
         torch.nn.init.normal_(network.output_proj.weight, std=0.15)  # zero at first: nothing would matter
         info = {"kind": "point_transformer", "config": vars(config), **more}

@@ -27,7 +27,6 @@ from enpointe.pipeline.field import sdf_field
 from enpointe.pipeline.members import Members
 from enpointe.pipeline.meshing import mesh_from_field
 from enpointe.pipeline.upsampling import upsample
-from enpointe.pipeline.vocabulary import Vocabulary
 from enpointe.prompt import check_prompt
 
 MODELS = ("pocket",)
@@ -275,7 +274,7 @@ class Pipeline:
     def warnings_for(self, prompt: str) -> list[str]:
         """What a user should know before this prompt is tried: one line each."""
         text = check_prompt(prompt)
-        return Vocabulary.embedded(self._members.encoder).warnings(text)
+        return self._members.vocabulary.warnings(text)
 
     def _upsample_all(
         self, coarse: Sequence[PointCloud], n_points: int, seeds: Sequence[int], report: Report

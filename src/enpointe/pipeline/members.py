@@ -14,6 +14,7 @@ from enpointe.models.weights import ASSETS, Weights, sha256
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.pipeline.upsampling import CellShape
+from enpointe.pipeline.vocabulary import Vocabulary
 
 N = TypeVar("N", PointTransformer, SDFTransformer)
 
@@ -39,12 +40,22 @@ class Members:
     @cached_property
     def base(self) -> tuple[PointTransformer, int]:
         """The network that draws whole clouds, and how many tokens it takes for a text."""
+        network, weights = self._base
+        return network.to(self._device), weights.info["text_tokens"]
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The nouns that the base model was trained on."""
+        return Vocabulary(self.encoder, tuple(self._base[1].info["nouns"]))
+
+    @cached_property
+    def _base(self) -> tuple[PointTransformer, Weights]:
         network, weights = self._read("base", PointTransformer)
-        n_tokens = weights.info.get("text_tokens")
-        if "text" not in network.grid_embed or not isinstance(n_tokens, int) or n_tokens < 1:
-            raise _another_member("base", "grid text, text_tokens", weights)
+        n_tokens, nouns = weights.info.get("text_tokens"), weights.info.get("nouns")
+        if "text" not in network.grid_embed or not isinstance(n_tokens, int) or n_tokens < 1 or not nouns:
+            raise _another_member("base", "grid text, text_tokens, nouns", weights)
         self.weights["base"] = weights.sha256
-        return network.to(self._device), n_tokens
+        return network, weights
 
     @cached_property
     def up(self) -> tuple[PointTransformer, CellShape]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from enpointe.conditioning.minilm import MAX_TOKENS, TextEncoder
-from enpointe.models.weights import ASSETS
 
 FAR = 0.62
 """Cosine below which a prompt that holds no known noun is far from all of them: "a puppy" would be
@@ -24,13 +22,6 @@ class Vocabulary:
 
     encoder: TextEncoder
     nouns: tuple[str, ...]
-
-    @classmethod
-    @lru_cache(maxsize=2)
-    def embedded(cls, encoder: TextEncoder) -> Vocabulary:
-        """That of the `pocket` family, from its card."""
-        nouns = tuple(json.loads((ASSETS / "pocket-nouns.json").read_text(encoding="utf-8")))
-        return cls(encoder, nouns)
 
     @cached_property
     def vectors(self) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from enpointe.datagen.pool import Pool
+from enpointe.datagen.procedural.families import FAMILIES
 from enpointe.diffusion.denoiser import VelocityDenoiser
 from enpointe.diffusion.guidance import Guided, unconditional
 from enpointe.diffusion.loss import velocity_loss
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.schedule import VelocityProcess, karras_sigmas
 from enpointe.diffusion.solvers import SOLVERS
+from enpointe.errors import InputError
 from enpointe.geometry.plot import splat
 from enpointe.models.config import PointTransformerConfig
 from enpointe.models.embedded import text_encoder
@@ -42,6 +45,7 @@ class BaseTask:
     Args:
         config: the network; it takes a grid condition named "text".
         text_tokens: how many tokens a text becomes.
+        families: which of the pool's objects to learn; all by default.
         drop: how often the condition is left out, for guidance.
     """
 
@@ -53,6 +57,7 @@ class BaseTask:
         config: PointTransformerConfig,
         *,
         text_tokens: int = 24,
+        families: Collection[str] | None = None,
         drop: float = 0.1,
         process: VelocityProcess | None = None,
         seed: int = 0,
@@ -69,7 +74,13 @@ class BaseTask:
         self._tokens = text_tokens
         self._drop = drop
         self._process = process or VelocityProcess(std=1.2)
-        self._training, self._held_out = pool.split()
+        chosen = sorted(set(pool.family) if families is None else set(families))
+        self._training, self._held_out = (part[np.isin(np.array(pool.family)[part], chosen)] for part in pool.split())
+        if not len(self._training) or not len(self._held_out):
+            raise InputError(f"pool: expected objects of {', '.join(chosen)}, found too few among {len(pool)}")
+        self.network_info["nouns"] = sorted(
+            {noun for name in chosen if name in FAMILIES for noun in FAMILIES[name].names}
+        )
 
     def batch(self, rng: np.random.Generator, n: int, n_points: int, *, training: bool) -> Batch:
         """Clouds x0 (n, 6, n_points), noise like it, sigma (n,), and the texts' token ids."""
