@@ -13,6 +13,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import trimesh
+from PIL import Image
 
 from enpointe.cli import main
 from enpointe.datagen import pool
@@ -154,6 +156,10 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
         (["train", "pocket-base", "--resume"], "--resume"),
         (["data", "show", "--out", "sheet.gif"], "sheet.gif"),
         (["data", "show", "--family", "dragon"], "'dragon'"),
+        (["data", "show", "--data", "none"], "none: expected a pool"),
+        (["data", "show", "--data", "none", "--family", "car"], "not allowed with"),
+        (["data", "build", "--out", "data.safetensors", "--kaykit", "none"], "none: expected folders of"),
+        (["data", "build", "--out", "data.safetensors", "--sweethome", "none"], "none: expected .sh3f libraries"),
         (["data", "build", "--out", "data.bin"], "data.bin"),
         (["data", "build", "--out", "data.safetensors", "--points", "63"], "from 64 to 16384, got '63'"),
         (["data", "build", "--out", "data.safetensors", "--queries", "16385"], "from 16 to 16384, got '16385'"),
@@ -178,6 +184,7 @@ def test_data_build_makes_as_much_as_it_is_told(
     assert main(["data", "build", "--out", "pool.safetensors", *size, "--workers", "1", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["clouds"], told["points"], told["queries"]) == (3, 64, 16)
+    assert (told["models"], told["left_out"]) == (0, [])
     made = pool.read(tmp_path / "pool.safetensors")
     assert made.points.shape == (3, 64, 3)
     assert made.sdf.shape == (3, 16)
@@ -193,6 +200,31 @@ def test_data_build_wants_room_for_what_it_makes(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=40e6))
     assert main(["data", "build", "--out", "pool.safetensors", *size]) == 2
     assert f"at least {megabytes} MB free" in capsys.readouterr().err
+
+
+def test_real_models_among_the_data_are_built_named_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for pack, name in (("one", "crate"), ("two", "keg")):
+        (tmp_path / pack / "pack").mkdir(parents=True)
+        (tmp_path / pack / "pack" / f"{name}.glb").write_bytes(trimesh.creation.box().export(file_type="glb"))
+    (tmp_path / "two" / "pack" / "mug.glb").write_bytes(b"glTF")
+    size = ["--clouds", "3", "--points", "64", "--queries", "16", "--workers", "1", "--json"]
+    assert main(["data", "build", "--out", "pool.safetensors", *size, "--kaykit", "one", "--kaykit", "two"]) == 0
+    streams = capsys.readouterr()
+    told = json.loads(streams.out)
+    assert (told["clouds"], told["models"], len(told["left_out"])) == (3, 2, 1)
+    assert streams.err.startswith("enpointe: warning: left out kaykit/pack/mug: ")
+    assert streams.err.count("\n") == 1
+    assert [model.nouns[0] for model in pool.read(tmp_path / "pool.safetensors").models] == ["crate", "keg"]
+
+    assert main(["data", "show", "--data", "pool.safetensors", "--out", "sheet.png", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"file": "sheet.png", "objects": 5, "models": 2, "shown": 5}
+    with Image.open("sheet.png") as picture:
+        assert picture.size == (6 * 200, 244)
+        pictures = np.asarray(picture.convert("L"))[:200].reshape(200, 6, 200)
+    assert ((pictures < 250).sum(axis=(0, 2)) > 100).tolist() == [True] * 5 + [False]
 
 
 def test_mesh_upsample_and_view_of_a_users_own_cloud(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from enpointe.datagen.pool import Pool
+from enpointe.datagen.pool_models import RealModel
 from enpointe.models.embedded import text_encoder
 from enpointe.training.base import PROMPTS, BaseTask, contact_sheet, to_model
 from enpointe.training.task import Batch
@@ -52,6 +54,23 @@ def test_held_out_objects_are_not_trained_on(tiny: ModuleType, data: Pool) -> No
 
     assert all(held_out(batch(task, 0, 12, training=False)))
     assert not any(held_out(batch(task, 0, 24)))
+
+
+def test_real_models_are_trained_on_and_held_out(tiny: ModuleType, data: Pool) -> None:
+    """Models of which one is held out by its key, beside procedural objects that are not named so."""
+    keys = next((a, b) for a in "abcdefghijklm" for b in "nopqrstuvwxyz" if is_held_out(b) and not is_held_out(a))
+    models = tuple(RealModel(key, (f"gizmo {key}",), np.ones((256, 3), np.float32), "", "", "") for key in keys)
+    family = ["model/0", "model/1", *data.family[2:]]
+    task = tiny.TinyTask(replace(data, family=family, models=models))
+    for training, key, other in ((True, *keys), (False, *keys[::-1])):
+        said = texts(batch(task, 0, 60, training=training))
+        assert any(f"gizmo {key}" in text for text in said)
+        assert not any(f"gizmo {other}" in text for text in said)
+        assert any("gizmo" not in text and text for text in said)
+
+
+def is_held_out(key: str) -> bool:
+    return RealModel(key, ("gizmo",), np.ones((1, 3), np.float32), "", "", "").held_out
 
 
 def test_texts_become_tokens_and_dropped_ones_zeros(tiny: ModuleType, data: Pool) -> None:

@@ -168,3 +168,14 @@ def test_a_pool_with_too_few_queries(data: Pool) -> None:
     SDFTask(data, CONFIG, n_queries=16)
     with pytest.raises(InputError, match="at least 17 queries of each cloud, found 16"):
         SDFTask(data, CONFIG, n_queries=17)
+
+
+def test_objects_without_distances_are_left_out(data: Pool) -> None:
+    """Of the eight objects the last is held out; here the first five have no distances."""
+    known = data.sdf.copy()
+    known[:5] = np.nan
+    known[5:7] = 0.25
+    known[7] = 0.5
+    task = SDFTask(replace(data, sdf=known), CONFIG, n_queries=16)
+    assert (batch(task, n=40)["distances"] == -0.25).all()
+    assert (batch(task, n=40, training=False)["distances"] == -0.5).all()

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from enpointe.datagen.pool import _SCALE, Pool
+from enpointe.datagen.pool import Pool
+from enpointe.datagen.pool_rows import SCALE
 from enpointe.errors import InputError
 from enpointe.models.config import PointTransformerConfig
 from enpointe.pipeline.upsampling import CellShape, spacing
@@ -29,7 +30,7 @@ def shapes_pool(data: Pool) -> Pool:
     square = rng.uniform(-0.5, 0.5, (2048, 3)) * [1, 1, 0]
     sphere = rng.normal(size=(2048, 3))
     sphere /= 2 * np.linalg.norm(sphere, axis=1, keepdims=True)
-    points = np.round(np.stack([square, sphere]) * _SCALE).astype(np.int16)
+    points = np.round(np.stack([square, sphere]) * SCALE).astype(np.int16)
     slot = (points[..., 0] > 0).astype(np.uint8)
     family, words = ["car", "car"], [([], []), ([], [])]
     return replace(data, points=points, slot=slot, family=family, words=words)  # type: ignore[arg-type]

@@ -1,23 +1,24 @@
-"""`enpointe data show` and `enpointe data build`: look at the procedural data, or make it ahead."""
+"""`enpointe data show` and `enpointe data build`: look at the training data, or make it ahead."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enpointe.cli import options as opt
 from enpointe.cli.output import check_file, writing
-from enpointe.cli.progress import report
+from enpointe.cli.progress import report, warn
 from enpointe.errors import InputError
 
-COLUMNS = 6
+if TYPE_CHECKING:
+    from enpointe.datagen.assets import Asset
+
 MAX_CLOUDS = 1_000_000
-BYTES_PER_POINT, BYTES_PER_QUERY, BYTES_PER_CLOUD = 7, 8, 100
-"""Room that a pool takes; the last is for a cloud's words, which are mostly fewer."""
+BYTES_PER_POINT, BYTES_PER_QUERY, BYTES_PER_CLOUD, BYTES_PER_MODEL = 7, 8, 100, 1000
+"""Room that a pool takes; the last two are for a cloud's words, and a model's colours and names, mostly fewer."""
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:
@@ -26,16 +27,21 @@ def add_parser(commands: opt.Commands[Any]) -> None:
 
     show = actions.add_parser(
         "show", help="write a contact sheet", allow_abbrev=False,
-        description=f"Writes a picture with {COLUMNS} things of each procedural family and their captions.",
+        description="Writes a picture of things of each procedural family, or of a pool's, with their captions.",
     )  # fmt: skip
-    show.add_argument("--family", action="append", metavar="NAME", help="only this one; may be repeated (default: all)")
+    which = show.add_mutually_exclusive_group()
+    which.add_argument(
+        "--family", action="append", metavar="NAME", help="only this one; may be repeated (default: all)"
+    )
+    which.add_argument("--data", metavar="FILE", help="random objects of this pool, half of them real models if it can")
     show.add_argument("--out", default="out/data.png", metavar="FILE", help="a .png file (default: out/data.png)")
     _add_seed_and_json(show)
     show.set_defaults(run=run_show)
 
     build = actions.add_parser(
         "build", help="sample clouds ahead into one file", allow_abbrev=False,
-        description="Samples procedural things, with signed distances, into a file for 'enpointe train --data'.",
+        description="Samples procedural things, with signed distances, and real models, without, into a file "
+        "for 'enpointe train --data'.",
     )  # fmt: skip
     build.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file")
     build.add_argument(
@@ -49,6 +55,15 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     build.add_argument(
         "--queries", type=opt.whole(16, 16_384), default=1024, metavar="Q",
         help=f"signed distances of each cloud, {BYTES_PER_QUERY} bytes apiece (default: 1024; pocket-sdf needs 256)",
+    )  # fmt: skip
+    build.add_argument(
+        "--kaykit", action="append", default=[], metavar="DIR",
+        help="also the models of the KayKit packs in this folder; may be repeated",
+    )  # fmt: skip
+    build.add_argument(
+        "--sweethome", action="append", nargs="?", default=[], metavar="DIR",
+        help="also the models of the Sweet Home 3D libraries in this folder (default: where Debian's package "
+        "sweethome3d-furniture puts them); may be repeated",
     )  # fmt: skip
     build.add_argument("--workers", type=opt.whole(1, 1024), metavar="W", help="processes (default: one a core)")
     _add_seed_and_json(build)
@@ -64,61 +79,39 @@ def run_show(options: argparse.Namespace) -> None:
     out = Path(options.out)
     if out.suffix.lower() != ".png":
         raise InputError(f"argument --out: expected a file ending in .png, got {options.out!r}")
+    from enpointe.cli import contact_sheet
+    from enpointe.datagen import pool
     from enpointe.datagen.procedural.families import FAMILIES
     from enpointe.geometry import export
 
-    names = options.family or list(FAMILIES)
+    names = [] if options.data else options.family or list(FAMILIES)
     for name in names:
         if name not in FAMILIES:
             raise InputError(f"argument --family: expected one of {', '.join(FAMILIES)}, got {name!r}")
+    objects = pool.read(Path(options.data)) if options.data else None
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         check_file(out)
-    sheet = contact_sheet(names, options.seed)
+    if objects is not None:
+        examples = contact_sheet.of_pool(objects, options.seed)
+        shown = f"{len(examples)} of {len(objects)} objects, {len(objects.models)} of them real models"
+        machine = {"file": str(out), "objects": len(objects), "models": len(objects.models), "shown": len(examples)}
+    else:
+        examples = contact_sheet.of_families(names, options.seed)
+        shown, machine = f"{len(names)} families", {"file": str(out), "families": names}
+    sheet = contact_sheet.contact_sheet(examples)
     with writing(out):
         export.save_image(sheet, out)
-    report(f"wrote {out}: {len(names)} families", {"file": str(out), "families": names}, options.json)
-
-
-def contact_sheet(names: Sequence[str], seed: int) -> Any:
-    """(rows, width, 3) uint8: a row of COLUMNS captioned pictures for each family."""
-    import textwrap
-
-    import numpy as np
-    from PIL import Image, ImageDraw
-
-    from enpointe.datagen.captions import caption, draw_paint
-    from enpointe.datagen.procedural.colours import shade
-    from enpointe.datagen.procedural.families import FAMILIES
-    from enpointe.datagen.procedural.sampling import sample_surface
-    from enpointe.geometry.plot import splat
-
-    side, margin = 200, 44
-    sheet = Image.new("RGB", (COLUMNS * side, len(names) * (side + margin)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for row, name in enumerate(names):
-        family = FAMILIES[name]
-        for column in range(COLUMNS):
-            rng = np.random.default_rng([seed, row, column])
-            recipe, paint = family.recipe(rng), draw_paint(family, rng)
-            surface = sample_surface(recipe, 4096, rng)
-            worn = [recipe.parts[part].slot for part in surface.part]
-            rgb = {slot.name: shade(paint[slot.name], rng) for slot in family.slots}
-            colors = np.array([rgb[slot] for slot in worn])
-            words = caption(family, paint, set(worn), recipe.adjectives, recipe.phrases, rng)
-            x, y = column * side, row * (side + margin)
-            sheet.paste(Image.fromarray(splat(surface.points, colors, 35 - 70 * (column % 2), 20, side)), (x, y))
-            draw.text((x + 4, y + side), textwrap.fill(words, 31), fill="black")
-    return np.asarray(sheet)
+    report(f"wrote {out}: {shown}", machine, options.json)
 
 
 def run_build(options: argparse.Namespace) -> None:
     out = Path(options.out)
     if out.suffix.lower() != ".safetensors":
         raise InputError(f"argument --out: expected a file ending in .safetensors, got {options.out!r}")
-    check_file(
-        out, options.clouds * (options.points * BYTES_PER_POINT + options.queries * BYTES_PER_QUERY + BYTES_PER_CLOUD)
-    )
+    models = _real_models(options)
+    cloud = options.points * BYTES_PER_POINT + options.queries * BYTES_PER_QUERY + BYTES_PER_CLOUD
+    check_file(out, (options.clouds + len(models)) * cloud + len(models) * BYTES_PER_MODEL)
     from tqdm import tqdm
 
     from enpointe.datagen import pool
@@ -126,15 +119,16 @@ def run_build(options: argparse.Namespace) -> None:
     start = time.perf_counter()
     with (
         writing(out),
-        tqdm(total=options.clouds, desc="clouds", leave=False, disable=None, file=sys.stderr) as bar,
+        tqdm(total=options.clouds + len(models), desc="clouds", leave=False, disable=None, file=sys.stderr) as bar,
     ):
-        pool.build(
+        left_out = pool.build(
             out,
             n_clouds=options.clouds,
             n_points=options.points,
             n_queries=options.queries,
             workers=options.workers,
             seed=options.seed,
+            models=models,
             progress=lambda done: bar.update(done - bar.n),
         )
     seconds = time.perf_counter() - start
@@ -142,9 +136,22 @@ def run_build(options: argparse.Namespace) -> None:
     machine = {
         "file": str(out),
         "clouds": options.clouds,
+        "models": len(models) - len(left_out),
+        "left_out": left_out,
         "points": options.points,
         "queries": options.queries,
         "megabytes": round(megabytes, 1),
         "seconds": round(seconds, 3),
     }
-    report(f"wrote {out}: {options.clouds} clouds, {megabytes:.1f} MB, in {seconds:.0f} s", machine, options.json)
+    for reason in left_out:
+        warn(f"left out {reason}")
+    made = f"{options.clouds} clouds" + (f" and {machine['models']} real models" if models else "")
+    report(f"wrote {out}: {made}, {megabytes:.1f} MB, in {seconds:.0f} s", machine, options.json)
+
+
+def _real_models(options: argparse.Namespace) -> list[Asset]:
+    from enpointe.datagen.kaykit import kaykit
+    from enpointe.datagen.sweethome import DEBIAN_FOLDER, sweethome
+
+    models = [asset for folder in options.kaykit for asset in kaykit(Path(folder))]
+    return models + [asset for folder in options.sweethome for asset in sweethome(Path(folder or DEBIAN_FOLDER))]

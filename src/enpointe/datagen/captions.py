@@ -45,7 +45,7 @@ def caption(
     noun = family.names[0] if rng.random() < 0.6 else str(rng.choice(family.names))
     words = [a for a in adjectives if a and a not in noun and rng.random() < 0.3]
     say_colour = paint[main.name] not in main.natural or rng.random() < 0.85
-    colour = _spoken(paint[main.name], rng)
+    colour = colour_word(paint[main.name], rng)
     trailing = say_colour and rng.random() < 0.05
     if say_colour and not trailing:
         words.append(colour)
@@ -61,7 +61,7 @@ def caption(
     ]
     rng.shuffle(said)
     parts = [
-        _part(slot.said, _spoken(paint[slot.name], rng))
+        _part(slot.said, colour_word(paint[slot.name], rng))
         for slot in said
         if rng.random() < (0.15 if paint[slot.name] in slot.natural else 0.9)
     ][:2]
@@ -88,7 +88,8 @@ def _part(said: str, colour: str) -> str:
     return with_article(f"{colour} {rest}") if article in ("a", "an") and rest else f"{colour} {said}"
 
 
-def _spoken(colour: str, rng: np.random.Generator) -> str:
+def colour_word(colour: str, rng: np.random.Generator) -> str:
+    """The colour's word, now and then another word for it."""
     if colour in SYNONYMS and rng.random() < 0.15:
         return str(rng.choice(SYNONYMS[colour]))
     return colour

@@ -2,14 +2,16 @@
 
 What is costly (building a recipe, sampling its visible surface, asking its signed distance) is done
 once; what makes examples different (colours, words, which points) is cheap and done when drawn.
+Real models can be among the procedural objects; they have no signed distances.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,20 +22,25 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from enpointe.datagen.assets import Asset
 from enpointe.datagen.captions import caption, draw_paint
+from enpointe.datagen.pool_models import RealModel
+from enpointe.datagen.pool_rows import SCALE, Row, model_row, procedural_row
 from enpointe.datagen.procedural.colours import shade
 from enpointe.datagen.procedural.families import FAMILIES, RARE
-from enpointe.datagen.procedural.sampling import sample_surface
 from enpointe.errors import InputError, OutputError
 
-_SCALE = 32767 / 0.625
-"""Positions are 16-bit; queries may lie a little outside the unit cube."""
 _HEADER = "enpointe-pool"
+_MODEL = "model"
+"""The family of a real model is this, a slash and its number."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One coloured cloud and what is said of it: points (n, 3) in the unit frame, colors (n, 3) in [0, 1]."""
+    """One coloured cloud and what is said of it: points (n, 3) in the unit frame, colors (n, 3) in [0, 1].
+
+    `family` is "model/I" for the pool's I-th real model.
+    """
 
     points: NDArray[np.float32]
     colors: NDArray[np.float32]
@@ -47,10 +54,11 @@ class Pool:
 
     Attributes:
         points: (n, P, 3) int16. Each object's points are in random order.
-        slot: (n, P) uint8, which paint slot of its family a point wears.
-        queries, sdf: (n, Q, 3) int16 and (n, Q) float16: signed distances, negative inside.
-        family: the family of each object.
+        slot: (n, P) uint8, which paint slot of its family, or which material of its model, a point wears.
+        queries, sdf: (n, Q, 3) int16 and (n, Q) float16: signed distances, negative inside; NaN if not known.
+        family: the family of each object, or "model/I" for the I-th of `models`.
         words: adjectives and phrases of each object.
+        models: the real models.
     """
 
     points: NDArray[np.int16]
@@ -59,33 +67,63 @@ class Pool:
     sdf: NDArray[np.float16]
     family: list[str]
     words: list[tuple[list[str], list[str]]]
+    models: tuple[RealModel, ...] = ()
 
     def __len__(self) -> int:
         return len(self.points)
 
     def draw(self, index: int, n_points: int, rng: np.random.Generator) -> Example:
         """Object `index` in fresh paint and words, as `n_points` of its points (repeated if it has fewer)."""
+        model = self.model(index)
+        if model is not None:
+            rgb, text = model.dress(float((self.slot[index] == 0).mean()), rng)
+            return self._example(index, self._window(n_points, rng), rgb, text)
         family = FAMILIES[self.family[index]]
         paint = draw_paint(family, rng)
         rgb = np.array([shade(paint[slot.name], rng) for slot in family.slots], dtype=np.float32)
-        stored = self.points.shape[1]
-        # Points lie in random order, so that any window of them is a fair subset.
-        pick = (int(rng.integers(stored)) + np.arange(n_points)) % stored
-        points = (self.points[index, pick] / _SCALE).astype(np.float32)
+        pick = self._window(n_points, rng)
         # A part that shows on fewer points than these is not worth a word.
-        shown = np.bincount(self.slot[index], minlength=len(family.slots)) > 0.01 * stored
+        shown = np.bincount(self.slot[index], minlength=len(family.slots)) > 0.01 * self.points.shape[1]
         present = {slot.name for slot, some in zip(family.slots, shown, strict=True) if some}
-        text = caption(family, paint, present, *self.words[index], rng)
-        return Example(points, rgb[self.slot[index, pick]], text, family.name)
+        return self._example(index, pick, rgb, caption(family, paint, present, *self.words[index], rng))
+
+    def model(self, index: int) -> RealModel | None:
+        """The real model that object `index` is, None if it is procedural."""
+        kind, _, number = self.family[index].partition("/")
+        return self.models[int(number)] if kind == _MODEL else None
+
+    def has_distance(self, index: int) -> bool:
+        """Whether the signed distances of object `index` are known."""
+        return not bool(np.isnan(self.sdf[index]).any())
 
     def distances(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Queries (Q, 3) and their signed distances (Q,), negative inside."""
-        return (self.queries[index] / _SCALE).astype(np.float32), self.sdf[index].astype(np.float32)
+        """Queries (Q, 3) and their signed distances (Q,), negative inside.
+
+        Raises:
+            InputError: they are not known.
+        """
+        if not self.has_distance(index):
+            raise InputError(f"object {index}: expected signed distances, found a real model, which has none")
+        return (self.queries[index] / SCALE).astype(np.float32), self.sdf[index].astype(np.float32)
 
     def split(self, held_out: float = 0.03) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Indices for training and for validation; the last objects of the pool are held out."""
-        cut = len(self) - max(1, int(len(self) * held_out))
-        return np.arange(cut), np.arange(cut, len(self))
+        """Indices for training and for validation: the last procedural objects are held out, and a tenth
+        of the real models, the same ones in every pool."""
+        models = [self.model(i) for i in range(len(self))]
+        procedural = [i for i, model in enumerate(models) if model is None]
+        cut = len(procedural) - max(1, int(len(procedural) * held_out))
+        kept = [i for i, model in enumerate(models) if model is not None and model.held_out]
+        validation = np.array(sorted(procedural[cut:] + kept), dtype=np.int64)
+        return np.setdiff1d(np.arange(len(self)), validation), validation
+
+    def _window(self, n_points: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Which points to take. They lie in random order, so that any window of them is a fair subset."""
+        stored = self.points.shape[1]
+        return (int(rng.integers(stored)) + np.arange(n_points)) % stored
+
+    def _example(self, index: int, pick: NDArray[np.int64], rgb: NDArray[np.float32], text: str) -> Example:
+        points = (self.points[index, pick] / SCALE).astype(np.float32)
+        return Example(points, rgb[self.slot[index, pick]], text, self.family[index])
 
 
 def build(
@@ -96,31 +134,65 @@ def build(
     n_queries: int = 1024,
     workers: int | None = None,
     seed: int = 0,
+    models: Sequence[Asset] = (),
     progress: Callable[[int], None] | None = None,
-) -> None:
-    """Sample `n_clouds` objects, the families in turn (rare ones every third time), into a file.
+) -> list[str]:
+    """Sample `n_clouds` objects, the families in turn (rare ones every third time), and `models` into a file.
 
-    The same arguments give the same bytes, whatever the number of workers.
+    The same arguments give the same bytes, whatever the number of workers. The procedural objects are the
+    same with and without models.
+
+    Args:
+        progress: told how many objects are done.
+
+    Returns:
+        The models that were left out, since they cannot be read or are flat: "KEY: why" of each.
 
     Raises:
+        InputError: `n_clouds` is not positive.
         OutputError: the file cannot be written.
     """
+    if n_clouds < 1:
+        raise InputError(f"n_clouds: expected at least one procedural cloud, found {n_clouds}")
     names = [name for turn in range(3) for name in FAMILIES if turn == 0 or name not in RARE]
     jobs = [(names[i % len(names)], i, n_points, n_queries, seed) for i in range(n_clouds)]
-    points = np.empty((n_clouds, n_points, 3), np.int16)
-    slot = np.empty((n_clouds, n_points), np.uint8)
-    queries = np.empty((n_clouds, n_queries, 3), np.int16)
-    sdf = np.empty((n_clouds, n_queries), np.float16)
-    words: list[tuple[list[str], list[str]]] = []
+    model_jobs = [(asset, n_clouds + i, n_points, n_queries, seed) for i, asset in enumerate(models)]
+    size = n_clouds + len(models)
+    arrays: dict[str, NDArray[Any]] = {
+        "points": np.empty((size, n_points, 3), np.int16),
+        "slot": np.empty((size, n_points), np.uint8),
+        "queries": np.empty((size, n_queries, 3), np.int16),
+        "sdf": np.empty((size, n_queries), np.float16),
+    }
+    header: dict[str, Any] = {"family": [], "words": [], "seed": seed, "models": []}
+    left_out: list[str] = []
     with ProcessPoolExecutor(workers or os.cpu_count()) as executor:
-        for i, made in enumerate(executor.map(_make, jobs, chunksize=16)):
-            points[i], slot[i], queries[i], sdf[i], spoken = made
-            words.append(spoken)
+        procedural = executor.map(procedural_row, jobs, chunksize=16)
+        real = executor.map(model_row, model_jobs, chunksize=4)
+        for done, row in enumerate(itertools.chain(procedural, real), start=1):
+            if isinstance(row, str):
+                left_out.append(row)
+            else:
+                _add(row, arrays, header)
             if progress is not None:
-                progress(i + 1)
-    header = {"family": [job[0] for job in jobs], "words": words, "seed": seed}
+                progress(done)
+    _write(path, {name: array[: len(header["family"])] for name, array in arrays.items()}, header)
+    return left_out
+
+
+def _add(row: Row, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
+    """Into the first place that is not taken."""
+    place = len(header["family"])
+    for name, array in arrays.items():
+        array[place] = getattr(row, name)
+    header["words"].append(row.words)
+    header["family"].append(f"{_MODEL}/{len(header['models'])}" if row.model is not None else row.family)
+    if row.model is not None:
+        header["models"].append(row.model.header())
+
+
+def _write(path: Path, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    arrays: dict[str, NDArray[Any]] = {"points": points, "slot": slot, "queries": queries, "sdf": sdf}
     try:
         save_file(arrays, str(temporary), metadata={_HEADER: json.dumps(header)})
         os.replace(temporary, path)
@@ -141,7 +213,9 @@ def read(path: Path) -> Pool:
         with safe_open(str(path), "numpy") as file:
             header = json.loads((file.metadata() or {})[_HEADER])
             arrays = {name: file.get_tensor(name) for name in ("points", "slot", "queries", "sdf")}
-        pool = Pool(**arrays, family=list(header["family"]), words=[(list(a), list(p)) for a, p in header["words"]])
+        words = [(list(a), list(p)) for a, p in header["words"]]
+        models = tuple(RealModel.of_header(model) for model in header.get("models", ()))  # older pools have none
+        pool = Pool(**arrays, family=list(header["family"]), words=words, models=models)
         _check(pool)
     except Exception as error:
         raise InputError(f"{path}: expected a pool made by 'enpointe data build', found {error!r}") from error
@@ -159,34 +233,10 @@ def _check(pool: Pool) -> None:
         raise ValueError(f"arrays {found} in place of {expected}")
     if not (len(pool.family) == len(pool.words) == n > 0 and n_points > 0):
         raise ValueError(f"{len(pool.family)} families and {len(pool.words)} descriptions of {n} clouds of {n_points}")
-    unknown = set(pool.family) - set(FAMILIES)
+    slots = {name: len(family.slots) for name, family in FAMILIES.items()}
+    slots |= {f"{_MODEL}/{i}": len(model.colors) for i, model in enumerate(pool.models)}
+    unknown = set(pool.family) - set(slots)
     if unknown:
         raise ValueError(f"unknown families {sorted(unknown)}")
-    slots = np.array([len(FAMILIES[name].slots) for name in pool.family])
-    if (pool.slot.max(axis=1) >= slots).any():
+    if (pool.slot.max(axis=1) >= np.array([slots[name] for name in pool.family])).any():
         raise ValueError("points that wear paint slots which their family does not have")
-
-
-_Words = tuple[list[str], list[str]]
-_Made = tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.int16], NDArray[np.float16], _Words]
-
-
-def _make(job: tuple[str, int, int, int, int]) -> _Made:
-    name, index, n_points, n_queries, seed = job
-    rng = np.random.default_rng((seed, index))
-    family = FAMILIES[name]
-    recipe = family.recipe(rng)
-    surface = sample_surface(recipe, n_points, rng)
-    slots = [slot.name for slot in family.slots]
-    slot_of_part = np.array([slots.index(part.slot) for part in recipe.parts], dtype=np.uint8)
-    # Half of the queries close to the surface, where the mesh is decided, half anywhere in the box.
-    near = n_queries // 2
-    spread = rng.choice([0.01, 0.05], size=(near, 1))
-    start = rng.integers(0, n_points, near)
-    close = surface.points[start] + surface.normals[start] * rng.normal(0, spread)
-    anywhere = rng.uniform(-0.55, 0.55, (n_queries - near, 3))
-    queries = np.round(np.concatenate([close, anywhere]).clip(-0.6, 0.6) * _SCALE).astype(np.int16)
-    distance = recipe.sdf(queries / _SCALE * surface.scale + surface.centre) / surface.scale
-    points = np.round(surface.points * _SCALE).astype(np.int16)
-    words = ([a for a in recipe.adjectives if a], [p for p in recipe.phrases if p])
-    return points, slot_of_part[surface.part], queries, distance.astype(np.float16), words

@@ -44,7 +44,10 @@ class SDFTask:
         self.network: nn.Module = config.build()
         self.network_info: dict[str, Any] = {"kind": "sdf_transformer", "config": {**vars(config)}}
         self._pool, self._n_queries, self._jitter, self._nearest = pool, n_queries, jitter, config.nearest
-        self._training, self._held_out = pool.split()
+        # Real models have no distances.
+        self._training, self._held_out = (
+            np.array([i for i in part if pool.has_distance(int(i))], dtype=np.int64) for part in pool.split()
+        )
 
     def batch(self, rng: np.random.Generator, n: int, n_points: int, *, training: bool) -> Batch:
         """Clouds (n, 3, n_points), queries (n, 3, Q), distances (n, Q) positive inside."""
