@@ -47,6 +47,7 @@ class Settings:
     Attributes:
         phases: the curriculum, in order; the last one's `until` is 1.
         learning_rate: the peak; warmed up over `warmup` steps, then a cosine down to a hundredth.
+        optimizer, muon_scale: see `build_optimizers`.
         weight_decay, clip, ema: of AdamW, the gradient's norm, the moving average.
         seed: of weights, data and noise.
         validate_every, checkpoint_every, picture_every: minutes of training between.
@@ -55,6 +56,7 @@ class Settings:
     phases: tuple[Phase, ...]
     learning_rate: float = 1e-3
     optimizer: str = "adamw"
+    muon_scale: float = 1.0
     warmup: int = 100
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -128,7 +130,9 @@ def train_task(
         raise OutputError(f"{run}: expected a folder to write a run into, found {error}") from error
     network = task.network.to(device)
     ema = EMA(network, settings.ema)
-    optimizers = build_optimizers(network, settings.optimizer, settings.learning_rate, settings.weight_decay)
+    optimizers = build_optimizers(
+        network, settings.optimizer, settings.learning_rate, settings.weight_decay, settings.muon_scale
+    )
     progress = Progress()
     if resume:
         progress = Progress(**read_checkpoint(checkpoint, network, ema, optimizers, device))
@@ -179,7 +183,7 @@ def train_task(
             rate = settings.rate(progress.step, spent())
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
-                    group["lr"] = rate
+                    group["lr"] = rate * group["scale"]
             batch = _batch(task, settings, progress.step, phase, device, training=True)
             with half():
                 losses = task.losses(compiled, batch)

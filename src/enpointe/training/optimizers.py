@@ -11,12 +11,13 @@ from enpointe.errors import InputError
 
 
 def build_optimizers(
-    network: nn.Module, name: str, learning_rate: float, weight_decay: float
+    network: nn.Module, name: str, learning_rate: float, weight_decay: float, muon_scale: float = 1.0
 ) -> list[torch.optim.Optimizer]:
     """AdamW; or Muon for the transformer's matrices with AdamW for all else.
 
-    Muon (Jordan et al. 2024) orthogonalises each matrix's update; with updates scaled to AdamW's
-    size one learning rate serves both. Decay is for matrices only.
+    Muon (Jordan et al. 2024) orthogonalises each matrix's update, here to 0.2 times the learning
+    rate a weight. Decay is for matrices only. Every parameter group has a "scale", by which the
+    learning rate of the schedule is multiplied: `muon_scale` for Muon's, 1 for AdamW's.
 
     Raises:
         InputError: a name other than "adamw" and "muon".
@@ -30,11 +31,17 @@ def build_optimizers(
     if name == "muon":
         muon = torch.optim.Muon(matrices, lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
         groups = [{"params": others, "weight_decay": weight_decay}, {"params": flat, "weight_decay": 0.0}]
-        return [muon, torch.optim.AdamW(groups, **adam)]
+        return [_scaled(muon, muon_scale), _scaled(torch.optim.AdamW(groups, **adam), 1.0)]
     if name != "adamw":
         raise InputError(f"optimizer: expected adamw or muon, found {name!r}")
     groups = [
         {"params": matrices + others, "weight_decay": weight_decay},
         {"params": flat, "weight_decay": 0.0},
     ]
-    return [torch.optim.AdamW(groups, **adam)]
+    return [_scaled(torch.optim.AdamW(groups, **adam), 1.0)]
+
+
+def _scaled(optimizer: torch.optim.Optimizer, scale: float) -> torch.optim.Optimizer:
+    for group in optimizer.param_groups:
+        group["scale"] = scale
+    return optimizer

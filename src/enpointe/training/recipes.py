@@ -64,7 +64,10 @@ RECIPES: dict[str, Recipe] = {
     "pocket-base": Recipe(
         lambda data: BaseTask(data, BASE, families=FIRST_FAMILIES),
         Settings(
-            (Phase(0.75, 128, 48), Phase(0.92, 256, 32), Phase(1.0, 1024, 8)), learning_rate=2e-3, optimizer="muon"
+            (Phase(0.75, 128, 48), Phase(0.95, 256, 32), Phase(1.0, 1024, 8)),
+            learning_rate=2e-3,
+            optimizer="muon",
+            muon_scale=4.5,
         ),
         minutes=240,
     ),
