@@ -24,6 +24,7 @@ def add_parser(commands: opt.Commands[Any]) -> None:
         help="the whole budget, the part before a resumed run's stop counted in (default: the recipe's)",
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on where the run in --run stopped")
+    parser.add_argument("--from", dest="start", metavar="FILE", help="weights of the same model to start from")
     parser.add_argument("--run", dest="run_dir", metavar="DIR", help="folder of the run (default: runs/NAME)")
     parser.add_argument("--data", metavar="FILE", help="a file made by 'enpointe data build' (default: make one)")
     opt.add_device(parser)
@@ -37,6 +38,10 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"argument --data: expected an existing file, got {options.data!r}")
     if run_dir.exists() and not run_dir.is_dir():
         raise InputError(f"argument --run: expected a folder, got a file: {run_dir}")
+    start = None if options.start is None else Path(options.start)
+    if start is not None and (options.resume or not start.is_file()):
+        found = "--resume beside it" if options.resume else f"no {options.start!r}"
+        raise InputError(f"argument --from: expected an existing weight file for a new run, got {found}")
     if options.resume and not run_dir.is_dir():
         raise InputError(f"argument --resume: expected the folder of an earlier run, found no {run_dir}")
     from enpointe.training import recipes
@@ -45,6 +50,7 @@ def run(options: argparse.Namespace) -> None:
         options.name,
         minutes=options.minutes,
         resume=options.resume,
+        start=start,
         device=options.device,
         run_dir=run_dir,
         data=data,

@@ -10,6 +10,7 @@ from enpointe.conditioning.minilm import WIDTH as TEXT_WIDTH
 from enpointe.datagen import pool
 from enpointe.errors import InputError
 from enpointe.models.config import PointTransformerConfig, SDFConfig
+from enpointe.models.weights import load_into, read_weights
 from enpointe.pipeline.device import find_device, keep_freed_memory
 from enpointe.training.base import BaseTask
 from enpointe.training.loop import Phase, Settings, train_task
@@ -94,6 +95,7 @@ def train(
     minutes: float | None = None,
     steps: int | None = None,
     resume: bool = False,
+    start: Path | None = None,
     device: str = "auto",
     report: Callable[[str], None] = print,
 ) -> Path:
@@ -106,15 +108,20 @@ def train(
         minutes, steps: the whole budget, earlier parts of a resumed run counted in; without either
             the recipe's minutes.
         resume: go on with the run that is in `run_dir`.
+        start: a weight file of the same network, such as the embedded one, to start from in place of
+            random weights.
 
     Returns:
         Path of the best weights.
 
     Raises:
-        InputError: no such recipe, or a run that is not as `resume` says.
+        InputError: no such recipe, a run that is not as `resume` says, or both `resume` and `start`.
+        WeightsError: `start` is damaged, or of another network.
     """
     if name not in RECIPES:
         raise InputError(f"recipe: expected one of {', '.join(RECIPES)}, found {name!r}")
+    if resume and start is not None:
+        raise InputError("training: expected a run to resume or weights to start from, found both")
     recipe = RECIPES[name]
     keep_freed_memory()
     found = find_device(device)
@@ -124,8 +131,12 @@ def train(
             report(f"making {CLOUDS} objects: {data}")
             data.parent.mkdir(parents=True, exist_ok=True)
             pool.build(data, n_clouds=CLOUDS)
+    task = recipe.make(pool.read(data))
+    if start is not None:
+        load_into(task.network, read_weights(start), start)
+        task.network.requires_grad_(True).train()
     return train_task(
-        recipe.make(pool.read(data)),
+        task,
         recipe.settings,
         run_dir,
         device=found,
