@@ -79,7 +79,13 @@ def test_json_is_one_line_that_names_every_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_work_leaves_nothing(tmp_path: Path, number: signal.Signals, code: int) -> None:
     command = [sys.executable, str(FAKE), "generate", "slow"]
-    with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as process:
+
+    def heed_interrupts() -> None:  # whoever started the tests in the background may have it ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    ) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "started\n"
         assert names(tmp_path) == {"out"}
