@@ -25,9 +25,7 @@ def text_encoder(device: torch.device) -> TextEncoder:
         WeightsError: its files are missing or damaged.
     """
     path = ASSETS / "minilm.safetensors"
-    with torch.device("meta"):
-        network = BertEncoder()
-    network.to_empty(device="cpu")
+    network = BertEncoder()  # not on the meta device: filling its tensors imports PyTorch's decompositions, 2 s
     load_into(network, read_weights(path), path)
     try:
         tokenizer = Tokenizer.from_file(str(ASSETS / "minilm-tokenizer.json"))
