@@ -1,0 +1,128 @@
+"""One diffusion stage: noise and a condition become clouds, better with every step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from enpointe.diffusion.channels import ChannelScaling
+from enpointe.diffusion.ddpm import ddpm
+from enpointe.diffusion.denoiser import EpsDenoiser, Network
+from enpointe.diffusion.guidance import XYZ, Condition, Guided, unconditional
+from enpointe.diffusion.schedule import DiscreteProcess, karras_sigmas
+from enpointe.diffusion.solvers import SOLVERS
+from enpointe.diffusion.step import Noise, Step
+from enpointe.errors import InputError
+
+CHURNING = ("heun", "dpm2")
+"""The solvers that can add noise on their way."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A noise-predicting network and how clouds are drawn from it.
+
+    The defaults are the release's, for a base model.
+
+    Attributes:
+        network: (x_t (N, C, P), t (N,), **cond) -> (N, C or 2 C, P); its conditions are those given to `run`.
+        process: what it was trained on, respaced where "ddpm" is to take fewer steps.
+        scaling: from world units to the network's.
+        n_points: how many points it draws; low-resolution points come on top.
+        sampler: "heun", "dpmpp", "ancestral" or "dpm2", on Karras' noise levels; or "ddpm", which goes
+            through the whole `process` and does not use steps, sigma_min, sigma_max, s_churn,
+            integer_time and interval.
+        steps: of the solver.
+        sigma_min, sigma_max: the noise levels between which it goes.
+        s_churn: noise that "heun" and "dpm2" add on the way (Karras et al. 2022, algorithm 2).
+        guidance_scale: 1 is plain conditional, and so is 0. "ddpm" guides the noise of x, y, z only, as
+            the release does; the others guide the clean sample.
+        interval: noise levels sigma inside which guidance applies; outside it is plain conditional.
+        keep: names of conditions that the unconditional half keeps; ("low_res",) are the coarse points.
+            The release's keeps nothing.
+        clip_denoised: clip clean samples to [-1, 1] in the network's units.
+        integer_time: truncate times to whole steps of the process, see `EpsDenoiser`.
+
+    Raises:
+        InputError: no such sampler, churn for one that has none, or fewer than one point.
+    """
+
+    network: Network
+    process: DiscreteProcess
+    scaling: ChannelScaling = field(default_factory=ChannelScaling)
+    n_points: int = 1024
+    sampler: str = "heun"
+    steps: int = 64
+    sigma_min: float = 1e-3
+    sigma_max: float = 120.0
+    s_churn: float = 0.0
+    guidance_scale: float = 3.0
+    interval: tuple[float, float] = (0.0, math.inf)
+    keep: tuple[str, ...] = ()
+    clip_denoised: bool = True
+    integer_time: bool = True
+
+    def __post_init__(self) -> None:
+        if self.sampler != "ddpm" and self.sampler not in SOLVERS:
+            names = ", ".join(sorted([*SOLVERS, "ddpm"]))
+            raise InputError(f"sampler: expected one of {names}, found {self.sampler!r}")
+        if self.s_churn and self.sampler not in CHURNING:
+            raise InputError(f"s_churn of the sampler {self.sampler}: expected 0, found {self.s_churn}")
+        if self.n_points < 1:
+            raise InputError(f"n_points: expected at least 1, found {self.n_points}")
+
+    @property
+    def n_yields(self) -> int:
+        """How many steps `run` gives."""
+        return len(self.process) if self.sampler == "ddpm" else self.steps + 1
+
+
+@torch.no_grad()
+def run(
+    stage: Stage, cond: Condition, noise: Noise, *, n_samples: int, low_res: Tensor | None = None
+) -> Iterator[Step]:
+    """Draws clouds; every step gives all of them, in world units.
+
+    Args:
+        cond: the network's keyword arguments (N, ...), or mappings of such: {"vector": ...},
+            {"grids": {"image": ...}}; empty for a network without conditions.
+        noise: of all samples; the first draw (N, C, n_points) is the start, the others are the solver's.
+        n_samples: N.
+        low_res: coarse points (N, C, K) in world units: one more condition, and the first points of every cloud.
+
+    Yields:
+        `stage.n_yields` steps. `denoised` (N, C, K + n_points) is the best estimate so far, which is what
+        the release's progressive sampler shows; `x` is the solver's own state, which in the last step is
+        what it arrived at, the same as `denoised` but for "dpm2". sigma is the noise level.
+    """
+    channels = len(stage.scaling.scales)
+    start = noise((n_samples, channels, stage.n_points))
+    known = {**cond, "low_res": low_res} if low_res is not None else dict(cond)
+    for step in _steps(stage, known, start, noise):
+        x, denoised = (stage.scaling.to_world(points) for points in (step.x, step.denoised))
+        if low_res is not None:
+            coarse = low_res.to(x)
+            x, denoised = torch.cat([coarse, x], dim=2), torch.cat([coarse, denoised], dim=2)
+        yield Step(x, denoised, step.sigma, step.i)
+
+
+def _steps(stage: Stage, cond: dict[str, Any], start: Tensor, noise: Noise) -> Iterator[Step]:
+    """The solver's steps, in the network's units."""
+    uncond = unconditional(cond, keep=stage.keep)
+    if stage.sampler == "ddpm":
+        network = Guided(stage.network, cond, uncond, stage.guidance_scale, channels=XYZ)
+        # The last step repeats the estimate before it.
+        for step in ddpm(network, stage.process, start, noise=noise, clip_denoised=stage.clip_denoised):
+            if step.i < len(stage.process):
+                yield step
+        return
+    denoiser = EpsDenoiser(stage.network, stage.process, stage.clip_denoised, stage.integer_time)
+    guided = Guided(denoiser, cond, uncond, stage.guidance_scale, stage.interval)
+    sigmas = karras_sigmas(stage.steps, stage.sigma_min, stage.sigma_max)
+    churn = {"s_churn": stage.s_churn} if stage.sampler in CHURNING else {}
+    yield from SOLVERS[stage.sampler](guided, start * float(sigmas[0]), sigmas, noise=noise, **churn)

@@ -1,0 +1,210 @@
+"""A stage gives the release's clouds, and its options do what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from enpointe.diffusion.schedule import DiscreteProcess
+from enpointe.errors import InputError
+from enpointe.models.released import from_released, point_transformer_config
+from enpointe.pipeline.stage import Stage, run
+
+Golden = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
+SCHEDULES = {"grid": "cosine", "upsample": "linear"}
+SIGMA_MAX, S_CHURN = (120.0, 160.0), (3.0, 0.0)
+
+
+@dataclass
+class Replay:
+    """Gives recorded draws in their order."""
+
+    draws: Sequence[Tensor]
+    used: int = 0
+
+    def __call__(self, shape: Sequence[int]) -> Tensor:
+        self.used += 1
+        draw = self.draws[self.used - 1]
+        assert draw.shape[1:] == tuple(shape)[1:]
+        return draw[: shape[0]]  # the release's guided DDPM draws for the unconditional half too
+
+
+def recorded(tensors: dict[str, Tensor]) -> list[list[Tensor]]:
+    """The draws of each stage: stages differ in their number of points."""
+    stages: list[list[Tensor]] = []
+    for name in sorted(name for name in tensors if name.startswith("noise.")):
+        draw = tensors[name]
+        if not stages or stages[-1][0].shape[2] != draw.shape[2]:
+            stages.append([])
+        stages[-1].append(draw)
+    return stages
+
+
+def predictor(golden: Golden, name: str) -> Callable[..., Tensor]:
+    """The goldens' noise predictor: exact for N(0, 1/4), plus a tenth of the recorded network."""
+    tensors, metadata = golden(f"model_{name}")
+    channels = tensors["cond.embeddings"].shape[1]
+    config = point_transformer_config(metadata["cls"], metadata["config"], grid=channels)
+    net = config.build().eval()
+    state = {key.removeprefix("w."): value for key, value in tensors.items() if key.startswith("w.")}
+    net.load_state_dict(from_released(state, config))
+    process = DiscreteProcess(SCHEDULES[name])
+
+    def predict(x: Tensor, t: Tensor, **cond: Any) -> Tensor:
+        output = net(x, t, **cond)
+        alpha_bar = process.alphas_cumprod[t.long()].float()[:, None, None]
+        exact = x * (1 - alpha_bar).sqrt() / (0.25 * alpha_bar + 1 - alpha_bar)
+        return torch.cat([exact + 0.1 * output[:, :6], output[:, 6:]], dim=1)
+
+    return predict
+
+
+def cascade(tensors: dict[str, Tensor], stages: Sequence[Stage]) -> tuple[list[Tensor], list[Tensor]]:
+    """Runs base and upsampler -> (every cloud, each stage's last one)."""
+    clouds: list[Tensor] = []
+    finals: list[Tensor] = []
+    cond = {"grids": {"image": tensors["embeddings"]}}
+    for stage, draws in zip(stages, recorded(tensors), strict=True):
+        steps = list(
+            run(
+                stage, cond, Replay(draws), n_samples=len(tensors["embeddings"]), low_res=finals[-1] if finals else None
+            )
+        )
+        assert len(steps) == stage.n_yields
+        clouds += [step.denoised for step in steps]
+        finals.append(clouds[-1])
+    return clouds, finals
+
+
+def assert_run(tensors: dict[str, Tensor], clouds: list[Tensor], finals: list[Tensor]) -> None:
+    assert len(clouds) == int(tensors["n_yields"])
+    compared = [name for name in tensors if name.startswith("yield.")]
+    assert compared
+    for name in compared:
+        assert_near(clouds[int(name.removeprefix("yield."))], tensors[name])
+    assert_near(finals[0], tensors["stage1_final"])
+    assert_near(finals[1], tensors["final"])
+
+
+def assert_near(ours: Tensor, theirs: Tensor, tolerance: float = 1e-3) -> None:
+    assert ours.shape == theirs.shape
+    assert float((ours - theirs).norm() / theirs.norm()) < tolerance
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", ["sampler_heun_churn", "sampler_heun_plain_up0"])
+def test_heun_cascade(golden: Golden, name: str) -> None:
+    tensors, metadata = golden(name)
+    options = metadata["options"]
+    stages = [
+        Stage(
+            predictor(golden, network), DiscreteProcess(SCHEDULES[network]), n_points=draws[0].shape[2],
+            steps=options["karras_steps"][i], guidance_scale=options["guidance_scale"][i],
+            sigma_max=SIGMA_MAX[i], s_churn=options.get("s_churn", S_CHURN)[i],
+        )
+        for i, (network, draws) in enumerate(zip(SCHEDULES, recorded(tensors), strict=True))
+    ]  # fmt: skip
+    assert_run(tensors, *cascade(tensors, stages))
+
+
+@pytest.mark.golden
+def test_ddpm_cascade(golden: Golden) -> None:
+    tensors, metadata = golden("sampler_ddpm")
+    stages = [
+        Stage(
+            predictor(golden, network), DiscreteProcess(SCHEDULES[network], respacing=str(metadata["respacing"])),
+            n_points=draws[0].shape[2], sampler="ddpm", guidance_scale=scale,
+        )
+        for network, draws, scale in zip(
+            SCHEDULES, recorded(tensors), metadata["options"]["guidance_scale"], strict=True
+        )
+    ]  # fmt: skip
+    assert_run(tensors, *cascade(tensors, stages))
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(("name", "file"), [("dpm2", "sampler_dpm"), ("ancestral", "sampler_ancestral")])
+def test_single_stage(golden: Golden, name: str, file: str) -> None:
+    tensors, options = golden(file)
+    (draws,) = recorded(tensors)
+    stage = Stage(
+        predictor(golden, "grid"), DiscreteProcess("cosine"), n_points=draws[0].shape[2], sampler=name,
+        steps=options["steps"], sigma_min=options["sigma_min"], sigma_max=options["sigma_max"],
+        guidance_scale=options["guidance_scale"],
+    )  # fmt: skip
+    cond = {"grids": {"image": tensors["embeddings"]}}
+    *_, last = run(stage, cond, Replay(draws), n_samples=len(tensors["embeddings"]))
+    assert_near(last.x, tensors["final_x"])
+    assert_near(last.denoised, tensors["final_pred_xstart"])
+
+
+def exact(x: Tensor, t: Tensor, **cond: Tensor) -> Tensor:
+    """The noise of data that is N(0, 1/4), in the cosine process; conditions shift it."""
+    alpha_bar = DiscreteProcess("cosine").alphas_cumprod[t.long()].float()[:, None, None]
+    predicted = x * (1 - alpha_bar).sqrt() / (0.25 * alpha_bar + 1 - alpha_bar)
+    return predicted - 0.1 * sum(value.mean((1, 2), keepdim=True) for value in cond.values())
+
+
+def draw(shape: Sequence[int]) -> Tensor:
+    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("sampler", ["heun", "ddpm"])
+def test_the_coarse_points_come_first_and_as_they_are(sampler: str) -> None:
+    low_res = torch.rand(2, 6, 5)
+    stage = Stage(exact, DiscreteProcess("cosine", respacing="8"), n_points=7, sampler=sampler, steps=4)
+    for step in run(stage, {}, draw, n_samples=2, low_res=low_res):
+        assert step.denoised.shape == (2, 6, 12)
+        assert torch.equal(step.denoised[:, :, :5], low_res)
+
+
+def test_what_the_unconditional_half_keeps_is_not_guided() -> None:
+    low_res = torch.full((1, 6, 4), 0.5)
+
+    def last(scale: float, keep: tuple[str, ...] = ()) -> Tensor:
+        stage = Stage(exact, DiscreteProcess("cosine"), n_points=8, steps=6, guidance_scale=scale, keep=keep)
+        *_, step = run(stage, {}, draw, n_samples=1, low_res=low_res)
+        return step.denoised
+
+    plain = last(1.0)
+    assert torch.equal(last(0.0), plain)
+    torch.testing.assert_close(last(3.0, keep=("low_res",)), plain)
+    assert float((last(3.0) - plain).abs().max()) > 0.01
+
+
+def test_guidance_stays_in_its_interval() -> None:
+    cond = {"vector": torch.ones(1, 3, 3)}
+
+    def steps(interval: tuple[float, float]) -> list[Tensor]:
+        stage = Stage(exact, DiscreteProcess("cosine"), n_points=8, steps=6, sampler="dpmpp", interval=interval)
+        return [step.denoised for step in run(stage, cond, draw, n_samples=1)]
+
+    plain, part = steps((1e6, 1e7)), steps((0.0, 1.0))
+    assert torch.equal(plain[0], part[0])
+    assert not torch.allclose(plain[-1], part[-1])
+
+
+def test_nothing_is_recorded_for_gradients() -> None:
+    weight = torch.ones(1, requires_grad=True)
+    stage = Stage(lambda x, t: x * weight, DiscreteProcess("cosine"), n_points=4, steps=2)
+    for step in run(stage, {}, draw, n_samples=1):
+        assert not step.x.requires_grad
+        assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"sampler": "euler"}, "'euler'"),
+        ({"sampler": "dpmpp", "s_churn": 3.0}, "s_churn"),
+        ({"n_points": 0}, "n_points"),
+    ],
+)
+def test_impossible_options(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Stage(exact, DiscreteProcess("cosine"), **options)
