@@ -75,3 +75,16 @@ def test_heads_are_split_part_within_head() -> None:
     assert torch.equal(v[:, 1], x[..., 20:24])
     (whole,) = split_heads(x, heads=4, parts=1)
     assert torch.equal(merge_heads(whole), x)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 4 * HALF_ULP)])
+@pytest.mark.parametrize("queries", [9, 600])
+def test_a_weighted_key_is_many_equal_keys(queries: int, dtype: torch.dtype, tolerance: float) -> None:
+    q, k, v = (x.to(dtype) for x in qkv(queries, 7))
+    counts = torch.tensor([[1, 256, 1, 3, 1, 1, 1], [9, 1, 1, 1, 1, 1, 2]])
+    found = attention(q, k, v, log_weights=counts.log())
+    for i, repeats in enumerate(counts):
+        many = [x[i : i + 1].repeat_interleave(repeats, dim=2) for x in (k, v)]
+        expected = F.scaled_dot_product_attention(*(x.float() for x in (q[i : i + 1], *many)))
+        assert found.dtype == dtype
+        assert (found[i].float() - expected[0]).norm() / expected.norm() < tolerance

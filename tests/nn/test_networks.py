@@ -97,6 +97,36 @@ def test_conditions_that_do_not_fit_are_named() -> None:
         plain(x, t, low_res=cond["low_res"])
 
 
+@pytest.mark.parametrize("kind", CONDITIONS)
+@torch.no_grad()
+def test_prepared_conditions_give_the_same(kind: str) -> None:
+    network = point_transformer(**CONDITIONS[kind])
+    x, t, cond = inputs(network)
+    prepared = network.prepare(len(x), **cond)
+    assert torch.equal(network(x, t, prepared=prepared), network(x, t, **cond))
+    assert "log_counts" not in prepared
+    with pytest.raises(InputError, match="both"):
+        network(x, t, prepared=prepared, low_res=torch.zeros(2, 6, 4))
+
+
+@torch.no_grad()
+def test_equal_tokens_of_a_grid_enter_once() -> None:
+    grids = (("picture", 7), ("text", 12))
+    network = point_transformer(grids=grids, low_res=True)
+    x, t, low_res = torch.randn(2, 6, 20), torch.tensor([3.0, 700.0]), torch.randn(2, 6, 8)
+    for picture in (torch.zeros(2, 7, 1), torch.randn(2, 7, 1)):  # each sample may have a column of its own
+        cond = {"grids": {"picture": picture.expand(-1, -1, 256), "text": torch.randn(2, 12, 5)}, "low_res": low_res}
+        plain = network(x, t, **cond)
+        prepared = network.prepare(len(x), **cond)
+        assert prepared["tokens"].shape == (2, 1 + 5 + 8, 32)
+        assert torch.allclose(network(x, t, prepared=prepared), plain, atol=2e-5)
+        # One token that counts once is something else.
+        assert (network(x, t, prepared={"tokens": prepared["tokens"]}) - plain).abs().max() > 1e-2
+    one_differs = torch.zeros(2, 7, 256)
+    one_differs[1, 3, 17] = 1
+    assert "log_counts" not in network.prepare(2, grids={"picture": one_differs}, low_res=low_res)
+
+
 def test_compiles_in_one_piece() -> None:
     network = point_transformer(**CONDITIONS["all"])
     x, t, cond = inputs(network)

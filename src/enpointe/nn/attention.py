@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, log_weights: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention.
 
     PyTorch's fused kernel, except in bfloat16 on a CPU: there the fused kernel runs at float32 speed
@@ -18,17 +18,25 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
         q: (N, heads, Q, head_width).
         k, v: (N, heads, K, head_width).
         mask: optional boolean, broadcast to (N, heads, Q, K); False hides a key.
+        log_weights: optional (N, K), instead of a mask; a key of log_weight log n counts as n equal keys.
 
     Returns:
         (N, heads, Q, head_width).
     """
     if q.dtype != torch.bfloat16 or q.device.type != "cpu" or mask is not None:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        bias = mask if log_weights is None else log_weights[:, None, None].to(q.dtype)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     scaled, keys = q * q.shape[-1] ** -0.5, k.transpose(-1, -2)
+
+    def rows(block: Tensor) -> Tensor:
+        scores = block @ keys
+        if log_weights is not None:
+            scores = scores + log_weights[:, None, None].to(scores.dtype)
+        return torch.softmax(scores, -1) @ v
+
     if q.shape[-2] <= _BLOCK or q.requires_grad:
-        return torch.softmax(scaled @ keys, -1) @ v
-    blocks = [torch.softmax(block @ keys, -1) @ v for block in scaled.split(_BLOCK, dim=-2)]
-    return torch.cat(blocks, dim=-2)
+        return rows(scaled)
+    return torch.cat([rows(block) for block in scaled.split(_BLOCK, dim=-2)], dim=-2)
 
 
 _BLOCK = 256

@@ -34,10 +34,10 @@ class SelfAttention(nn.Module):
         self.c_qkv = nn.Linear(width, 3 * width)
         self.c_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, L, width) -> (N, L, width)."""
+    def forward(self, x: Tensor, log_weights: Tensor | None = None) -> Tensor:
+        """(N, L, width) -> (N, L, width); log_weights (N, L) as in `attention`."""
         q, k, v = split_heads(self.c_qkv(x), self.heads, 3)
-        return self.c_proj(merge_heads(attention(q, k, v)))
+        return self.c_proj(merge_heads(attention(q, k, v, log_weights=log_weights)))
 
 
 class CrossAttention(nn.Module):
@@ -63,8 +63,8 @@ class SelfAttentionBlock(nn.Module):
         self.mlp = MLP(width)
         self.ln_2 = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.ln_1(x))
+    def forward(self, x: Tensor, log_weights: Tensor | None = None) -> Tensor:
+        x = x + self.attn(self.ln_1(x), log_weights)
         return x + self.mlp(self.ln_2(x))
 
 
@@ -89,9 +89,10 @@ class Transformer(nn.Module):
         super().__init__()
         self.resblocks = nn.ModuleList(SelfAttentionBlock(width, heads) for _ in range(layers))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, log_weights: Tensor | None = None) -> Tensor:
+        """(N, L, width) -> (N, L, width); log_weights (N, L) as in `attention`."""
         for block in self.resblocks:
-            x = block(x)
+            x = block(x, log_weights)
         return x
 
 

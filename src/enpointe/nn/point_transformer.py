@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from enpointe.errors import InputError
@@ -85,6 +86,7 @@ class PointTransformer(nn.Module):
         vector: Tensor | None = None,
         grids: Mapping[str, Tensor] | None = None,
         low_res: Tensor | None = None,
+        prepared: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """One evaluation.
 
@@ -95,6 +97,7 @@ class PointTransformer(nn.Module):
             grids: name -> (N, channels, L); an absent grid adds no tokens. Zeros are the
                 unconditional input.
             low_res: coarse points (N, C, K) in world units, C the number of channel_scales.
+            prepared: instead of vector, grids and low_res, what `prepare` made of them.
 
         Returns:
             (N, output_channels, P).
@@ -102,42 +105,89 @@ class PointTransformer(nn.Module):
         Raises:
             InputError: a condition that the network was not built with, or no low_res where it needs them.
         """
-        added, tokens = self._conditions(t, vector, grids or {}, low_res)
+        if prepared is None:
+            vector_token, tokens = self._embed(len(t), vector, grids or {}, low_res)
+            log_counts = None
+        else:
+            if vector is not None or grids is not None or low_res is not None:
+                raise InputError("conditions: expected prepared ones or others, found both")
+            vector_token, log_counts = prepared.get("vector"), prepared.get("log_counts")
+            tokens = [prepared["tokens"]] if "tokens" in prepared else []
+        time = self.time_embed(time_features(t, self.width).to(self.input_proj.weight.dtype))
         h = self.input_proj(self._point_features(x.transpose(1, 2)))
-        for extra in added:
-            h = h + extra[:, None]
         n_points = h.shape[1]
-        h = torch.cat([*(token.to(h.dtype) for token in tokens), h], dim=1)
-        h = self.backbone(self.ln_pre(h))
+        front: list[Tensor] = []
+        for extra, is_token in ((vector_token, self.vector_as_token), (time, self.time_as_token)):
+            if extra is None:
+                continue
+            if is_token:
+                front.append(extra[:, None])
+            else:
+                h = h + extra[:, None]
+        h = torch.cat([*(token.to(h.dtype) for token in (*front, *tokens)), h], dim=1)
+        log_weights = None if log_counts is None else F.pad(log_counts, (len(front), n_points))
+        h = self.backbone(self.ln_pre(h), log_weights)
         return self.output_proj(self.ln_post(h[:, -n_points:])).transpose(1, 2)
 
-    def _conditions(
-        self, t: Tensor, vector: Tensor | None, grids: Mapping[str, Tensor], low_res: Tensor | None
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """What is added to every point (N, width), and the tokens in front (N, L, width)."""
+    def prepare(
+        self,
+        n_samples: int,
+        *,
+        vector: Tensor | None = None,
+        grids: Mapping[str, Tensor] | None = None,
+        low_res: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The conditions' tokens, for many evaluations under the same conditions: `forward`'s `prepared`.
+
+        A grid whose columns are all the same, such as the zeros of an absent picture, becomes one token that
+        counts as many. Nothing tells its copies apart, in any layer, so that this changes rounding only.
+
+        Args:
+            n_samples: N.
+            vector, grids, low_res: as `forward` takes them.
+
+        Returns:
+            of those that there are: "vector" (N, width), "tokens" (N, L, width), and "log_counts" (N, L),
+            the logarithm of how many tokens each stands for, where some stand for more than one.
+        """
+        grids = grids or {}
+        short = {name: grid[..., :1] if _all_alike(grid) else grid for name, grid in grids.items()}
+        embedded, tokens = self._embed(n_samples, vector, short, low_res)
+        prepared: dict[str, Tensor] = {}
+        if embedded is not None:
+            prepared["vector"] = embedded
+        if tokens:
+            prepared["tokens"] = torch.cat(tokens, dim=1)
+        counts: list[float] = []
+        for name in self.grid_embed:
+            if name in short:
+                length = short[name].shape[2]
+                counts += [grids[name].shape[2] / length] * length
+        if any(count > 1 for count in counts):
+            logs = F.pad(torch.tensor(counts).log(), (0, prepared["tokens"].shape[1] - len(counts)))
+            prepared["log_counts"] = logs.to(prepared["tokens"].device).expand(n_samples, -1)
+        return prepared
+
+    def _embed(
+        self, n_samples: int, vector: Tensor | None, grids: Mapping[str, Tensor], low_res: Tensor | None
+    ) -> tuple[Tensor | None, list[Tensor]]:
+        """The vector (N, width), and the tokens of grids and low-res points (N, L, width)."""
         self._check_conditions(vector, grids, low_res)
-        added: list[Tensor] = []
-        tokens: list[Tensor] = []
+        dtype = self.input_proj.weight.dtype
+        embedded = None
         if self.vector_embed is not None:
             size = self.vector_embed.in_features
             if vector is None:
-                vector = self.vector_embed.weight.new_zeros(len(t), size)
+                vector = self.vector_embed.weight.new_zeros(n_samples, size)
             embedded = self.vector_embed(vector * math.sqrt(size))
-            if self.vector_as_token:
-                tokens.append(embedded[:, None])
-            else:
-                added.append(embedded)
-        time = self.time_embed(time_features(t, self.width).to(self.input_proj.weight.dtype))
-        if self.time_as_token:
-            tokens.append(time[:, None])
-        else:
-            added.append(time)
-        tokens.extend(embed(grids[name].transpose(1, 2)) for name, embed in self.grid_embed.items() if name in grids)
+        tokens = [
+            embed(grids[name].transpose(1, 2).to(dtype)) for name, embed in self.grid_embed.items() if name in grids
+        ]
         if self.cond_point_proj is not None:
             assert low_res is not None
             scaled = low_res * self.channel_scales[:, None] + self.channel_biases[:, None]
             tokens.append(self.cond_point_proj(self._point_features(scaled.transpose(1, 2))))
-        return added, tokens
+        return embedded, tokens
 
     def _check_conditions(self, vector: Tensor | None, grids: Mapping[str, Tensor], low_res: Tensor | None) -> None:
         """What a network would leave unused must not look as if it had been followed."""
@@ -156,3 +206,8 @@ class PointTransformer(nn.Module):
             return points
         waves = position_features(points[..., :3], self.position_bands).to(points.dtype)
         return torch.cat([points, waves], dim=-1)
+
+
+def _all_alike(grid: Tensor) -> bool:
+    """Whether every sample of a grid (N, channels, L) has the same column L > 1 times."""
+    return grid.shape[2] > 1 and bool((grid == grid[..., :1]).all())
