@@ -1,0 +1,114 @@
+"""Clouds -> PointNet++ features and class probabilities, a batch at a time (arXiv 2212.08751, section 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from enpointe.errors import InputError
+from enpointe.nn.pointnet2 import PointNet2
+
+START_PERIOD = 64
+"""Clouds in a batch of the release, whose farthest-point sampling starts at a cloud's place in its batch."""
+
+CLOUDS_AT_ONCE = {"cpu": 8}
+"""Clouds that go through the network together on a kind of device; START_PERIOD where nothing is said."""
+
+
+@dataclass(frozen=True)
+class CloudFeatures:
+    """What the classifier sees in n clouds."""
+
+    features: NDArray[np.float32]
+    """(n, feature_dim)."""
+    probabilities: NDArray[np.float32]
+    """(n, classes), rows that sum to 1."""
+
+
+def normalized(clouds: NDArray[Any]) -> NDArray[Any]:
+    """Each cloud's mean moved to the origin, its farthest point to distance 1.
+
+    Args:
+        clouds: (n, N, 3), N at least 1, in any unit.
+
+    Returns:
+        The same shape, float32 where float32 or less came, otherwise float64. A cloud whose points all
+        coincide becomes zeros (in the release, NaN).
+
+    Raises:
+        InputError: another shape, no numbers, or a cloud that holds NaN or infinity (its index is named).
+    """
+    if clouds.ndim != 3 or clouds.shape[1] == 0 or clouds.shape[2] != 3:
+        raise InputError(f"clouds: expected shape (n, points, 3), found {clouds.shape}")
+    if clouds.dtype.kind not in "fiu":
+        raise InputError(f"clouds: expected numbers, found dtype {clouds.dtype}")
+    small = clouds.dtype.kind == "f" and clouds.dtype.itemsize <= 4
+    clouds = clouds.astype(np.float32 if small else np.float64, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = clouds - clouds.mean(axis=1, keepdims=True)
+        radius = np.sqrt((centred**2).sum(axis=2, keepdims=True)).max(axis=1, keepdims=True)
+    bad = np.flatnonzero(~np.isfinite(radius))  # a maximum keeps NaN, and all that overflows
+    if len(bad):
+        raise InputError(f"clouds: expected finite points, found NaN or infinity in {len(bad)}, first cloud {bad[0]}")
+    return centred / np.where(radius > 0, radius, 1)
+
+
+def embed(network: PointNet2, clouds: NDArray[Any], starts: NDArray[np.int64] | None = None) -> CloudFeatures:
+    """Features and probabilities of one batch, on the device where the network is.
+
+    Args:
+        network: in evaluation mode.
+        clouds: (n, N, 3), in any unit; they are normalised here.
+        starts: (n,) where each cloud's farthest-point sampling starts; None for its first point.
+
+    Raises:
+        InputError: as `normalized` does.
+    """
+    device = next(network.parameters()).device
+    points = torch.from_numpy(normalized(clouds).astype(np.float32, copy=False))
+    start = torch.zeros(len(points), dtype=torch.long) if starts is None else torch.from_numpy(starts)
+    size = CLOUDS_AT_ONCE.get(device.type, START_PERIOD)
+    features = np.empty((len(points), network.feature_dim), np.float32)
+    probabilities = np.empty((len(points), network.classes), np.float32)
+    with torch.inference_mode():
+        for first in range(0, len(points), size):
+            part = slice(first, first + size)
+            output = network(points[part].to(device).transpose(1, 2), start[part].to(device))
+            features[part] = output.features.cpu().numpy()
+            probabilities[part] = output.log_probs.exp().cpu().numpy()
+    return CloudFeatures(features, probabilities)
+
+
+def embed_batches(
+    network: PointNet2, batches: Iterable[NDArray[Any]], start_period: int = START_PERIOD
+) -> Iterator[CloudFeatures]:
+    """`embed` each batch of a stream; memory is that of a batch, and how it is cut does not matter.
+
+    Args:
+        batches: arrays (n, N, 3), from `npz_stream.stream_clouds` for instance.
+        start_period: the sampling of the stream's cloud i starts at its point i modulo this. The release's
+            batches make it 64; 1 makes a cloud's features independent of its place.
+    """
+    seen = 0
+    for clouds in batches:
+        yield embed(network, clouds, (seen + np.arange(len(clouds), dtype=np.int64)) % start_period)
+        seen += len(clouds)
+
+
+def extract(network: PointNet2, batches: Iterable[NDArray[Any]], start_period: int = START_PERIOD) -> CloudFeatures:
+    """`embed_batches`, put together: 2 kB a cloud for the released network.
+
+    Raises:
+        InputError: there is no cloud, or one that `normalized` refuses.
+    """
+    parts = list(embed_batches(network, batches, start_period))
+    if not parts:
+        raise InputError("clouds: expected at least one, found none")
+    return CloudFeatures(
+        np.concatenate([part.features for part in parts]), np.concatenate([part.probabilities for part in parts])
+    )

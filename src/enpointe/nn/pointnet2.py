@@ -1,0 +1,240 @@
+"""PointNet++ with single-scale grouping (arXiv 1706.02413), the classifier behind P-FID and P-IS.
+
+Clouds are centred and scaled into the unit ball before they come here; radii are in that unit. Keys of the
+state dict are those of the released `pointnet` checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BLOCK = 2048
+"""Rows that go through a level's layers together on a CPU."""
+
+
+class PointNet2Output(NamedTuple):
+    """What the classifier says of B clouds."""
+
+    log_probs: Tensor
+    """(B, classes), natural logarithms."""
+    features: Tensor
+    """(B, feature_dim), before the last activation: what P-FID compares."""
+
+
+class PointNet2(nn.Module):
+    """Two levels of neighbourhoods, one of everything, three dense layers.
+
+    Args:
+        classes: how many there are to tell apart; 40 in the release (ModelNet40).
+        width: multiplies every layer's channels; 2 in the released checkpoint, 1 in the paper.
+        samples: centres of the two levels.
+        radii: of their neighbourhoods.
+        neighbours: how many of a neighbourhood's points are seen at most, those of the lowest index first.
+        dropout: in the dense layers, while training.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int = 40,
+        width: float = 2,
+        samples: tuple[int, int] = (512, 128),
+        radii: tuple[float, float] = (0.2, 0.4),
+        neighbours: tuple[int, int] = (32, 64),
+        dropout: float = 0.4,
+    ) -> None:
+        super().__init__()
+        c64, c128, c256, c512, c1024 = (max(1, round(channels * width)) for channels in (64, 128, 256, 512, 1024))
+        self.feature_dim = c256
+        self.classes = classes
+        self.sa1 = SetAbstraction(0, (c64, c64, c128), samples[0], radii[0], neighbours[0])
+        self.sa2 = SetAbstraction(c128, (c128, c128, c256), samples[1], radii[1], neighbours[1])
+        self.sa3 = SharedMLP(c256, (c256, c512, c1024))
+        self.fc1 = nn.Linear(c1024, c512)
+        self.bn1 = nn.BatchNorm1d(c512)
+        self.drop1 = nn.Dropout(dropout)
+        self.fc2 = nn.Linear(c512, c256)
+        self.bn2 = nn.BatchNorm1d(c256)
+        self.drop2 = nn.Dropout(dropout)
+        self.fc3 = nn.Linear(c256, classes)
+
+    def forward(self, points: Tensor, start: Tensor | None = None) -> PointNet2Output:
+        """Classify clouds.
+
+        Args:
+            points: (B, 3, N) in the unit ball; any N of at least 1 (centres repeat where N is small).
+            start: (B,) integers, the index (modulo the count) at which the farthest-point sampling of each
+                cloud starts, in both levels; None is 0, which makes a cloud's result its own, whatever
+                batch it sits in. The release starts at the cloud's place in its batch, and at random
+                while training: both are for the caller to give.
+        """
+        points = points.transpose(1, 2)
+        if start is None:
+            start = torch.zeros(len(points), dtype=torch.long, device=points.device)
+        centres, h = self.sa1(points, None, start)
+        centres, h = self.sa2(centres, h, start)
+        h = self.sa3.rows(centres, self.sa3.share(h)).amax(dim=1)
+        h = self.drop1(F.relu(self.bn1(self.fc1(h))))
+        features = self.bn2(self.fc2(h))
+        logits = self.fc3(self.drop2(F.relu(features)))
+        return PointNet2Output(F.log_softmax(logits, dim=-1), features)
+
+
+class SharedMLP(nn.Module):
+    """The same small network for every point: three offsets and `channels` features in, `widths[-1]` out.
+
+    Its layers are kept as 1 x 1 convolutions for their keys' and shapes' sake, and run as matrix products.
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.mlp_convs = nn.ModuleList()
+        self.mlp_bns = nn.ModuleList()
+        before = 3 + channels
+        for width in widths:
+            self.mlp_convs.append(nn.Conv2d(before, width, 1))
+            self.mlp_bns.append(nn.BatchNorm2d(width))
+            before = width
+
+    def share(self, features: Tensor) -> Tensor:
+        """The first layer's part of features (..., channels): (..., widths[0]), for `rows`.
+
+        That layer is linear, so a point that lies in many neighbourhoods goes through it once.
+        """
+        weight, bias = self._weights(0)
+        return F.linear(features, weight[:, 3:], bias)
+
+    def rows(self, offsets: Tensor, shared: Tensor | None) -> Tensor:
+        """Offsets (..., 3) and what `share` made of the features (None: there are none) -> (..., out)."""
+        h = offsets
+        for layer in range(len(self.mlp_convs)):
+            weight, bias = self._weights(layer)
+            if layer == 0 and shared is not None:
+                h = F.linear(h, weight[:, :3]) + shared
+            else:
+                h = F.linear(h, weight, bias)
+            if self.training:
+                norm = self.mlp_bns[layer]
+                h = norm(h.reshape(-1, h.shape[-1], 1, 1)).view(h.shape)
+            h = F.relu(h, inplace=not torch.is_grad_enabled())
+        return h
+
+    def _weights(self, layer: int) -> tuple[Tensor, Tensor]:
+        """(out, in) and (out,), with the batch norm's fixed scale and shift inside where it is not training."""
+        convolution = cast(nn.Conv2d, self.mlp_convs[layer])
+        norm = cast(nn.BatchNorm2d, self.mlp_bns[layer])
+        weight, bias = convolution.weight.flatten(1), cast(Tensor, convolution.bias)
+        if self.training:
+            return weight, bias
+        mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+        scale = norm.weight * torch.rsqrt(variance + norm.eps)
+        return weight * scale[:, None], (bias - mean) * scale + norm.bias
+
+
+class SetAbstraction(SharedMLP):
+    """One level (section 3.2): centres by farthest-point sampling, each the maximum over its neighbourhood."""
+
+    def __init__(self, channels: int, widths: Sequence[int], samples: int, radius: float, neighbours: int) -> None:
+        super().__init__(channels, widths)
+        self.samples = samples
+        self.radius = radius
+        self.neighbours = neighbours
+
+    def forward(self, points: Tensor, features: Tensor | None, start: Tensor) -> tuple[Tensor, Tensor]:
+        """Points (B, N, 3), features (B, N, channels), start (B,) -> centres (B, S, 3), features (B, S, out)."""
+        batch, n_points, _ = points.shape
+        index = farthest_points(points, self.samples, start)
+        centres = points.gather(1, index[..., None].expand(-1, -1, 3))
+        near, count = ball_query(points, centres, self.radius, self.neighbours)
+        near = near + n_points * torch.arange(batch, device=points.device)[:, None, None]
+
+        flat = points.reshape(-1, 3)
+        shared = None if features is None else self.share(features).flatten(0, 1)
+        # On a CPU a few neighbourhoods at a time, so that what lies between two layers stays in the cache.
+        at_once = BLOCK // self.neighbours if flat.device.type == "cpu" and not self.training else batch * self.samples
+        blocks = zip(*(part.flatten(0, 1).split(max(1, at_once)) for part in (centres, near, count)), strict=True)
+        h = torch.cat([self._neighbourhoods(flat, shared, *block) for block in blocks])
+        return centres, h.view(batch, self.samples, -1)
+
+    def _neighbourhoods(
+        self, points: Tensor, shared: Tensor | None, centres: Tensor, near: Tensor, count: Tensor
+    ) -> Tensor:
+        """Points (M, 3), shared (M, width), centres (S, 3), indices near (S, K), counts (S,) -> maxima (S, out)."""
+        # Places beyond a neighbourhood's count repeat its first point, which changes no maximum: only while
+        # training do they go through the layers, for the release's batch statistics count them.
+        real = torch.arange(self.neighbours, device=near.device) < count[:, None]
+        if self.training:
+            real = torch.ones_like(real)
+        place = real.flatten().nonzero().squeeze(1)
+        point = near.flatten()[place]
+        offsets = points[point] - centres[place // self.neighbours]
+        h = self.rows(offsets, None if shared is None else shared.index_select(0, point))
+        if len(place) == real.numel():
+            return h.view(*near.shape, -1).amax(dim=1)
+        row = real.flatten().cumsum(0) - 1  # of a place beyond the count: the neighbourhood's last
+        return h.index_select(0, row).view(*near.shape, -1).amax(dim=1)
+
+
+@torch.no_grad()
+def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
+    """Indices (B, count) of points (B, N, 3), each the farthest from all those before it.
+
+    Args:
+        points: (B, N, 3).
+        count: how many; once every point is taken (or lies on one that is), index 0 repeats.
+        start: (B,) integers, the first index, taken modulo N.
+
+    Of equally far points the one of the lowest index is taken: the result is fixed by its arguments.
+    """
+    batch, n_points, _ = points.shape
+    planes = points.permute(2, 0, 1).contiguous()
+    squares = torch.empty_like(planes)
+    nearest = torch.full_like(planes[0], torch.inf)
+    chosen = torch.empty(batch, count, dtype=torch.long, device=points.device)
+    current = start.to(points.device) % n_points
+    for i in range(count):
+        chosen[:, i] = current
+        torch.sub(planes, planes.gather(2, current.expand(3, batch)[..., None]), out=squares)
+        x, y, z = squares.square_()
+        torch.minimum(nearest, x.add_(y).add_(z), out=nearest)
+        current = nearest.argmax(dim=1)
+    return chosen
+
+
+@torch.no_grad()
+def ball_query(points: Tensor, centres: Tensor, radius: float, limit: int) -> tuple[Tensor, Tensor]:
+    """The first points, in the order of their indices, within `radius` of each centre.
+
+    Args:
+        points: (B, N, 3) in the unit ball.
+        centres: (B, S, 3), each one of the points.
+        radius: inclusive.
+        limit: how many at most.
+
+    Returns:
+        Indices (B, S, limit), the places beyond a centre's count holding its first; counts (B, S), at least 1.
+    """
+    batch, samples, _ = centres.shape
+    index = torch.zeros(batch, samples, limit, dtype=torch.long, device=points.device)
+    count = torch.empty(batch, samples, dtype=torch.long, device=points.device)
+    for cloud in range(batch):  # one at a time: S x N distances are large, and a cloud's stay in the cache
+        squared = _squared_distances(centres[cloud], points[cloud])
+        centre, point = (squared <= radius**2).nonzero(as_tuple=True)
+        inside = torch.bincount(centre, minlength=samples)
+        rank = torch.arange(len(centre), device=points.device) - (inside.cumsum(0) - inside)[centre]
+        kept = rank < limit
+        index[cloud, centre[kept], rank[kept]] = point[kept]
+        count[cloud] = inside.clamp(1, limit)  # 1: a NaN is in no ball; it then shows in the result
+    beyond = torch.arange(limit, device=points.device) >= count[..., None]
+    return torch.where(beyond, index[..., :1], index), count
+
+
+def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """(S, 3) and (N, 3) -> (S, N), from norms and products: what lies on a ball's rim is decided by rounding."""
+    squared = (a @ b.T).mul_(-2)
+    return squared.add_(a.square().sum(-1)[:, None]).add_(b.square().sum(-1)[None])

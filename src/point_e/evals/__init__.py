@@ -1,0 +1,1 @@
+"""The release's names for `enpointe.evaluation`."""

@@ -1,0 +1,1 @@
+"""The release's two scripts, as `python -m point_e.evals.scripts.NAME`."""

@@ -1,0 +1,154 @@
+"""The release's evaluation modules and scripts, by their names, with random weights of the true sizes."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from enpointe.evaluation.features import extract, normalized
+from enpointe.evaluation.frechet import FeatureStatistics, frechet_distance
+from enpointe.evaluation.inception import inception_score
+from enpointe.nn.pointnet2 import PointNet2
+from point_e.evals.feature_extractor import (
+    FeatureExtractor,
+    PointNetClassifier,
+    get_torch_devices,
+    normalize_point_clouds,
+)
+from point_e.evals.fid_is import FIDStatistics, InvalidFIDException, compute_inception_score, compute_statistics
+from point_e.evals.npz_stream import NpzStreamer, NumpyArrayInfo
+
+Read = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def network() -> PointNet2:
+    torch.manual_seed(0)
+    return PointNet2().eval()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, network: PointNet2, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A release's cache folder with `pointnet.pt`; whatever the package would keep for itself goes elsewhere."""
+    folder = tmp_path / "point_e_model_cache"
+    folder.mkdir()
+    torch.save({"model_state_dict": network.state_dict()}, folder / "pointnet.pt")
+    monkeypatch.setenv("ENPOINTE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def batches(tmp_path: Path) -> tuple[Path, Path]:
+    rng = np.random.default_rng(0)
+    paths = tmp_path / "a.npz", tmp_path / "b.npz"
+    for path, scale in zip(paths, ((1, 1, 1), (1, 0.5, 0.2)), strict=True):
+        np.savez(path, rng.normal(size=(5, 40, 3)) * scale)
+    return paths
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    runpy.run_module(f"point_e.evals.scripts.{name}", run_name="__main__")
+
+
+def test_pfid_script(
+    cache: Path, batches: tuple[Path, Path], network: PointNet2, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    run(monkeypatch, "evaluate_pfid", *batches)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "creating classifier..."
+    features = [extract(network, [np.load(path)["arr_0"]]).features for path in batches]
+    expected = frechet_distance(*(FeatureStatistics.of(part) for part in features))
+    assert printed[-1].startswith("P-FID: ")
+    assert float(printed[-1].removeprefix("P-FID: ")) == pytest.approx(expected, rel=1e-6)
+    assert expected > 0
+
+
+def test_pis_script(
+    cache: Path, batches: tuple[Path, Path], network: PointNet2, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    run(monkeypatch, "evaluate_pis", "--cache_dir", cache, f"{batches[0]}[:4]")
+    expected = inception_score(extract(network, [np.load(batches[0])["arr_0"][:4]]).probabilities)
+    printed = capsys.readouterr().out.splitlines()[-1]
+    assert float(printed.removeprefix("P-IS: ")) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_script_refuses_a_bad_file(tmp_path: Path) -> None:
+    """In a process of its own: one line, exit code 2, no traceback, before any weights are asked for."""
+    (tmp_path / "a.npz").write_bytes(b"no zip")
+    command = [sys.executable, "-m", "point_e.evals.scripts.evaluate_pis", str(tmp_path / "a.npz")]
+    source = Path(__file__).parents[2] / "src"
+    result = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(source)}, check=False
+    )
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "a.npz: expected an NPZ file" in result.stderr
+
+
+def test_classifier(cache: Path, batches: tuple[Path, Path], network: PointNet2) -> None:
+    """Two devices share a batch; a cloud's sampling starts at its place in its device's part."""
+    classifier = PointNetClassifier(["cpu", "cpu"], device_batch_size=2, cache_dir=str(cache))
+    assert isinstance(classifier, FeatureExtractor)
+    assert classifier.supports_predictions
+    assert (classifier.feature_dim, classifier.num_classes) == (512, 40)
+    features, predictions = classifier.features_and_preds(NpzStreamer(str(batches[0])))
+    expected = extract(network, [np.load(batches[0])["arr_0"]], start_period=2)
+    np.testing.assert_allclose(features, expected.features, atol=1e-5)
+    np.testing.assert_allclose(predictions, expected.probabilities, atol=1e-6)
+
+
+def test_devices() -> None:
+    assert get_torch_devices()
+    assert all(torch.device(device) for device in get_torch_devices())
+
+
+def test_normalize_point_clouds() -> None:
+    clouds = np.random.default_rng(0).normal(size=(2, 9, 3))
+    np.testing.assert_array_equal(normalize_point_clouds(clouds), normalized(clouds))
+
+
+@pytest.mark.golden
+def test_fid_is(golden: Read) -> None:
+    tensors, _ = golden("fid_is")
+    a, b = (compute_statistics(tensors[f"features_{i}"].numpy()) for i in (1, 2))
+    assert a.frechet_distance(b, eps=1e-6) == pytest.approx(float(tensors["fid"]), rel=1e-9)
+    assert compute_inception_score(tensors["preds"].numpy(), split_size=200) == pytest.approx(
+        float(tensors["inception_score_split200"]), rel=1e-6
+    )
+
+
+def test_statistics_of_one_dimension() -> None:
+    a, b = FIDStatistics(np.array(1.0), np.array(4.0)), FIDStatistics(np.array(3.0), np.array(1.0))
+    assert a.frechet_distance(b) == pytest.approx(4 + 1)
+    assert issubclass(InvalidFIDException, Exception)
+
+
+def test_npz_streamer(batches: tuple[Path, Path]) -> None:
+    pattern = f"{batches[0].parent}/*.npz[:7]"
+    streamer = NpzStreamer(pattern)
+    assert (streamer.keys(), streamer.trunc_length) == (["arr_0"], 7)
+    assert streamer.paths == [str(path) for path in batches]
+    assert [len(batch["arr_0"]) for batch in streamer.stream(3, ["arr_0"])] == [3, 3, 1]
+    info = NumpyArrayInfo.infos_from_first_file(pattern)["arr_0"]
+    assert (info.name, info.dtype, info.shape, info.elem_shape) == ("arr_0", np.float64, (5, 40, 3), (40, 3))
+    info.validate()
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "shape"),
+    [("R", "f4", (3,)), ("arr_0", "f4", (3,)), ("arr_0", "i4", (3, 4, 3)), ("arr_0", "f4", (3, 4))],
+)
+def test_validate(name: str, dtype: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        NumpyArrayInfo(name, np.dtype(dtype), shape).validate()
