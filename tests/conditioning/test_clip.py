@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -61,12 +61,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[None]:
-    """Every test loads anew, from `folder`, and none reaches the network."""
+    """Every test loads anew, from `folder`, and none so much as looks up a name in the network."""
+    lookups: list[object] = []
+
+    def refuse(*args: object, **_kwargs: object) -> None:
+        lookups.append(args)
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setenv("ENPOINTE_CLIP", str(folder))
     monkeypatch.setenv("ENPOINTE_OFFLINE", "1")
     clip.cache_clear()
     yield
     clip.cache_clear()
+    assert not lookups
 
 
 @pytest.fixture
@@ -247,70 +255,90 @@ def test_a_folder_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def attempts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[bool]:
-    """No folder is named and the cache is empty; whether each attempt to load may use the network is kept."""
-    monkeypatch.delenv("ENPOINTE_CLIP")
-    for name in ("ENPOINTE_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+def hub_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty Hugging Face cache; no folder is named, and nothing forbids the network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    for name in ("ENPOINTE_CLIP", "ENPOINTE_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    attempts: list[bool] = []
+    return tmp_path
 
-    def load(source: str, *, download: bool = False) -> Clip:
-        assert source == NAME
-        attempts.append(download)
-        raise WeightsError("not there") from OSError("not in the cache")
 
-    monkeypatch.setattr(clip_module, "_load", load)
-    return attempts
+def fill(hub_cache: Path, folder: Path) -> Path:
+    """Puts `folder` where a download would put it; returns the snapshot's folder."""
+    repository = hub_cache / f"models--{NAME.replace('/', '--')}"
+    snapshot = repository / "snapshots" / ("01234567" * 5)
+    shutil.copytree(folder, snapshot)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(snapshot.name)
+    return snapshot
+
+
+@pytest.fixture
+def downloads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What would have been downloaded: the network is taken away below `_load`, which fails as transformers does."""
+    downloads: list[str] = []
+    load = clip_module._load
+
+    def without_network(source: str, *, download: bool = False) -> Clip:
+        if not download:
+            return load(source)
+        downloads.append(source)
+        raise WeightsError("not there") from OSError("no route to host")
+
+    monkeypatch.setattr(clip_module, "_load", without_network)
+    return downloads
+
+
+def test_the_cache_is_read_silently(
+    folder: Path, hub_cache: Path, downloads: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    fill(hub_cache, folder)
+    assert_unit_vectors(clip(CPU).texts(["red"]), 1)
+    assert downloads == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("missing", [None, "model.safetensors"])
+def test_what_the_cache_lacks_is_downloaded(
+    folder: Path, hub_cache: Path, downloads: list[str], missing: str | None
+) -> None:
+    if missing:
+        (fill(hub_cache, folder) / missing).unlink()
+    with pytest.raises(WeightsError, match=r"could not be downloaded.*ENPOINTE_CLIP.*no route to host"):
+        clip(CPU)
+    assert downloads == [NAME]
 
 
 @pytest.mark.parametrize("switch", ["ENPOINTE_OFFLINE", "HF_HUB_OFFLINE"])
-def test_offline_nothing_is_downloaded(attempts: list[bool], monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
+def test_offline_nothing_is_downloaded(
+    hub_cache: Path, downloads: list[str], monkeypatch: pytest.MonkeyPatch, switch: str
+) -> None:
     monkeypatch.setenv(switch, "1")
-    with pytest.raises(WeightsError, match=r"switched off.*ENPOINTE_CLIP"):
+    with pytest.raises(WeightsError, match=r"forbids the network.*ENPOINTE_CLIP"):
         clip(CPU)
-    assert attempts == [False]
-
-
-def test_the_cache_comes_before_the_network(attempts: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENPOINTE_OFFLINE", "0")
-    with pytest.raises(WeightsError, match=r"could not be downloaded.*ENPOINTE_CLIP"):
+    assert downloads == []
+    monkeypatch.setenv(switch, "0")
+    with pytest.raises(WeightsError, match="could not be downloaded"):
         clip(CPU)
-    assert attempts == [False, True]
 
 
-def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | paths | environment, capture_output=True, text=True, check=False
-    )
-
-
-def test_the_hugging_face_cache(folder: Path, tmp_path: Path) -> None:
-    """The real way, in a process of its own, for the cache's place is read at import: absent, then there; silent."""
-    repository = tmp_path / "hub" / f"models--{NAME.replace('/', '--')}"
-    commit = "0123456789012345678901234567890123456789"
-    code = (
-        "import torch; from enpointe.conditioning.clip import clip; from enpointe.errors import WeightsError\n"
-        "try: print(tuple(clip(torch.device('cpu')).texts(['red']).shape))\n"
-        "except WeightsError as error: print('WeightsError', error)"
-    )
-    environment = {"HF_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "hub"), "ENPOINTE_CLIP": ""}
-    absent = run(code, **environment)
-    assert absent.stdout.startswith("WeightsError openai/clip-vit-large-patch14 is not in the local"), absent
-    shutil.copytree(folder, repository / "snapshots" / commit)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(commit)
-    present = run(code, **environment)
-    assert (present.stdout, present.stderr) == (f"(1, {PROJECTION})\n", "")
+def test_a_damaged_cache_is_named_and_not_downloaded_again(folder: Path, hub_cache: Path, downloads: list[str]) -> None:
+    snapshot = fill(hub_cache, folder)
+    damaged(snapshot, "truncated")
+    with pytest.raises(WeightsError, match=str(snapshot)):
+        clip(CPU)
+    assert downloads == []
 
 
 def test_transformers_is_imported_late_and_asked_for(tmp_path: Path) -> None:
     (tmp_path / "transformers.py").write_text("raise ImportError('not installed')")
     code = (
-        "import sys; from enpointe.conditioning import clip, pictures; import torch\n"
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        "from enpointe.conditioning import clip, pictures; import torch\n"
         "assert 'transformers' not in sys.modules\n"
         f"sys.path.insert(0, {str(tmp_path)!r})\n"
         "try: clip.clip(torch.device('cpu'))\n"
         "except clip.InputError as error: print(error)"
     )
-    assert "pip install 'enpointe[clip]'" in run(code).stdout
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'enpointe[clip]'" in found.stdout

@@ -140,25 +140,30 @@ def clip(device: torch.device) -> Clip:
 
 
 def _from_hub() -> Clip:
-    try:
-        return _load(NAME)
-    except WeightsError as error:
-        if not isinstance(error.__cause__, OSError):  # transformers' way to say that the cache has no such file
-            raise
-        manual = f"or fetch its files elsewhere and set ENPOINTE_CLIP to their folder ({error})"
-        if _offline():
-            raise WeightsError(
-                f"{NAME} is not in the local Hugging Face cache, and the network is switched off by the "
-                f"environment; unset ENPOINTE_OFFLINE and HF_HUB_OFFLINE, {manual}"
-            ) from error
+    # The cache's folder is read as a folder: a look-up by name may reach for the network even when it is told not to.
+    from transformers.utils.hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(NAME, "config.json")
+    if isinstance(config, str):
+        try:
+            return _load(str(Path(config).parent))
+        except WeightsError as error:
+            if not isinstance(error.__cause__, OSError):  # transformers' way to say that a file is not there
+                raise
+    manual = "or fetch its files elsewhere and set ENPOINTE_CLIP to their folder"
+    if _offline():
+        raise WeightsError(
+            f"{NAME} is not, or not whole, in the local Hugging Face cache, and the environment forbids the network; "
+            f"unset ENPOINTE_OFFLINE, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, {manual}"
+        )
     try:
         return _load(NAME, download=True)
     except WeightsError as error:
-        raise WeightsError(f"{NAME} could not be downloaded; try again, {manual}; now: {error}") from error
+        raise WeightsError(f"{NAME} could not be downloaded; try again, {manual} ({error.__cause__})") from error
 
 
 def _load(source: str, *, download: bool = False) -> Clip:
-    """CLIP from a folder, or by its name from the cache or the network; on the CPU."""
+    """CLIP from a folder, or by its name through the network; on the CPU."""
     from transformers import CLIPModel, CLIPTokenizerFast
 
     local = {"local_files_only": not download}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from enpointe.errors import InputError
@@ -79,7 +79,7 @@ def _decoded(path: Path) -> Image.Image:
         image = Image.open(path, formats=known)
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: expected at most {MAX_PIXELS} pixels; {error}") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise InputError(f"{path}: expected a picture ({', '.join(known)}), found something else") from error
     except Exception as error:  # damaged files fail in every way a parser can
         raise InputError(f"{path}: expected a readable picture, got {error}") from error
