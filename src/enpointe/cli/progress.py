@@ -36,8 +36,11 @@ class Bar:
         if progress.stage != self._stage:
             self._close()
             # disable=None: silent unless stderr is a terminal.
+            unit = getattr(progress, "unit", "it")  # "B" for a download
             self._bar = tqdm(
                 total=progress.total,
+                unit=unit,
+                unit_scale=unit == "B",
                 desc=progress.stage,
                 leave=False,
                 disable=None,

@@ -1,0 +1,150 @@
+"""`enpointe models`: what weights there are, and getting them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from enpointe.cli import options as opt
+from enpointe.cli.output import check_file
+from enpointe.cli.progress import Bar, report
+from enpointe.errors import InputError
+
+_SUFFIXES = (".pt", ".safetensors")
+
+
+def add_parser(commands: opt.Commands[Any]) -> None:
+    parser = commands.add_parser(
+        "models", help="list, download, import and export weights", allow_abbrev=False,
+        description="The released Point-E checkpoints by name, in the cache that ENPOINTE_CACHE names.",
+    )  # fmt: skip
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="all models, and which are here", allow_abbrev=False)
+    _finish(listing, run_list)
+
+    show = actions.add_parser("show", help="one model, and where its weights are from", allow_abbrev=False)
+    show.add_argument("name", metavar="NAME")
+    _finish(show, run_show)
+
+    download = actions.add_parser("download", help="bring a checkpoint into the cache", allow_abbrev=False)
+    download.add_argument("name", metavar="NAME")
+    download.add_argument(
+        "--again", action="store_true", help="even if it is there; a former checksum no longer counts"
+    )
+    _finish(download, run_download)
+
+    take = actions.add_parser("import", help="take a checkpoint's file into the cache", allow_abbrev=False)
+    take.add_argument("file", metavar="FILE", help="a released .pt file, or the same as .safetensors")
+    take.add_argument("--as", dest="name", metavar="NAME", required=True, help="which model's weights it holds")
+    _finish(take, run_import)
+
+    export = actions.add_parser(
+        "export", help="write a cached checkpoint as a file", allow_abbrev=False,
+        description="Writes the release's state dict with its key names, as the release's code loads it.",
+    )  # fmt: skip
+    export.add_argument("name", metavar="NAME")
+    export.add_argument(
+        "--out", metavar="FILE", help="a .pt or .safetensors file (default: the release's file name, here)"
+    )
+    _finish(export, run_export)
+
+
+def _finish(parser: argparse.ArgumentParser, run: Any) -> None:
+    opt.add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run_list(options: argparse.Namespace) -> None:
+    from enpointe.models.catalog import EMBEDDED, RELEASED_FILES
+
+    facts = [describe(name) for name in (*EMBEDDED, *RELEASED_FILES)]
+    width = max(len(fact["name"]) for fact in facts)
+    lines = [f"{fact['name']:{width}}  {_place(fact):>20}  {fact['about']}" for fact in facts]
+    report("\n".join(lines), {"cache": _cache(), "models": facts}, options.json)
+
+
+def run_show(options: argparse.Namespace) -> None:
+    fact = describe(options.name)
+    words = {key.replace("_", " "): value for key, value in fact.items() if value is not None}
+    words["weights"] = _place(fact)
+    lines = [
+        f"{key:{max(map(len, words))}}  {line}"
+        for key, value in words.items()
+        for line in (value if isinstance(value, list) else [value])
+    ]
+    report("\n".join(lines), fact, options.json)
+
+
+def run_download(options: argparse.Namespace) -> None:
+    from enpointe.models.download import fetch
+
+    with Bar() as bar:
+        path = fetch(options.name, again=options.again, report=bar)
+    report(f"{options.name}: {path}", describe(options.name), options.json)
+
+
+def run_import(options: argparse.Namespace) -> None:
+    from enpointe.models.download import import_file
+
+    with Bar() as bar:
+        import_file(Path(options.file), options.name, bar)
+    fact = describe(options.name)
+    report(f"{options.name}: {fact['file']}", fact, options.json)
+
+
+def run_export(options: argparse.Namespace) -> None:
+    from enpointe.models.cache import weights_path
+    from enpointe.models.catalog import RELEASED_FILES
+
+    name = options.name
+    if name not in RELEASED_FILES:
+        raise InputError(f"argument NAME: expected one of {', '.join(RELEASED_FILES)}; got {name!r}")
+    target = Path(options.out if options.out is not None else RELEASED_FILES[name].file)
+    if target.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"argument --out: expected a file ending in {' or '.join(_SUFFIXES)}, got {options.out!r}")
+    source = weights_path(name)
+    if not source.is_file():
+        raise InputError(f"{name}: expected its weights at {source}, found none; 'enpointe models download {name}'")
+    check_file(target, source.stat().st_size)
+    from enpointe.models.checkpoints import export_released
+
+    export_released(name, target)
+    report(f"wrote {target}", {"name": name, "file": str(target)}, options.json)
+
+
+def describe(name: str) -> dict[str, Any]:
+    """What is known of a model without reading its weights: JSON values, sizes in bytes."""
+    from enpointe.models.cache import read_pin, weights_path
+    from enpointe.models.catalog import EMBEDDED, EMBEDDED_ABOUT, RELEASED_FILES
+
+    if name in EMBEDDED:
+        files = [path for path in EMBEDDED[name] if path.is_file()]
+        return {
+            "name": name, "about": EMBEDDED_ABOUT, "parameters": None, "embedded": True,
+            "file": [str(path) for path in files], "bytes": sum(path.stat().st_size for path in files),
+            "download_bytes": None, "sha256": None, "source": None, "source_sha256": None,
+        }  # fmt: skip
+    if name not in RELEASED_FILES:
+        raise InputError(f"argument NAME: expected one of {', '.join((*EMBEDDED, *RELEASED_FILES))}; got {name!r}")
+    release, path = RELEASED_FILES[name], weights_path(name)
+    here = path.is_file()
+    pin = read_pin(name) if here else None
+    return {
+        "name": name, "about": release.about, "parameters": release.parameters, "embedded": False,
+        "file": str(path) if here else None, "bytes": path.stat().st_size if here else None,
+        "download_bytes": release.n_bytes, "sha256": pin and pin.sha256,
+        "source": pin and pin.source, "source_sha256": pin and pin.source_sha256,
+    }  # fmt: skip
+
+
+def _cache() -> str:
+    from enpointe.models.cache import cache_dir
+
+    return str(cache_dir())
+
+
+def _place(fact: dict[str, Any]) -> str:
+    if fact["bytes"] is None:
+        return f"not here ({fact['download_bytes'] / 1e6:,.0f} MB)"
+    return f"{fact['bytes'] / 1e6:,.0f} MB{', embedded' if fact['embedded'] else ''}"

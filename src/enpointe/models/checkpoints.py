@@ -1,0 +1,101 @@
+"""A released name becomes a network with its weights."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from enpointe.errors import InputError, WeightsError
+from enpointe.geometry.files import known_suffix, replacing
+from enpointe.models.cache import weights_path
+from enpointe.models.catalog import NESTED, RELEASED_FILES, RELEASED_NAMES
+from enpointe.models.conversion import read_released_state, stream_released
+from enpointe.models.download import ensure
+from enpointe.models.structure import build_empty, release_keys
+from enpointe.models.transfer import Report
+from enpointe.models.weights import sha256
+
+__all__ = ["RELEASED_NAMES", "export_released", "load_released", "read_released_state"]
+
+
+def load_released(
+    name: str,
+    *,
+    path: Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    report: Report | None = None,
+) -> tuple[nn.Module, str]:
+    """A released network with its weights, in evaluation mode, without gradients.
+
+    Takes little more memory than the weights do in `dtype`.
+
+    Args:
+        name: one of `RELEASED_NAMES`.
+        path: the checkpoint's file, .pt or .safetensors; by default the one in the user's cache, which is
+            downloaded if it is not there.
+        dtype: of the parameters and the floating-point buffers.
+        report: is told how far a download is.
+
+    Returns:
+        The network, and the SHA-256 of the file that its weights came from: of `path`, or of the file that
+        was downloaded or imported (not of its conversion in the cache), so that it tells the same everywhere.
+
+    Raises:
+        InputError: no such name.
+        WeightsError: the weights cannot be had, or the file does not hold them.
+        OutputError: the cache cannot be written.
+    """
+    network = build_empty(name)
+    if path is None:
+        digest = ensure(name, report=report).source_sha256
+        path = weights_path(name)
+        state = _read(path, name, network, dtype, torch.device(device))
+    else:
+        state = _read(path, name, network, dtype, torch.device(device))
+        digest = sha256(path)
+    network.load_state_dict(state, assign=True)
+    return network.requires_grad_(False).eval(), digest
+
+
+def export_released(name: str, target: Path) -> None:
+    """Write a cached checkpoint with the release's key names, atomically, in the precision that it came in.
+
+    Args:
+        target: a .pt file, as the release's code loads it, or a .safetensors file.
+
+    Raises:
+        InputError: no such name, another suffix, or the checkpoint is not in the cache.
+        WeightsError: what is in the cache is not what it was at its first verified load.
+        OutputError: the target cannot be written.
+    """
+    if name not in RELEASED_FILES:
+        raise InputError(f"released checkpoint: expected one of {', '.join(RELEASED_FILES)}; got {name!r}")
+    suffix, source = known_suffix(target, (".pt", ".safetensors")), weights_path(name)
+    if not source.is_file():
+        raise InputError(f"{name}: expected its weights at {source}, found none; 'enpointe models download {name}'")
+    ensure(name)
+    with replacing(target) as file:
+        if suffix == ".safetensors":
+            with source.open("rb") as original:
+                shutil.copyfileobj(original, file)
+        else:
+            state = read_released_state(source, name)
+            torch.save({NESTED: state} if RELEASED_FILES[name].nested else state, file)
+
+
+def _read(path: Path, name: str, network: nn.Module, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
+    """A network's state dict (our keys) from a released file."""
+    ours = release_keys(network)
+    state: dict[str, Tensor] = {}
+    for key, value in stream_released(path, name):
+        kind = dtype if value.is_floating_point() else value.dtype
+        # A copy also where nothing is to be converted: the file's pages are not ours to keep.
+        tensor = value.to(device=device, dtype=kind, copy=True)
+        if not torch.isfinite(tensor).all():
+            raise WeightsError(f"{path}: expected finite weights in {kind}, found NaN or infinity in {key}")
+        state[ours[key]] = tensor
+    return state

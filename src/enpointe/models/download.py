@@ -1,0 +1,163 @@
+"""Released checkpoints brought into the user's cache: downloaded or imported, converted, pinned."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from enpointe.errors import InputError, OutputError, WeightsError
+from enpointe.models.cache import Pin, cache_dir, locked, read_pin, weights_path, write_pin
+from enpointe.models.catalog import MIRRORS, RELEASE_URL, RELEASED_FILES, ReleasedFile
+from enpointe.models.conversion import convert, read_released_state
+from enpointe.models.transfer import Patience, Report, Transfer, discard, download
+from enpointe.models.weights import sha256
+
+_SLACK = 64_000_000
+"""Bytes that a checkpoint may have beyond its weights in float32."""
+
+
+def fetch(name: str, *, again: bool = False, patience: Patience | None = None, report: Report | None = None) -> Path:
+    """The safetensors file of a released checkpoint in the user's cache, verified; downloaded if it is not there.
+
+    Args:
+        name: one of the released names.
+        again: download it anew and forget the former checksum.
+        patience: with the servers.
+        report: is told how far the download is.
+
+    Raises:
+        InputError: no such name, or a mirror in ENPOINTE_MIRRORS that is no address.
+        WeightsError: it is not there and cannot be had (no network, offline, every mirror fails), or what
+            is there is not what it was at its first verified load.
+        OutputError: no room, or a cache that cannot be written.
+    """
+    ensure(name, again=again, patience=patience, report=report)
+    return weights_path(name)
+
+
+def ensure(name: str, *, again: bool = False, patience: Patience | None = None, report: Report | None = None) -> Pin:
+    """As `fetch`, but gives what is pinned: the digests of `weights_path(name)` and of what it came from."""
+    release = _released(name)
+    path, pin = weights_path(name), read_pin(name)
+    if not again and pin is not None and _is(path, pin):
+        return pin
+    if (again or not path.is_file()) and is_offline():
+        raise WeightsError(
+            f"{name}: expected its weights in {cache_dir()}; they cannot be downloaded, for ENPOINTE_OFFLINE or "
+            f"HF_HUB_OFFLINE is set. {_by_hand(name)}"
+        )
+    told = report or _silent
+    with locked(name, lambda: told(Transfer(f"waiting for another process that holds {name}", 0, 0))):
+        if path.is_file() and not again:  # perhaps since a moment ago, by another process
+            return _verified(name, path)
+        return _download(name, release, None if again else read_pin(name), patience or Patience(), told)
+
+
+def import_file(source: Path, name: str, report: Report | None = None) -> Pin:
+    """Take a checkpoint from a file of the user's into the cache, in place of what is there.
+
+    Raises:
+        InputError: no such name.
+        WeightsError: the file is not this model's checkpoint.
+        OutputError: no room, or a cache that cannot be written.
+    """
+    _released(name)
+    read_released_state(source, name)  # before anything is made
+    told = report or _silent
+    with locked(name, lambda: told(Transfer(f"waiting for another process that holds {name}", 0, 0))):
+        return _store(source, name, str(source.absolute()), sha256(source))
+
+
+def is_offline() -> bool:
+    """Whether the user wants no network: ENPOINTE_OFFLINE or HF_HUB_OFFLINE is set to 1, true, yes or on."""
+    values = (os.environ.get(key, "") for key in ("ENPOINTE_OFFLINE", "HF_HUB_OFFLINE"))
+    return any(value.strip().lower() in ("1", "true", "yes", "on") for value in values)
+
+
+def mirrors() -> tuple[str, ...]:
+    """Base addresses in the order in which they are asked: those in ENPOINTE_MIRRORS, then the release's.
+
+    Raises:
+        InputError: one of the former is not an http or https address.
+    """
+    own = os.environ.get("ENPOINTE_MIRRORS", "").replace(",", " ").split()
+    for base in own:
+        if not base.startswith(("https://", "http://")):
+            raise InputError(f"ENPOINTE_MIRRORS: expected http or https addresses, got {base!r}")
+    return tuple(base.rstrip("/") + "/" for base in (*own, *MIRRORS))
+
+
+def _released(name: str) -> ReleasedFile:
+    if name not in RELEASED_FILES:
+        raise InputError(f"released checkpoint: expected one of {', '.join(RELEASED_FILES)}; got {name!r}")
+    return RELEASED_FILES[name]
+
+
+def _download(name: str, release: ReleasedFile, pin: Pin | None, patience: Patience, report: Report) -> Pin:
+    part = cache_dir() / f"{release.file}.part"
+    failures = []
+    for url in (base + release.file for base in mirrors()):
+        try:
+            download(url, part, limit=release.n_bytes + _SLACK, patience=patience, report=report)
+            return _adopt(part, name, url, pin)
+        except WeightsError as error:
+            failures.append(f"{url}: {error}")
+    raise WeightsError(f"{name}: expected to download its weights, found {'; '.join(failures)}. {_by_hand(name)}")
+
+
+def _adopt(part: Path, name: str, url: str, pin: Pin | None) -> Pin:
+    """Make a whole download the cached checkpoint; if it is not that, it goes."""
+    try:
+        digest = sha256(part)
+        if pin is not None and digest != pin.source_sha256:
+            raise WeightsError(
+                f"expected SHA-256 {pin.source_sha256} as from {pin.source}, found {digest} "
+                f"('enpointe models download {name} --again' takes it nevertheless)"
+            )
+        stored = _store(part, name, url, digest)
+    except WeightsError:
+        discard(part)
+        raise
+    discard(part)
+    return stored
+
+
+def _store(source: Path, name: str, origin: str, digest: str) -> Pin:
+    target, size = weights_path(name), source.stat().st_size
+    free = shutil.disk_usage(cache_dir()).free
+    if free < size:
+        raise OutputError(f"expected at least {size / 1e6:.0f} MB free at {cache_dir()}, found {free / 1e6:.0f} MB")
+    convert(source, name, target)
+    pin = Pin(sha256=sha256(target), n_bytes=target.stat().st_size, source_sha256=digest, source=origin)
+    write_pin(name, pin)
+    return pin
+
+
+def _verified(name: str, path: Path) -> Pin:
+    pin = read_pin(name)
+    if pin is None:  # put there by hand, or by a process that was killed just then
+        read_released_state(path, name)
+        digest = sha256(path)
+        pin = Pin(sha256=digest, n_bytes=path.stat().st_size, source_sha256=digest, source=str(path))
+        write_pin(name, pin)
+    elif not _is(path, pin):
+        raise WeightsError(
+            f"{path}: expected SHA-256 {pin.sha256}, found {sha256(path)}: the file has changed since it was verified; "
+            f"'enpointe models download {name} --again' replaces it"
+        )
+    return pin
+
+
+def _is(path: Path, pin: Pin) -> bool:
+    """Whether a file is the one that was pinned."""
+    return path.is_file() and path.stat().st_size == pin.n_bytes and sha256(path) == pin.sha256
+
+
+def _by_hand(name: str) -> str:
+    file = RELEASED_FILES[name].file
+    return f"By hand: get {RELEASE_URL}{file} elsewhere and run 'enpointe models import {file} --as {name}'"
+
+
+def _silent(_progress: Transfer) -> None:
+    pass
