@@ -116,14 +116,14 @@ def run_export(options: argparse.Namespace) -> None:
 def describe(name: str) -> dict[str, Any]:
     """What is known of a model without reading its weights: JSON values, sizes in bytes."""
     from enpointe.models.cache import read_pin, weights_path
-    from enpointe.models.catalog import EMBEDDED, EMBEDDED_ABOUT, RELEASED_FILES
+    from enpointe.models.catalog import EMBEDDED, EMBEDDED_ABOUT, MIRRORS, RELEASED_FILES
 
     if name in EMBEDDED:
         files = [path for path in EMBEDDED[name] if path.is_file()]
         return {
             "name": name, "about": EMBEDDED_ABOUT, "parameters": None, "embedded": True,
             "file": [str(path) for path in files], "bytes": sum(path.stat().st_size for path in files),
-            "download_bytes": None, "sha256": None, "source": None, "source_sha256": None,
+            "download_bytes": None, "sha256": None, "source": None, "source_sha256": None, "addresses": None,
         }  # fmt: skip
     if name not in RELEASED_FILES:
         raise InputError(f"argument NAME: expected one of {', '.join((*EMBEDDED, *RELEASED_FILES))}; got {name!r}")
@@ -135,6 +135,7 @@ def describe(name: str) -> dict[str, Any]:
         "file": str(path) if here else None, "bytes": path.stat().st_size if here else None,
         "download_bytes": release.n_bytes, "sha256": pin and pin.sha256,
         "source": pin and pin.source, "source_sha256": pin and pin.source_sha256,
+        "addresses": [base + release.file for base in MIRRORS],
     }  # fmt: skip
 
 
