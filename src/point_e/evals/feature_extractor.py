@@ -17,7 +17,6 @@ from enpointe.evaluation.features import normalized as normalize_point_clouds
 from enpointe.models.weights import Weights, load_into
 from enpointe.nn.pointnet2 import PointNet2
 from point_e.evals.npz_stream import NpzStreamer
-from point_e.models.download import load_checkpoint
 
 __all__ = ["FeatureExtractor", "PointNetClassifier", "get_torch_devices", "normalize_point_clouds"]
 
@@ -65,13 +64,16 @@ class PointNetClassifier(FeatureExtractor):
     def __init__(
         self, devices: list[str | torch.device], device_batch_size: int = START_PERIOD, cache_dir: str | None = None
     ) -> None:
+        from point_e.models.download import load_checkpoint  # what reads and downloads checkpoints is needed here only
+
         checkpoint: Any = load_checkpoint("pointnet", device=torch.device("cpu"), cache_dir=cache_dir)
+        state = checkpoint.get("model_state_dict", checkpoint)  # the published file holds more than the weights
         self.device_batch_size = device_batch_size
         self.devices = devices
         self.models: list[PointNet2] = []
         for device in devices:
             network = PointNet2()
-            load_into(network, Weights(checkpoint["model_state_dict"], {}, ""), "pointnet")
+            load_into(network, Weights(state, {}, ""), "pointnet")
             self.models.append(network.to(device))
 
     @property
