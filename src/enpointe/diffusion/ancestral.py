@@ -15,7 +15,9 @@ from enpointe.diffusion.denoiser import Denoiser
 from enpointe.diffusion.step import Noise, Step, slope
 
 
-def ancestral(denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise, eta: float = 1.0) -> Iterator[Step]:
+def ancestral(
+    denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise, eta: float = 1.0, draw_unused: bool = False
+) -> Iterator[Step]:
     """Carries x (N, C, P) from level sigmas[0] down to sigmas[-1]; n evaluations.
 
     Args:
@@ -23,6 +25,7 @@ def ancestral(denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise, et
         noise: one draw a step, but none on the way to 0.
         eta: how much of the new noise to use (Song et al. 2021, arXiv 2010.02502, equation 16);
             0 is Euler's deterministic method, which is DDIM.
+        draw_unused: draw in every step, as in `heun`.
     """
     levels = sigmas.tolist()
     denoised = x
@@ -34,4 +37,6 @@ def ancestral(denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise, et
         x = x + (sigma_down - sigma) * slope(x, denoised, sigma)
         if sigma_up > 0:
             x = x + sigma_up * noise(x.shape).to(x)
+        elif draw_unused:
+            noise(x.shape)
     yield Step(x, denoised, levels[-1], len(levels) - 1)

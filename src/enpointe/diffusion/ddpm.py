@@ -22,6 +22,7 @@ def ddpm(
     *,
     noise: Noise,
     clip_denoised: bool = True,
+    draw_unused: bool = False,
 ) -> Iterator[Step]:
     """Carries x (N, C, P) of N(0, 1) through the whole process, in the VP frame; len(process) evaluations.
 
@@ -31,6 +32,7 @@ def ddpm(
             channels=XYZ; the clip then comes after the guidance, where a guided denoiser's comes before.
         noise: one draw a step, but none in the last.
         clip_denoised: clip the predicted x0 to [-1, 1].
+        draw_unused: draw in the last step too, as in `heun`.
     """
     n = len(process)
     denoised = x
@@ -47,4 +49,6 @@ def ddpm(
             x = mean + (log_variance(process, values, index, x) / 2).exp() * noise(x.shape).to(x)
         else:
             x = mean
+            if draw_unused:
+                noise(x.shape)
     yield Step(x, denoised, 0.0, n)

@@ -25,6 +25,7 @@ def dpm2(
     s_tmin: float = 0.0,
     s_tmax: float = math.inf,
     s_noise: float = 1.0,
+    draw_unused: bool = False,
 ) -> Iterator[Step]:
     """Carries x (N, C, P) from level sigmas[0] down to sigmas[-1]; 2 n evaluations.
 
@@ -35,7 +36,7 @@ def dpm2(
     n = len(levels) - 1
     denoised = x
     for i, (sigma, sigma_next) in enumerate(pairwise(levels)):
-        x, sigma_hat = churned(x, sigma, n, noise, s_churn, s_tmin, s_tmax, s_noise)
+        x, sigma_hat = churned(x, sigma, n, noise, s_churn, s_tmin, s_tmax, s_noise, draw_unused)
         denoised = denoiser(x, sigma_hat)
         yield Step(x, denoised, sigma_hat, i)
         sigma_mid = ((sigma_hat ** (1 / 3) + sigma_next ** (1 / 3)) / 2) ** 3

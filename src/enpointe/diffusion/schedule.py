@@ -9,7 +9,7 @@ All tables are float64 on the CPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,7 +46,8 @@ class DiscreteProcess:
         schedule: "cosine" (released base models) or "linear" (released upsampler).
         steps: of the process that the network was trained on.
         respacing: how many of them to keep, spread evenly; or such a number for each of several
-            equal sections, separated by commas, "10,20"; empty keeps all.
+            equal sections, separated by commas, "10,20"; "ddim50": as many with one whole stride;
+            "exact0,9,99": these; empty keeps all.
 
     An index counts the kept steps; `timesteps[index]` is the step of the trained process, which is
     what the network is told.
@@ -75,9 +76,14 @@ class DiscreteProcess:
         return torch.tensor(kept_steps(self.steps, self.respacing))
 
     @cached_property
+    def trained_betas(self) -> Tensor:
+        """Variance added by each step of the trained process. (steps,)"""
+        return BETAS[self.schedule](self.steps)
+
+    @cached_property
     def alphas_cumprod(self) -> Tensor:
         """alpha_bar of each kept step. (len,)"""
-        return torch.cumprod(1 - BETAS[self.schedule](self.steps), dim=0)[self.timesteps]
+        return torch.cumprod(1 - self.trained_betas, dim=0)[self.timesteps]
 
     @cached_property
     def alphas_cumprod_prev(self) -> Tensor:
@@ -87,8 +93,8 @@ class DiscreteProcess:
     @cached_property
     def betas(self) -> Tensor:
         """Variance added by each kept step. (len,)"""
-        if not self.respacing:
-            return BETAS[self.schedule](self.steps)
+        if len(self) == self.steps:
+            return self.trained_betas
         return 1 - self.alphas_cumprod / self.alphas_cumprod_prev
 
     @cached_property
@@ -107,6 +113,13 @@ class DiscreteProcess:
         variance = self.posterior_variance.clone()
         variance[0] = variance[min(1, len(self) - 1)]
         return variance.log()
+
+    @cached_property
+    def posterior_weights(self) -> tuple[Tensor, Tensor]:
+        """Of x0 and of x_t in the mean of q(x_{t-1} | x_t, x0) (Ho et al. 2020, equation 7). Each (len,)"""
+        before, now = self.alphas_cumprod_prev, self.alphas_cumprod
+        of_x0 = self.betas * before.sqrt() / (1 - now)
+        return of_x0, (1 - before) * (1 - self.betas).sqrt() / (1 - now)
 
     def sigma_to_index(self, sigma: Level) -> Tensor:
         """The index, with a fraction, at a noise level: alpha_bar is interpolated, the ends hold beyond.
@@ -134,6 +147,32 @@ class DiscreteProcess:
         return torch.lerp(times[below], times[above], index.double() - below)
 
 
+class TabulatedProcess(DiscreteProcess):
+    """A process of any betas, of whose steps any may be kept.
+
+    Args:
+        betas: variance added by each step, (steps,), each above 0 and at most 1.
+        timesteps: the kept steps; None keeps all.
+
+    Raises:
+        InputError: fewer than two betas or one out of range; no kept step or one out of range.
+    """
+
+    def __init__(self, betas: Tensor, timesteps: Iterable[int] | None = None) -> None:
+        table = torch.as_tensor(betas, dtype=torch.float64)
+        if table.ndim != 1 or len(table) < 2 or not bool(((table > 0) & (table <= 1)).all()):
+            raise InputError(f"betas: expected two or more in (0, 1], found shape {tuple(table.shape)}")
+        kept = sorted(set(range(len(table)) if timesteps is None else timesteps))
+        if not kept or kept[0] < 0 or kept[-1] >= len(table):
+            raise InputError(f"kept steps: expected some of 0 to {len(table) - 1}, found {kept[:1]} to {kept[-1:]}")
+        # Where the parent's cached tables would lie.
+        self.__dict__.update(schedule="table", steps=len(table), respacing="table")
+        self.__dict__.update(trained_betas=table, timesteps=torch.tensor(kept))
+
+    __eq__ = object.__eq__  # two tables under one name are not the same process
+    __hash__ = object.__hash__
+
+
 def kept_steps(steps: int, respacing: str) -> list[int]:
     """Indices of the steps that a respacing keeps, see `DiscreteProcess`.
 
@@ -142,10 +181,28 @@ def kept_steps(steps: int, respacing: str) -> list[int]:
     """
     if not respacing:
         return list(range(steps))
+    kind = next((name for name in ("ddim", "exact") if respacing.startswith(name)), "")
     try:
-        counts = [int(part) for part in respacing.split(",")]
+        counts = [int(part) for part in respacing.removeprefix(kind).split(",")]
     except ValueError:
-        raise InputError(f"respacing: expected numbers such as '64' or '10,20', found {respacing!r}") from None
+        raise InputError(
+            f"respacing: expected numbers such as '64', '10,20', 'ddim50' or 'exact0,9', found {respacing!r}"
+        ) from None
+    if kind == "exact":
+        if min(counts) < 0 or max(counts) >= steps:
+            raise InputError(f"respacing {respacing!r}: expected steps from 0 to {steps - 1}")
+        return sorted(set(counts))
+    if kind == "ddim":
+        strided = (list(range(0, steps, stride)) for stride in range(1, steps + 1))
+        found = next((kept for kept in strided if [len(kept)] == counts), None)
+        if found is None:
+            raise InputError(f"respacing {respacing!r}: expected a count that a whole stride of {steps} gives")
+        return found
+    return _sections(steps, respacing, counts)
+
+
+def _sections(steps: int, respacing: str, counts: list[int]) -> list[int]:
+    """So many steps, spread evenly, in each of as many equal sections."""
     kept, start = [], 0
     for section, count in enumerate(counts):
         size = steps // len(counts) + (section < steps % len(counts))

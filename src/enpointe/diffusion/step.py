@@ -30,15 +30,26 @@ def slope(x: Tensor, denoised: Tensor, sigma: float) -> Tensor:
 
 
 def churned(
-    x: Tensor, sigma: float, n: int, noise: Noise, s_churn: float, s_tmin: float, s_tmax: float, s_noise: float
+    x: Tensor,
+    sigma: float,
+    n: int,
+    noise: Noise,
+    s_churn: float,
+    s_tmin: float,
+    s_tmax: float,
+    s_noise: float,
+    draw_unused: bool,
 ) -> tuple[Tensor, float]:
     """New noise lifts x to a higher level, Karras et al. 2022, algorithm 2, lines 4 to 6.
 
     Returns:
-        x at the level sigma_hat, and sigma_hat; as they were where nothing is added (no noise is drawn then).
+        x at the level sigma_hat, and sigma_hat; as they were where nothing is added (no noise is drawn
+        then, or with `draw_unused` it is drawn and left).
     """
     gamma = min(s_churn / n, 2**0.5 - 1) if s_tmin <= sigma <= s_tmax else 0.0
     if gamma <= 0:
+        if draw_unused:
+            noise(x.shape)
         return x, sigma
     sigma_hat = sigma * (1 + gamma)
     return x + (sigma_hat**2 - sigma**2) ** 0.5 * s_noise * noise(x.shape).to(x), sigma_hat
