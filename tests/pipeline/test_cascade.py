@@ -23,8 +23,11 @@ from enpointe.models.config import PointTransformerConfig
 from enpointe.models.embedded import embedded_path
 from enpointe.models.weights import ASSETS, read_weights, save_weights
 from enpointe.nn.sdf import SDFTransformer
-from enpointe.pipeline import cascade
-from enpointe.pipeline.cascade import MAX_POINTS, Pipeline, Preset, Progress, load
+from enpointe.pipeline import surface
+from enpointe.pipeline.cascade import Pipeline, Preset
+from enpointe.pipeline.checks import MAX_POINTS
+from enpointe.pipeline.load import load
+from enpointe.pipeline.result import Progress
 
 Make = Callable[..., Pipeline]
 MakeCloud = Callable[..., PointCloud]
@@ -119,7 +122,7 @@ def test_a_mesh_stands_where_its_cloud_stands(
 def test_large_clouds_are_thinned_for_the_network_alone(
     tiny: Make, tiny_sdf: SDFTransformer, capsule: MakeCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cascade, "SDF_POINTS", 64)
+    monkeypatch.setattr(surface, "SDF_POINTS", 64)
     seen: list[int] = []
     pipeline = tiny()
     encode = pipeline._members.sdf.encode
@@ -143,7 +146,7 @@ def test_bad_clouds_and_grids_for_a_mesh(tiny: Make, tiny_sdf: SDFTransformer, c
 def test_meta(tiny: Make, tiny_folder: Path, tiny_sdf: SDFTransformer, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = tiny()
     a, b = pipeline.generate_many(["a dog", "a red car"], [1, 2], n_points=1030, guidance=np.float32(2.5))
-    assert a.meta["version"] == enpointe.__version__
+    assert a.meta["enpointe"] == enpointe.__version__
     assert a.meta["model"] == "pocket"
     assert a.meta["settings"] == b.meta["settings"]
     assert a.meta["settings"] == {
@@ -162,7 +165,7 @@ def test_meta(tiny: Make, tiny_folder: Path, tiny_sdf: SDFTransformer, monkeypat
     def no_surface(*args: Any, **_: Any) -> Mesh:
         return Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]]))
 
-    monkeypatch.setattr(cascade, "mesh_from_field", no_surface)
+    monkeypatch.setattr(surface, "mesh_from_field", no_surface)
     a.mesh(grid_size=8)
     assert a.meta["weights"] == b.meta["weights"] == hashes
     assert json.loads(json.dumps(a.meta)) == a.meta
@@ -259,8 +262,8 @@ def test_one_bad_prompt_or_seed_among_many_stops_all(tiny: Make) -> None:
 
 
 def test_unknown_models_and_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("base40M", "", "Pocket"):
-        with pytest.raises(InputError, match="model: expected one of pocket, found"):
+    for name in ("upsample", "", "Pocket"):
+        with pytest.raises(InputError, match=r"model: expected one of pocket, base40M-textvec, .*, found"):
             load(name)
     with pytest.raises(InputError, match="device: expected one of"):
         load(device="tpu")

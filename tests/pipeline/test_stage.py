@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from enpointe.diffusion.schedule import DiscreteProcess
 from enpointe.errors import InputError
+from enpointe.models.config import PointTransformerConfig
 from enpointe.models.released import from_released, point_transformer_config
+from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipeline.stage import Stage, run
 
 Golden = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
@@ -197,9 +199,46 @@ def test_nothing_is_recorded_for_gradients() -> None:
         assert torch.is_grad_enabled()
 
 
+def picture_network() -> PointTransformer:
+    torch.manual_seed(0)
+    network = PointTransformerConfig(width=32, layers=2, heads=2, grids=(("image", 12),), low_res=True).build()
+    torch.nn.init.normal_(network.output_proj.weight, std=0.1)
+    return network.eval()
+
+
+@pytest.mark.parametrize("sampler", ["heun", "ddpm"])
+@pytest.mark.parametrize(("picture", "scale"), [("seen", 3.0), ("seen", 1.0), ("absent", 3.0), ("absent", 0.0)])
+def test_preparing_conditions_changes_rounding_only(picture: str, scale: float, sampler: str) -> None:
+    process = DiscreteProcess("linear", respacing="6")
+    plain = Stage(picture_network(), process, n_points=24, sampler=sampler, steps=5, guidance_scale=scale)
+    cond = {"grids": {"image": torch.randn(2, 12, 256) * (picture == "seen")}}
+    low_res = torch.randn(2, 6, 10) / 4
+
+    def clouds(stage: Stage) -> list[Tensor]:
+        return [step.denoised for step in run(stage, cond, draw, n_samples=2, low_res=low_res)]
+
+    for one, other in zip(clouds(plain), clouds(replace(plain, prepare=True)), strict=True):
+        torch.testing.assert_close(one[:, :3], other[:, :3], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+@pytest.mark.parametrize("weights", [torch.float32, torch.bfloat16])
+def test_half_precision_is_near_and_does_not_leak(prepare: bool, weights: torch.dtype) -> None:
+    stage = Stage(picture_network(), DiscreteProcess("cosine"), n_points=24, sampler="dpmpp", steps=5)
+    cond, low_res = {"grids": {"image": torch.randn(1, 12, 256)}}, torch.randn(1, 6, 10) / 4
+    *_, single = run(stage, cond, draw, n_samples=1, low_res=low_res)
+    stage = replace(stage, network=picture_network().to(weights), half=True, prepare=prepare)
+    for step in run(stage, cond, draw, n_samples=1, low_res=low_res):
+        assert not torch.is_autocast_enabled("cpu")
+        assert step.x.dtype == torch.float32
+    gap = (step.denoised[:, :3] - single.denoised[:, :3]).abs().mean()
+    assert 0 < float(gap) < 0.02
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"prepare": True}, "PointTransformer, found function"),
         ({"sampler": "euler"}, "'euler'"),
         ({"sampler": "dpmpp", "s_churn": 3.0}, "s_churn"),
         ({"n_points": 0}, "n_points"),
@@ -208,3 +247,25 @@ def test_nothing_is_recorded_for_gradients() -> None:
 def test_impossible_options(options: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         Stage(exact, DiscreteProcess("cosine"), **options)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", ["sampler_ddpm", "sampler_heun_plain_up0"])
+def test_a_shared_generator_gives_the_release_s_draws(golden: Golden, name: str) -> None:
+    """Shapes and number of all draws, in their order, through both stages."""
+    tensors, metadata = golden(name)
+    asked: list[tuple[int, ...]] = []
+
+    def noise(shape: Sequence[int]) -> Tensor:
+        asked.append(tuple(shape))
+        return torch.randn(tuple(shape))
+
+    options = metadata["options"]
+    for i, draws in enumerate(recorded(tensors)):
+        stage = Stage(
+            exact, DiscreteProcess("cosine", respacing=str(metadata["respacing"]) if name == "sampler_ddpm" else ""),
+            n_points=draws[0].shape[2], sampler="ddpm" if name == "sampler_ddpm" else "heun", draw_unused=True,
+            steps=options.get("karras_steps", [1, 1])[i], guidance_scale=options["guidance_scale"][i],
+        )  # fmt: skip
+        list(run(stage, {}, noise, n_samples=len(tensors["embeddings"])))
+    assert asked == [tuple(draw.shape) for stage_draws in recorded(tensors) for draw in stage_draws]

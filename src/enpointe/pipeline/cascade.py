@@ -1,12 +1,12 @@
-"""What a user calls: a prompt becomes 1,024 points, these become 4,096, these become a mesh."""
+"""The embedded family: a prompt becomes 1,024 points, these become 4,096, these become a mesh."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from numbers import Integral, Real
-from typing import Any, Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,34 +21,17 @@ from enpointe.diffusion.solvers import solver
 from enpointe.errors import InputError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.geometry.subsample import random
-from enpointe.pipeline.device import find_device, keep_freed_memory
-from enpointe.pipeline.field import sdf_field
+from enpointe.pipeline.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, whole
+from enpointe.pipeline.inputs import check_inputs
 from enpointe.pipeline.members import Members
-from enpointe.pipeline.meshing import mesh_from_field
+from enpointe.pipeline.result import Progress, Report, Result, in_batches, silent
+from enpointe.pipeline.surface import surface
 from enpointe.pipeline.upsampling import upsample
 from enpointe.prompt import check_prompt
 
-MODELS = ("pocket",)
 BASE_POINTS = 1024
-MIN_POINTS, MAX_POINTS = 64, 65_536
-MAX_SEED = 2**63 - 1
-SDF_POINTS = 4096
-"""Of a denser cloud the SDF model sees so many: its cost grows with their square."""
 SIGMA_MIN, SIGMA_MAX = 0.01, 60.0
 """The noise levels between which the embedded base model samples, data being at about unit scale."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage is: `done` of `total` steps."""
-
-    stage: Literal["cloud", "upsample", "mesh"]
-    done: int
-    total: int
-
-
-Report = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -59,21 +42,6 @@ class Preset:
     guidance: float = 3.0
     sampler: str = "dpmpp"
     upsample_steps: int = 6
-
-
-@dataclass(frozen=True)
-class Result:
-    """A generated cloud, what it came from, and how to have its mesh."""
-
-    prompt: str
-    seed: int
-    cloud: PointCloud
-    meta: dict[str, Any] = field(repr=False)
-    _pipeline: Pipeline = field(repr=False)
-
-    def mesh(self, grid_size: int = 128) -> Mesh:
-        """The cloud's surface; see `Pipeline.mesh`."""
-        return self._pipeline.mesh(self.cloud, grid_size=grid_size)
 
 
 class Pipeline:
@@ -87,6 +55,7 @@ class Pipeline:
             faster, else 16.
         half: whether the base model runs in bfloat16; by default on a CPU only. Its rounding changes
             with a batch's size, so that with several at a time a sample would depend on its neighbours.
+        weights: a file of the base model, where it is not the embedded one.
     """
 
     def __init__(
@@ -97,6 +66,7 @@ class Pipeline:
         *,
         batch: int | None = None,
         half: bool | None = None,
+        weights: Path | None = None,
     ) -> None:
         on_cpu = device.type == "cpu"
         self.name = name
@@ -104,7 +74,7 @@ class Pipeline:
         self.preset = preset or Preset()
         self.batch = (1 if on_cpu else 16) if batch is None else batch
         self.half = on_cpu if half is None else half
-        self._members = Members(device)
+        self._members = Members(device, weights)
 
     @property
     def weights(self) -> dict[str, str]:
@@ -120,6 +90,7 @@ class Pipeline:
         prompts: Sequence[str],
         seeds: Sequence[int],
         *,
+        pictures: Sequence[object] | None = None,
         n_points: int = 4096,
         steps: int | None = None,
         guidance: float | None = None,
@@ -132,6 +103,7 @@ class Pipeline:
 
         Args:
             prompts, seeds: of one length; a seed is 0 <= seed < 2**63.
+            pictures: none: this family draws from texts.
             n_points: points of each cloud, 64 to 65,536; up to 1,024 come from the base model alone.
             steps: of the base model's solver, 1 to 1,000.
             guidance: guidance scale, 0 to 100; 1 is plain conditional, and so is 0.
@@ -142,36 +114,30 @@ class Pipeline:
             InputError: an argument is out of range. WeightsError: a file is missing or damaged. Both
                 come before anything is drawn.
         """
+        check_inputs(self.name, text=True, picture=bool(pictures))
         texts = [check_prompt(prompt) for prompt in prompts]
-        if not texts or len(texts) != len(seeds):
-            raise InputError(f"generate: expected as many seeds as prompts, found {len(seeds)} and {len(texts)}")
-        seeds = [_whole("seed", seed, 0, MAX_SEED) for seed in seeds]
-        n_points = _whole("n_points", n_points, MIN_POINTS, MAX_POINTS)
+        seeds = seeds_for(seeds, len(texts), "prompts")
+        n_points = whole("n_points", n_points, MIN_POINTS, MAX_POINTS)
         preset = self.preset
-        steps = _whole("steps", preset.steps if steps is None else steps, 1, 1000)
-        guidance = _number("guidance", preset.guidance if guidance is None else guidance, 0, 100)
+        steps = whole("steps", preset.steps if steps is None else steps, 1, 1000)
+        guidance = number("guidance", preset.guidance if guidance is None else guidance, 0, 100)
         sampler = preset.sampler if sampler is None else sampler
         solver(sampler)
-        report = progress or _silent
+        report = progress or silent
         began = time.perf_counter()
         _ = self._members.encoder, self._members.base
         if n_points > BASE_POINTS:
             _ = self._members.up
         loaded = time.perf_counter()
         coarse: list[PointCloud] = []
-        for start in range(0, len(texts), self.batch):
-            part = slice(start, start + self.batch)
-
-            def tell(done: int, before: int = start, together: int = len(texts[part])) -> None:
-                report(Progress("cloud", before * steps + done * together, len(texts) * steps))
-
+        for part, tell in in_batches(len(texts), self.batch, "cloud", steps, report):
             coarse += self._sample(texts[part], seeds[part], min(n_points, BASE_POINTS), steps, guidance, sampler, tell)
         sampled = time.perf_counter()
         clouds = coarse if n_points <= BASE_POINTS else self._upsample_all(coarse, n_points, seeds, report)
         done = time.perf_counter()
         share = 1 / len(texts)
         meta = {
-            "version": __version__,
+            "enpointe": __version__,
             "model": self.name,
             "weights": self.weights,  # shared: the mesh adds its own later
             "settings": {
@@ -206,12 +172,12 @@ class Pipeline:
         Raises:
             InputError: too few points in, or too many or too few wanted.
         """
-        seed = _whole("seed", seed, 0, MAX_SEED)
+        seed = whole("seed", seed, 0, MAX_SEED)
         if len(cloud) > MAX_POINTS:
             raise InputError(f"upsample: expected a cloud of at most {MAX_POINTS} points, found {len(cloud)}")
-        n_points = _whole("n_points", n_points, len(cloud), MAX_POINTS)
+        n_points = whole("n_points", n_points, len(cloud), MAX_POINTS)
         network, shape = self._members.up
-        report = progress or _silent
+        report = progress or silent
         unit, frame = cloud.normalized()
         dense = upsample(
             network,
@@ -247,29 +213,15 @@ class Pipeline:
         Raises:
             MeshError: the network sees no closed surface in this cloud.
         """
-        network = self._members.sdf
-        report = progress or _silent
-        unit, frame = cloud.normalized()
-        asked = 0
-
-        def tell(n: int) -> None:
-            nonlocal asked
-            asked += n
-            report(Progress("mesh", asked, 0))
-
-        seen = unit.points
-        if len(seen) > SDF_POINTS:
-            seen = seen[random(seen, SDF_POINTS, generator=np.random.default_rng(0))]
-        field_of_cloud = sdf_field(network, seen, self.device, progress=tell)
-        mesh = mesh_from_field(
-            field_of_cloud,
-            unit,
+        return surface(
+            self._members.sdf,
+            cloud,
+            self.device,
             grid_size=grid_size,
-            method="dense" if dense else "sparse",
-            keep_small=keep_small_pieces,
+            keep_small_pieces=keep_small_pieces,
+            dense=dense,
+            report=progress or silent,
         )
-        report(Progress("mesh", max(asked, 1), max(asked, 1)))
-        return Mesh(frame.to_world(mesh.vertices), mesh.faces, mesh.colors)
 
     def warnings_for(self, prompt: str) -> list[str]:
         """What a user should know before this prompt is tried: one line each."""
@@ -313,39 +265,7 @@ class Pipeline:
         return [_to_cloud(sample) for sample in x.float().cpu()]
 
 
-def load(name: str = "pocket", *, device: str = "auto") -> Pipeline:
-    """A model by name.
-
-    Args:
-        name: "pocket", the family that comes with the package.
-        device: "auto", "cpu", "cuda" or "mps".
-
-    Raises:
-        InputError: no such model or device. DeviceError: the device is not there.
-    """
-    if name not in MODELS:
-        raise InputError(f"model: expected one of {', '.join(MODELS)}, found {name!r}")
-    keep_freed_memory()
-    return Pipeline(name, find_device(device))
-
-
 def _to_cloud(sample: Tensor) -> PointCloud:
     """Model units (6, n) -> a cloud in the unit frame."""
     points, colors = sample[:3].T / 2, (sample[3:].T + 1).clamp(0, 2) / 2
     return PointCloud(points.numpy(), colors.numpy()).normalized()[0]
-
-
-def _whole(name: str, value: Any, low: int, high: int) -> int:
-    if not isinstance(value, Integral) or not low <= int(value) <= high:
-        raise InputError(f"{name}: expected a whole number from {low} to {high}, found {value!r}")
-    return int(value)
-
-
-def _number(name: str, value: Any, low: float, high: float) -> float:
-    if not isinstance(value, Real) or not low <= float(value) <= high:  # NaN is not
-        raise InputError(f"{name}: expected a number from {low} to {high}, found {value!r}")
-    return float(value)
-
-
-def _silent(_: Progress) -> None:
-    """Tells nobody."""

@@ -18,12 +18,13 @@ Floats = NDArray[np.float32]
 
 def sdf_field(
     network: SDFTransformer, points: Floats, device: torch.device, *, chunk: int = 16_384,
-    progress: Callable[[int], None] | None = None,
+    half: bool | None = None, progress: Callable[[int], None] | None = None,
 ) -> Field:  # fmt: skip
     """The field of a cloud: points (n, 3) in the unit frame, encoded once.
 
     Args:
         chunk: queries at a time; bounds the memory.
+        half: whether the network runs in bfloat16; by default on a CPU and with CUDA.
         progress: told how many queries were answered.
 
     Raises:
@@ -32,19 +33,21 @@ def sdf_field(
     if len(points) < network.nearest:
         raise InputError(f"signed distance: expected a cloud of at least {network.nearest} points, found {len(points)}")
 
-    def half() -> torch.autocast:
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type in ("cpu", "cuda"))
+    in_half = device.type in ("cpu", "cuda") if half is None else half
+
+    def precision() -> torch.autocast:
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_half)
 
     def tensor(values: Floats) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values))[None].to(device)
 
     tree = cKDTree(points)
-    with torch.inference_mode(), half():
+    with torch.inference_mode(), precision():
         latents = network.encode(tensor(points.T))
 
     def field(queries: Floats) -> Floats:
         values = np.empty(len(queries), np.float32)
-        with torch.inference_mode(), half():
+        with torch.inference_mode(), precision():
             for start in range(0, len(queries), chunk):
                 part = queries[start : start + chunk]
                 nearest = None

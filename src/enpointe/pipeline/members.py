@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -26,8 +27,10 @@ class Members:
         weights: SHA-256 of every file read so far, by member.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, base: Path | None = None) -> None:
+        """base: the base model's file, where it is not the embedded one."""
         self._device = device
+        self._paths = {} if base is None else {"base": base}
         self.weights: dict[str, str] = {}
 
     @cached_property
@@ -53,7 +56,7 @@ class Members:
         network, weights = self._read("base", PointTransformer)
         n_tokens, nouns = weights.info.get("text_tokens"), weights.info.get("nouns")
         if "text" not in network.grid_embed or not isinstance(n_tokens, int) or n_tokens < 1 or not nouns:
-            raise _another_member("base", "grid text, text_tokens, nouns", weights)
+            raise self._another_member("base", "grid text, text_tokens, nouns", weights)
         self.weights["base"] = weights.sha256
         return network, weights
 
@@ -64,9 +67,9 @@ class Members:
         try:
             shape = CellShape(**weights.info["cell"])
         except (KeyError, TypeError, InputError) as error:
-            raise _another_member("up", "cell", weights) from error
+            raise self._another_member("up", "cell", weights) from error
         if network.cond_point_proj is None or weights.info["config"].get("input_channels") != 12:
-            raise _another_member("up", "low_res and 12 input channels", weights)
+            raise self._another_member("up", "low_res and 12 input channels", weights)
         self.weights["up"] = weights.sha256
         return network.to(self._device), shape
 
@@ -78,13 +81,15 @@ class Members:
         return network.to(self._device)
 
     def _read(self, member: str, cls: type[N]) -> tuple[N, Weights]:
-        network, weights = read_network(
-            embedded_path(member), "sdf_transformer" if cls is SDFTransformer else "point_transformer"
-        )
+        kind = "sdf_transformer" if cls is SDFTransformer else "point_transformer"
+        network, weights = read_network(self._path(member), kind)
         assert isinstance(network, cls)
         return network, weights
 
+    def _path(self, member: str) -> Path:
+        return self._paths.get(member) or embedded_path(member)
 
-def _another_member(member: str, what: str, weights: Weights) -> WeightsError:
-    path = embedded_path(member)
-    return WeightsError(f"{path}: expected the {member} model, with {what}, found another model: {weights.info}")
+    def _another_member(self, member: str, what: str, weights: Weights) -> WeightsError:
+        return WeightsError(
+            f"{self._path(member)}: expected the {member} model, with {what}, found another model: {weights.info}"
+        )

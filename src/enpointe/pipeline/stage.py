@@ -18,9 +18,13 @@ from enpointe.diffusion.schedule import DiscreteProcess, karras_sigmas
 from enpointe.diffusion.solvers import SOLVERS
 from enpointe.diffusion.step import Noise, Step
 from enpointe.errors import InputError
+from enpointe.nn.point_transformer import PointTransformer
 
 CHURNING = ("heun", "dpm2")
 """The solvers that can add noise on their way."""
+
+DRAWING = (*CHURNING, "ancestral")
+"""The solvers that draw noise at all."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,16 @@ class Stage:
             The release's keeps nothing.
         clip_denoised: clip clean samples to [-1, 1] in the network's units.
         integer_time: truncate times to whole steps of the process, see `EpsDenoiser`.
+        draw_unused: draw all that the release draws, used or not: in steps that add no noise, and in
+            "ddpm", unless guidance_scale is 0, for the unconditional half too. With one generator for
+            all stages the clouds are then the release's.
+        prepare: embed the conditions once, equal tokens of a grid as one, see `PointTransformer.prepare`;
+            for a network of that class.
+        half: evaluate the network in bfloat16, whatever its weights are in; the solver stays in float32.
 
     Raises:
-        InputError: no such sampler, churn for one that has none, or fewer than one point.
+        InputError: no such sampler, churn for one that has none, fewer than one point, or another
+            network to prepare conditions for.
     """
 
     network: Network
@@ -66,6 +77,9 @@ class Stage:
     keep: tuple[str, ...] = ()
     clip_denoised: bool = True
     integer_time: bool = True
+    draw_unused: bool = False
+    prepare: bool = False
+    half: bool = False
 
     def __post_init__(self) -> None:
         if self.sampler != "ddpm" and self.sampler not in SOLVERS:
@@ -75,6 +89,8 @@ class Stage:
             raise InputError(f"s_churn of the sampler {self.sampler}: expected 0, found {self.s_churn}")
         if self.n_points < 1:
             raise InputError(f"n_points: expected at least 1, found {self.n_points}")
+        if self.prepare and not isinstance(self.network, PointTransformer):
+            raise InputError(f"prepare: expected a PointTransformer, found {type(self.network).__name__}")
 
     @property
     def n_yields(self) -> int:
@@ -101,6 +117,8 @@ def run(
         what it arrived at, the same as `denoised` but for "dpm2". sigma is the noise level.
     """
     channels = len(stage.scaling.scales)
+    if stage.draw_unused and stage.sampler == "ddpm" and stage.guidance_scale:
+        noise = _for_both_halves(noise)
     start = noise((n_samples, channels, stage.n_points))
     known = {**cond, "low_res": low_res} if low_res is not None else dict(cond)
     for step in _steps(stage, known, start, noise):
@@ -114,15 +132,47 @@ def run(
 def _steps(stage: Stage, cond: dict[str, Any], start: Tensor, noise: Noise) -> Iterator[Step]:
     """The solver's steps, in the network's units."""
     uncond = unconditional(cond, keep=stage.keep)
+    if stage.prepare:
+        cond, uncond = _prepared(stage, cond, len(start)), _prepared(stage, uncond, len(start))
+    network = _in_half(stage.network) if stage.half else stage.network
     if stage.sampler == "ddpm":
-        network = Guided(stage.network, cond, uncond, stage.guidance_scale, channels=XYZ)
+        guided_noise = Guided(network, cond, uncond, stage.guidance_scale, channels=XYZ)
         # The last step repeats the estimate before it.
-        for step in ddpm(network, stage.process, start, noise=noise, clip_denoised=stage.clip_denoised):
+        clip, draw = stage.clip_denoised, stage.draw_unused
+        for step in ddpm(guided_noise, stage.process, start, noise=noise, clip_denoised=clip, draw_unused=draw):
             if step.i < len(stage.process):
                 yield step
         return
-    denoiser = EpsDenoiser(stage.network, stage.process, stage.clip_denoised, stage.integer_time)
+    denoiser = EpsDenoiser(network, stage.process, stage.clip_denoised, stage.integer_time)
     guided = Guided(denoiser, cond, uncond, stage.guidance_scale, stage.interval)
     sigmas = karras_sigmas(stage.steps, stage.sigma_min, stage.sigma_max)
-    churn = {"s_churn": stage.s_churn} if stage.sampler in CHURNING else {}
-    yield from SOLVERS[stage.sampler](guided, start * float(sigmas[0]), sigmas, noise=noise, **churn)
+    options: dict[str, Any] = {"s_churn": stage.s_churn} if stage.sampler in CHURNING else {}
+    if stage.sampler in DRAWING:
+        options["draw_unused"] = stage.draw_unused
+    yield from SOLVERS[stage.sampler](guided, start * float(sigmas[0]), sigmas, noise=noise, **options)
+
+
+def _for_both_halves(noise: Noise) -> Noise:
+    """Draws for twice the samples, of which the first half is used."""
+    return lambda shape: noise((2 * shape[0], *shape[1:]))[: shape[0]]
+
+
+def _prepared(stage: Stage, cond: Condition, n_samples: int) -> dict[str, Any]:
+    network = stage.network
+    assert isinstance(network, PointTransformer)
+    with torch.autocast(_device(network).type, dtype=torch.bfloat16, enabled=stage.half):
+        return {"prepared": network.prepare(n_samples, **cond)}
+
+
+def _in_half(network: Network) -> Network:
+    """The network in bfloat16. Not around the solver: a generator would leave it switched on for its caller."""
+
+    def half(x: Tensor, t: Tensor, /, **cond: Any) -> Tensor:
+        with torch.autocast(x.device.type, dtype=torch.bfloat16):
+            return network(x, t, **cond)
+
+    return half
+
+
+def _device(network: PointTransformer) -> torch.device:
+    return network.input_proj.weight.device

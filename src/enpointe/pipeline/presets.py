@@ -1,0 +1,70 @@
+"""How clouds are drawn from the released models where a user names no settings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from enpointe.pipeline.inputs import MODELS
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Settings of one stage; see `Stage` for what they mean."""
+
+    steps: int
+    sigma_max: float
+    guidance: float
+    sampler: str = "heun"
+    sigma_min: float = 1e-3
+    s_churn: float = 0.0
+    interval: tuple[float, float] = (0.0, math.inf)
+    integer_time: bool = True
+
+
+@dataclass(frozen=True)
+class ReleasedPreset:
+    """Settings of a whole run.
+
+    Attributes:
+        base, upsampler: of the stages.
+        half: networks in bfloat16 where the device is good at it.
+        prepare: conditions embedded once for each stage, equal tokens as one.
+        dense: the SDF is asked at every sample of the grid.
+        keep_small_pieces, color_neighbors: of the mesh.
+    """
+
+    base: Sampling
+    upsampler: Sampling
+    half: bool = True
+    prepare: bool = True
+    dense: bool = False
+    keep_small_pieces: bool = False
+    color_neighbors: int = 4
+
+
+# Provisional: these step counts are not measured yet.
+_FAST = ReleasedPreset(
+    base=Sampling(steps=16, sigma_max=120.0, guidance=3.0, sampler="dpmpp"),
+    upsampler=Sampling(steps=8, sigma_max=160.0, guidance=1.0, sampler="dpmpp"),
+)
+# The release's sampler, as its examples call it: with a picture the upsampler is guided, without one it is not.
+_REFERENCE_PICTURE = ReleasedPreset(
+    base=Sampling(steps=64, sigma_max=120.0, guidance=3.0, s_churn=3.0),
+    upsampler=Sampling(steps=64, sigma_max=160.0, guidance=3.0),
+    half=False,
+    prepare=False,
+    dense=True,
+    keep_small_pieces=True,
+    color_neighbors=1,
+)
+_REFERENCE = replace(_REFERENCE_PICTURE, upsampler=replace(_REFERENCE_PICTURE.upsampler, guidance=0.0))
+
+PRESET_NAMES = ("fast", "reference")
+
+PRESETS: dict[str, dict[str, ReleasedPreset]] = {
+    name: {"fast": _FAST, "reference": _REFERENCE_PICTURE if takes == "picture" else _REFERENCE}
+    for name, takes in MODELS.items()
+    if name != "pocket"
+}
+"""By model and preset. "reference" is the release's own way (arXiv 2212.08751, appendix B)."""
