@@ -21,7 +21,6 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from enpointe import __version__
 from enpointe.errors import OutputError, WeightsError
 from enpointe.geometry.files import replacing
 
@@ -124,7 +123,7 @@ def _attempt(url: str, part: Path, limit: int, patience: Patience, report: Repor
     have = _size(part) if note is not None and note.url == url else 0
     if note is not None and have and have == note.total:
         return
-    headers = {"User-Agent": f"enpointe/{__version__}", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": "enpointe", "Accept-Encoding": "identity"}
     if note is not None and have and note.validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": note.validator}
     try:
