@@ -28,8 +28,13 @@ COMMENT_LIMIT = 65535  # bytes of remark that a zip can carry
 def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any] | None]:
     """The arrays by name, and the provenance if the file carries any; InputError where it is no such file."""
     known_suffix(path, [".npz"])
+    return read_stream(path, path)
+
+
+def read_stream(file: Path | BinaryIO, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any] | None]:
+    """The same from an open file, or one of another suffix; `path` is its name in messages."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
             if len(entries) > ARRAY_LIMIT:
                 raise InputError(f"{path}: expected at most {ARRAY_LIMIT} arrays, found {len(entries)}")

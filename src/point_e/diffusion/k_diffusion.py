@@ -1,0 +1,200 @@
+"""Sampling on Karras' noise levels with the release's function names, over enpointe's solvers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from enpointe.diffusion.denoiser import EpsDenoiser
+from enpointe.diffusion.guidance import Guided
+from enpointe.diffusion.schedule import Level, karras_sigmas
+from enpointe.diffusion.solvers import solver
+from enpointe.diffusion.step import Noise
+from enpointe.errors import InputError
+
+from .gaussian_diffusion import GaussianDiffusion, Model
+
+SAMPLERS = {"heun": "heun", "dpm": "dpm2", "ancestral": "ancestral"}
+"""The release's name of a sampler -> enpointe's."""
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+"""(x (N, C, P), sigma (N,)) -> x0 (N, C, P)."""
+
+
+class GaussianToKarrasDenoiser:
+    """A network of a discrete process as a denoiser at any noise level; see `EpsDenoiser`."""
+
+    def __init__(self, model: Model, diffusion: GaussianDiffusion) -> None:
+        self.model = model
+        self.diffusion = diffusion
+
+    def sigma_to_t(self, sigma: float) -> int:
+        """The step of the process at a noise level, truncated."""
+        return int(self.diffusion.process.sigma_to_index(float(sigma)))
+
+    def denoise(
+        self,
+        x_t: Tensor,
+        sigmas: Tensor,
+        clip_denoised: bool = True,
+        model_kwargs: Mapping[str, Any] | None = None,
+    ) -> tuple[None, Tensor]:
+        """x_t (N, C, P) at sigmas (N,) -> None and the expected x_0 (N, C, P)."""
+        predict = self.diffusion.noise_predictor(self.model)
+        denoiser = EpsDenoiser(predict, self.diffusion.process, clip_denoised)
+        return None, denoiser(x_t, sigmas, **(model_kwargs or {}))
+
+
+def karras_sample(*args: Any, **kwargs: Any) -> Tensor:
+    """Where `karras_sample_progressive` arrives, in world units (N, C, P)."""
+    *_, out = karras_sample_progressive(*args, **kwargs)
+    x: Tensor = out["x"]
+    return x
+
+
+@torch.no_grad()
+def karras_sample_progressive(
+    diffusion: GaussianDiffusion,
+    model: Model,
+    shape: Sequence[int],
+    steps: int,
+    clip_denoised: bool = True,
+    progress: bool = False,
+    model_kwargs: Mapping[str, Any] | None = None,
+    device: torch.device | str | None = None,
+    sigma_min: float = 0.002,
+    sigma_max: float = 80,
+    rho: float = 7.0,
+    sampler: str = "heun",
+    s_churn: float = 0.0,
+    s_tmin: float = 0.0,
+    s_tmax: float = math.inf,
+    s_noise: float = 1.0,
+    guidance_scale: float = 0.0,
+) -> Iterator[dict[str, Any]]:
+    """Draws samples; every step gives "x" and "pred_xstart" in world units (N, C, P).
+
+    Args:
+        model_kwargs: conditions of the network. With guidance (a scale other than 0 and 1) each is of
+            twice the batch: first the conditions, then their unconditional twins.
+        sampler: "heun", "dpm" or "ancestral".
+
+    Raises:
+        InputError: another sampler, or a diffusion that is no `GaussianDiffusion`.
+    """
+    if not isinstance(diffusion, GaussianDiffusion):
+        raise InputError(f"diffusion: expected a GaussianDiffusion, found {type(diffusion).__name__}")
+    if sampler not in SAMPLERS:
+        raise InputError(f"sampler: expected one of {', '.join(SAMPLERS)}, found {sampler!r}")
+    karras = GaussianToKarrasDenoiser(model, diffusion)
+
+    def denoise(x: Tensor, sigma: Level, /, **cond: Any) -> Tensor:
+        return karras.denoise(x, _of_batch(sigma, x), clip_denoised, cond)[1]
+
+    cond, uncond = dict(model_kwargs or {}), {}
+    if guidance_scale not in (0, 1):
+        both, n = cond, shape[0]
+        cond, uncond = {k: v[:n] for k, v in both.items()}, {k: v[n:] for k, v in both.items()}
+    guided = Guided(denoise, cond, uncond, guidance_scale)
+    noise = global_noise(device)
+    start = noise(shape) * sigma_max
+    churn = (
+        {} if sampler == "ancestral" else {"s_churn": s_churn, "s_tmin": s_tmin, "s_tmax": s_tmax, "s_noise": s_noise}
+    )
+    sigmas = karras_sigmas(steps, sigma_min, sigma_max, rho)
+    for out in _sample(SAMPLERS[sampler], guided, start, sigmas, progress, noise, churn):
+        yield diffusion.unscale_out_dict(out)
+
+
+def sample_heun(
+    denoiser: Denoise,
+    x: Tensor,
+    sigmas: Tensor,
+    progress: bool = False,
+    s_churn: float = 0.0,
+    s_tmin: float = 0.0,
+    s_tmax: float = math.inf,
+    s_noise: float = 1.0,
+) -> Iterator[dict[str, Any]]:
+    """Heun's method with churn; see `enpointe.diffusion.heun`."""
+    churn = {"s_churn": s_churn, "s_tmin": s_tmin, "s_tmax": s_tmax, "s_noise": s_noise}
+    return _sample("heun", _by_batch(denoiser), x, sigmas, progress, global_noise(x.device), churn)
+
+
+def sample_dpm(
+    denoiser: Denoise,
+    x: Tensor,
+    sigmas: Tensor,
+    progress: bool = False,
+    s_churn: float = 0.0,
+    s_tmin: float = 0.0,
+    s_tmax: float = math.inf,
+    s_noise: float = 1.0,
+) -> Iterator[dict[str, Any]]:
+    """A midpoint method with churn; see `enpointe.diffusion.dpm2`."""
+    churn = {"s_churn": s_churn, "s_tmin": s_tmin, "s_tmax": s_tmax, "s_noise": s_noise}
+    return _sample("dpm2", _by_batch(denoiser), x, sigmas, progress, global_noise(x.device), churn)
+
+
+def sample_euler_ancestral(
+    model: Denoise, x: Tensor, sigmas: Tensor, progress: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Euler's method with ancestral noise; see `enpointe.diffusion.ancestral`."""
+    return _sample("ancestral", _by_batch(model), x, sigmas, progress, global_noise(x.device), {})
+
+
+@torch.no_grad()
+def _sample(
+    name: str,
+    denoiser: Callable[[Tensor, Level], Tensor],
+    x: Tensor,
+    sigmas: Tensor,
+    progress: bool,
+    noise: Noise,
+    options: Mapping[str, float],
+) -> Iterator[dict[str, Any]]:
+    """A solver's steps as the release's dictionaries; the last holds the result."""
+    n = len(sigmas) - 1
+    steps = solver(name)(denoiser, x, sigmas, noise=noise, draw_unused=True, **options)
+    for step in tqdm(steps, total=n + 1) if progress else steps:
+        out: dict[str, Any] = {"x": step.x, "pred_xstart": step.denoised}
+        if step.i < n:
+            out |= {"denoised": step.denoised, "i": step.i, "sigma": float(sigmas[step.i]), "sigma_hat": step.sigma}
+        yield out
+
+
+def get_sigmas_karras(
+    n: int, sigma_min: float, sigma_max: float, rho: float = 7.0, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Falling noise levels and a trailing zero, (n + 1,) float32."""
+    return karras_sigmas(n, sigma_min, sigma_max, rho).float().to(device)
+
+
+def to_d(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
+    """dx/dsigma of the probability flow at sigma, one number or (N,)."""
+    return (x - denoised) / append_dims(sigma, x.ndim)
+
+
+def append_dims(x: Tensor, target_dims: int) -> Tensor:
+    """x with further axes of length 1 behind, target_dims in all."""
+    if x.ndim > target_dims:
+        raise InputError(f"dimensions: expected at most {target_dims}, found {x.ndim}")
+    return x.reshape(*x.shape, *[1] * (target_dims - x.ndim))
+
+
+def global_noise(device: torch.device | str | None) -> Noise:
+    """Standard normal draws from PyTorch's global generator, so that torch.manual_seed holds."""
+    return lambda shape: torch.randn(*shape, device=device)
+
+
+def _of_batch(sigma: Level, x: Tensor) -> Tensor:
+    return torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
+
+
+def _by_batch(denoiser: Denoise) -> Callable[[Tensor, Level], Tensor]:
+    return lambda x, sigma: denoiser(x, _of_batch(sigma, x))
