@@ -54,7 +54,7 @@ class FakePipeline:
         return ball(n_points, seed)
 
 
-def load(name: str = "pocket", *, device: str = "auto") -> FakePipeline:
+def load(name: str = "pocket", *, device: str = "auto", **_: Any) -> FakePipeline:
     if name != "pocket":
         raise InputError(f"expected the model pocket, got {name!r}")
     if device == "cuda":

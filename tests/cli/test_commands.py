@@ -138,7 +138,7 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
         (["generate", " "], "got blank text"),
         (["generate", "a\x07"], "U+0007"),
         (["generate", "x" * 10_000], "got 10000"),
-        (["generate", "x", "--n", "0"], "from 1 to 64, got '0'"),
+        (["generate", "x", "--n", "0"], "from 1 to 10000, got '0'"),
         (["generate", "x", "--n", "2.5"], "got '2.5'"),
         (["generate", "x", "--seed", "-1"], "got '-1'"),
         (["generate", "x", "--seed", str(2**53 - 1), "--n", "2"], "expected seeds up to"),

@@ -19,18 +19,22 @@ import enpointe
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.schedule import DiscreteProcess
 from enpointe.errors import InputError
+from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.models.presets import RELEASED
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.pipeline import presets
 from enpointe.pipeline.drawing import _seed_of_run
+from enpointe.pipeline.field import sdf_field
 from enpointe.pipeline.inputs import MODELS
 from enpointe.pipeline.load import load
+from enpointe.pipeline.meshing import mesh_from_field
 from enpointe.pipeline.presets import PRESETS, ReleasedPreset
 from enpointe.pipeline.released import ReleasedPipeline
 from enpointe.pipeline.released_members import ReleasedMembers
 from enpointe.pipeline.result import Progress
+from enpointe.pipeline.sparse_grid import Field
 from enpointe.pipeline.stage import Stage, run
 
 CPU = torch.device("cpu")
@@ -66,7 +70,7 @@ class Predictor(PointTransformer):
 
     process: DiscreteProcess
 
-    def forward(self, x: Tensor, t: Tensor, **cond: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, t: Tensor, **cond: Any) -> Tensor:
         output = super().forward(x, t, **cond)
         alpha_bar = self.process.alphas_cumprod[t.long()].float()[:, None, None]
         exact = x * (1 - alpha_bar).sqrt() / (0.25 * alpha_bar + 1 - alpha_bar)
@@ -143,11 +147,12 @@ def picture(seed: int, side: int = 24) -> Image.Image:
 def inputs_for(name: str, n: int) -> dict[str, Any]:
     """n different inputs of the kind that the model draws from."""
     words, shown = [f"thing {i}" for i in range(n)], [picture(i) for i in range(n)]
-    return {
+    kinds: dict[str, dict[str, Any]] = {
         "text": {"prompts": words},
         "picture": {"prompts": None, "pictures": shown},
         "nothing": {"prompts": None},
-    }[MODELS[name]]
+    }
+    return kinds[MODELS[name]]
 
 
 def same(a: PointCloud, b: PointCloud, tolerance: float = 0.0) -> bool:
@@ -219,7 +224,7 @@ def test_a_sample_of_a_batch_is_the_sample_alone(name: str, monkeypatch: pytest.
     together = tiny(name, batch=3).generate_many(**given, seeds=seeds, n_points=300)
     one_by_one = tiny(name, batch=1).generate_many(**given, seeds=seeds, n_points=300)
     for i, (a, b) in enumerate(zip(together, one_by_one, strict=True)):
-        single = {key: None if value is None else [value[i]] for key, value in given.items()}
+        single: dict[str, Any] = {key: None if value is None else [value[i]] for key, value in given.items()}
         (alone,) = tiny(name).generate_many(**single, seeds=[seeds[i]], n_points=300)
         assert same(a.cloud, alone.cloud, 1e-4)
         assert same(b.cloud, alone.cloud)
@@ -324,12 +329,17 @@ def test_a_mesh_by_the_released_network(capsule: Callable[..., PointCloud], monk
     from enpointe.pipeline import surface
 
     told: list[dict[str, Any]] = []
-    field_of, mesh_from = surface.sdf_field, surface.mesh_from_field
-    monkeypatch.setattr(surface, "sdf_field", lambda *a, **k: (told.append(k), field_of(*a, **k))[1])
-    monkeypatch.setattr(
-        surface, "mesh_from_field",
-        lambda field, cloud, **k: (told.append(k), mesh_from(lambda q: 0.3 - np.linalg.norm(q, axis=1), cloud, **k))[1],
-    )  # fmt: skip
+
+    def field_of(*given: Any, **options: Any) -> Field:
+        told.append(options)
+        return sdf_field(*given, **options)
+
+    def mesh_of_a_ball(_: Field, cloud: PointCloud, **options: Any) -> Mesh:
+        told.append(options)
+        return mesh_from_field(lambda q: 0.3 - np.linalg.norm(q, axis=1).astype(np.float32), cloud, **options)
+
+    monkeypatch.setattr(surface, "sdf_field", field_of)
+    monkeypatch.setattr(surface, "mesh_from_field", mesh_of_a_ball)
     for preset, half, method, k in (("fast", True, "sparse", 4), ("reference", False, "dense", 1)):
         told.clear()
         pipeline = tiny("base40M-uncond", preset)

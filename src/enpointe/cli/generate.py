@@ -1,108 +1,193 @@
-"""`enpointe generate PROMPT`: a prompt becomes a folder of files."""
+"""`enpointe generate`: a prompt, or pictures, become a folder of files."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enpointe import __version__
 from enpointe.cli import options as opt
-from enpointe.cli.output import BYTES_PER_RESULT, result_folder, slug, writing
+from enpointe.cli.output import result_folder, slug, writing
 from enpointe.cli.progress import Bar, report, warn
 from enpointe.errors import InputError
+from enpointe.pipeline.inputs import MODELS, check_inputs
 from enpointe.prompt import check_prompt
 
 if TYPE_CHECKING:
     from enpointe.geometry.mesh import Mesh
     from enpointe.geometry.point_cloud import PointCloud
+    from enpointe.pipeline.cascade import Pipeline
+    from enpointe.pipeline.released import ReleasedPipeline
+    from enpointe.pipeline.result import Result
+
+AT_A_TIME = 64
+"""Samples that are held in memory before their files are written."""
+BYTES_PER_CLOUD, BYTES_PER_POINT, BYTES_PER_MESH_CELL = 2_000_000, 100, 600
+"""Room that one sample's files may take: its pictures and page, each of its points, each of the mesh grid's side
+squared. About the most that was seen."""
+NAMED = 64
+"""Folders that are named one by one in the last words; of more, the first and the last."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One of the clouds to make: from the text or picture, with a seed, into a subfolder ("" for the folder itself)."""
+
+    prompt: str | None
+    image: str | None
+    seed: int
+    subfolder: str
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
         "generate",
-        help="make a cloud and a mesh from a prompt",
+        help="make a cloud and a mesh from a prompt or a picture",
         description="Writes cloud.ply, cloud.npz, mesh.glb, views.png, view.html and meta.json.",
         allow_abbrev=False,
     )
-    parser.add_argument("prompt", metavar="PROMPT", help='what to make, such as "a pink motorcycle"')
+    parser.add_argument("prompt", nargs="?", metavar="PROMPT", help='what to make, such as "a pink motorcycle"')
+    parser.add_argument(
+        "--image", action="append", default=[], metavar="FILE",
+        help="a picture of what to make, for a model that draws from pictures, such as base300M; may be repeated: "
+        "more than one go to numbered subfolders",
+    )  # fmt: skip
     parser.add_argument(
         "--n", type=opt.whole(1, opt.MAX_SAMPLES), default=1, metavar="N",
-        help="how many; more than one go to numbered subfolders, with seeds S, S+1, ... (default: 1)",
+        help="how many, of each picture; more than one go to numbered subfolders, with seeds S, S+1, ... (default: 1)",
     )  # fmt: skip
     parser.add_argument(
         "--seed", type=opt.whole(0, opt.MAX_SEED), default=0, metavar="S",
         help="the same seed and settings give the same points (default: 0)",
     )  # fmt: skip
-    parser.add_argument("--out", metavar="DIR", help="folder to write to (default: out/<prompt>-<seed>)")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder to write to (default: out/<prompt, picture or model>-<seed>)"
+    )
     parser.add_argument(
         "--mesh", action=argparse.BooleanOptionalAction, default=True, help="also make a mesh (default: yes)"
     )
     opt.add_grid(parser)
     opt.add_sampling(parser)
     opt.add_model(parser)
+    parser.add_argument(
+        "--weights", metavar="FILE",
+        help="the base network's weights, instead of those that the model's name stands for: a .safetensors file, "
+        "or for a released model also a .pt file",
+    )  # fmt: skip
     opt.add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    prompt = check_prompt(options.prompt)
+    samples = requested(options)
     if options.out is not None and not options.out.strip():
         raise InputError("argument --out: expected a folder's name, got blank text")
-    if options.seed + options.n - 1 > opt.MAX_SEED:
-        raise InputError(f"argument --seed: expected seeds up to {opt.MAX_SEED}, got {options.seed} + {options.n - 1}")
-    folder = Path(options.out) if options.out else Path("out") / f"{slug(prompt)}-{options.seed}"
-    subfolders = [str(i) for i in range(options.n)] if options.n > 1 else [""]
+    folder = Path(options.out) if options.out else Path("out") / f"{_name(options)}-{options.seed}"
+    each = BYTES_PER_CLOUD + BYTES_PER_POINT * options.points
+    if options.mesh:
+        each += BYTES_PER_MESH_CELL * options.grid**2
     start = time.perf_counter()
+    files: dict[str, list[str]] = {}
     # The folder comes first: whether it can be written is known before anything slow begins.
-    with result_folder(folder, options.n * BYTES_PER_RESULT) as staging, Bar() as bar:
-        import enpointe
-
-        pipeline = enpointe.load(options.model, device=options.device)
-        warnings = pipeline.warnings_for(prompt)
+    with result_folder(folder, len(samples) * each) as staging, Bar() as bar:
+        pipeline = opt.load_model(options, options.weights)
+        warnings = [] if samples[0].prompt is None else pipeline.warnings_for(samples[0].prompt)
+        if len(samples) > AT_A_TIME:
+            warnings.append(f"{len(samples)} samples: made and written {AT_A_TIME} at a time")
         for warning in warnings:
             warn(warning)
-        results = pipeline.generate_many(
-            [prompt] * options.n,
-            [options.seed + i for i in range(options.n)],
-            n_points=options.points,
-            steps=options.steps,
-            guidance=options.guidance,
-            sampler=options.sampler,
-            progress=bar,
-        )
-        for result, subfolder in zip(results, subfolders, strict=True):
-            meta: dict[str, Any] = {"enpointe": __version__, **result.meta, "prompt": prompt, "seed": result.seed}
-            meta["mesh"] = {"grid": options.grid} if options.mesh else None
-            mesh = None
-            if options.mesh:
-                began = time.perf_counter()
-                mesh = pipeline.mesh(result.cloud, grid_size=options.grid, progress=bar)
-                meta["seconds"] = {**meta.get("seconds", {}), "mesh": round(time.perf_counter() - began, 3)}
-            with writing(folder / subfolder):
-                (staging / subfolder).mkdir(exist_ok=True)
-                write_result(staging / subfolder, result.cloud, mesh, meta)
-        files = {subfolder: sorted(path.name for path in (staging / subfolder).iterdir()) for subfolder in subfolders}
+        for first in range(0, len(samples), AT_A_TIME):
+            part = samples[first : first + AT_A_TIME]
+            for sample, result in zip(part, generated(pipeline, part, options, bar), strict=True):
+                write_sample(pipeline, sample, result, options, staging, folder, bar)
+                files[sample.subfolder] = sorted(path.name for path in (staging / sample.subfolder).iterdir())
     seconds = round(time.perf_counter() - start, 3)
     machine = {
-        "prompt": prompt,
+        **({} if samples[0].prompt is None else {"prompt": samples[0].prompt}),
         "folder": str(folder),
         "seconds": seconds,
         "warnings": warnings,
         "results": [
-            {"seed": options.seed + i, "files": {name: str(folder / subfolder / name) for name in files[subfolder]}}
-            for i, subfolder in enumerate(subfolders)
+            {
+                "seed": sample.seed,
+                **({} if sample.image is None else {"image": sample.image}),
+                "files": {name: str(folder / sample.subfolder / name) for name in files[sample.subfolder]},
+            }
+            for sample in samples
         ],
     }
-    where = "".join(f"\n  {folder / subfolder}" for subfolder in subfolders) if options.n > 1 else f" {folder}"
-    words = f"wrote {', '.join(files[subfolders[0]])} in {seconds:.1f} s to{where}"
-    report(f"{words}\nlook at {folder / subfolders[0] / 'view.html'}", machine, options.json)
+    words = f"wrote {', '.join(files[samples[0].subfolder])} in {seconds:.1f} s to{_where(folder, samples)}"
+    report(f"{words}\nlook at {folder / samples[0].subfolder / 'view.html'}", machine, options.json)
 
 
-def write_result(folder: Path, cloud: PointCloud, mesh: Mesh | None, meta: Mapping[str, Any]) -> None:
+def requested(options: argparse.Namespace) -> list[Sample]:
+    """What to make, picture by picture; InputError where the model draws from something else, or it is too much."""
+    prompt = None if options.prompt is None else check_prompt(options.prompt)
+    if prompt is None and not options.image and MODELS.get(options.model) != "nothing":
+        raise InputError("expected a PROMPT, or --image FILE for a model that draws from pictures; got neither")
+    if options.model in MODELS:  # else loading it says so
+        check_inputs(options.model, text=prompt is not None, picture=bool(options.image))
+    for image in options.image:
+        if not Path(image).is_file():
+            raise InputError(f"argument --image: expected an existing file, got {image!r}")
+    if options.seed + options.n - 1 > opt.MAX_SEED:
+        raise InputError(f"argument --seed: expected seeds up to {opt.MAX_SEED}, got {options.seed} + {options.n - 1}")
+    images: list[str | None] = options.image or [None]
+    total = len(images) * options.n
+    if total > opt.MAX_SAMPLES:
+        raise InputError(f"argument --n: expected at most {opt.MAX_SAMPLES} samples in all, got {total}")
+    pairs = [(image, options.seed + i) for image in images for i in range(options.n)]
+    return [Sample(prompt, image, seed, str(number) if total > 1 else "") for number, (image, seed) in enumerate(pairs)]
+
+
+def generated(
+    pipeline: Pipeline | ReleasedPipeline, samples: Sequence[Sample], options: argparse.Namespace, bar: Bar
+) -> list[Result]:
+    images = [sample.image for sample in samples if sample.image is not None]
+    prompts = [sample.prompt for sample in samples if sample.prompt is not None]
+    return pipeline.generate_many(
+        prompts,
+        [sample.seed for sample in samples],
+        pictures=images or None,
+        n_points=options.points,
+        steps=options.steps,
+        guidance=options.guidance,
+        sampler=options.sampler,
+        progress=bar,
+    )
+
+
+def write_sample(
+    pipeline: Pipeline | ReleasedPipeline,
+    sample: Sample,
+    result: Result,
+    options: argparse.Namespace,
+    staging: Path,
+    folder: Path,
+    bar: Bar,
+) -> None:
+    """Makes the mesh, and writes all of a sample's files to `staging`; errors speak of `folder`."""
+    meta: dict[str, Any] = {"enpointe": __version__, **result.meta}
+    if sample.prompt is not None:
+        meta["prompt"] = sample.prompt
+    meta |= {"seed": sample.seed, "mesh": {"grid": options.grid} if options.mesh else None}
+    mesh = None
+    if options.mesh:
+        began = time.perf_counter()
+        mesh = pipeline.mesh(result.cloud, grid_size=options.grid, progress=bar)
+        meta["seconds"] = {**meta.get("seconds", {}), "mesh": round(time.perf_counter() - began, 3)}
+    title = sample.prompt or (options.model if sample.image is None else Path(sample.image).name)
+    with writing(folder / sample.subfolder):
+        (staging / sample.subfolder).mkdir(exist_ok=True)
+        write_result(staging / sample.subfolder, result.cloud, mesh, meta, title)
+
+
+def write_result(folder: Path, cloud: PointCloud, mesh: Mesh | None, meta: Mapping[str, Any], title: str) -> None:
     """All files of one sample; `meta` (JSON values) goes into each format that can carry it, and into meta.json."""
     from enpointe.geometry import export, plot, viewer
 
@@ -111,6 +196,24 @@ def write_result(folder: Path, cloud: PointCloud, mesh: Mesh | None, meta: Mappi
     if mesh is not None:
         export.save_mesh(mesh, folder / "mesh.glb", provenance=meta)
     export.save_image(plot.views(cloud), folder / "views.png")
-    viewer.save_viewer(folder / "view.html", cloud=cloud, mesh=mesh, title=meta["prompt"])
+    viewer.save_viewer(folder / "view.html", cloud=cloud, mesh=mesh, title=title)
     text = json.dumps(meta, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "meta.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _name(options: argparse.Namespace) -> str:
+    """What the folder is called after."""
+    if options.prompt is not None:
+        return slug(check_prompt(options.prompt))
+    if not options.image:
+        return slug(options.model)
+    more = len(options.image) - 1
+    return slug(Path(options.image[0]).stem) + (f"-and-{more}-more" if more else "")
+
+
+def _where(folder: Path, samples: Sequence[Sample]) -> str:
+    if len(samples) == 1:
+        return f" {folder}"
+    if len(samples) > NAMED:
+        return f" {folder / samples[0].subfolder} ... {folder / samples[-1].subfolder}"
+    return "".join(f"\n  {folder / sample.subfolder}" for sample in samples)

@@ -32,10 +32,9 @@ def run(options: argparse.Namespace) -> None:
     out = output_file(options, source, "-mesh.glb", MESH_SUFFIXES)
     cloud = read_cloud(source)
     start = time.perf_counter()
-    import enpointe
     from enpointe.geometry import export
 
-    pipeline = enpointe.load(options.model, device=options.device)
+    pipeline = opt.load_model(options)
     with Bar() as bar:
         mesh = pipeline.mesh(
             cloud,

@@ -6,14 +6,23 @@ import argparse
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from enpointe.errors import InputError
+
+if TYPE_CHECKING:
+    from enpointe.pipeline.cascade import Pipeline
+    from enpointe.pipeline.released import ReleasedPipeline
 
 MAX_SEED = 2**53 - 1
 """The largest whole number that every JSON reader keeps exactly: seeds are written to meta.json."""
-MAX_SAMPLES = 64
+MAX_SAMPLES = 10_000
 MAX_STEPS = 1000
 MIN_POINTS, MAX_POINTS = 64, 65536
 MIN_GRID, MAX_GRID = 8, 512
 MAX_GUIDANCE = 100.0
+PRESETS = ("fast", "reference")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -46,7 +55,15 @@ def real(low: float, high: float) -> Callable[[str], float]:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="pocket", metavar="NAME", help="which model to use (default: pocket)")
+    parser.add_argument(
+        "--model", default="pocket", metavar="NAME",
+        help="pocket, which comes with the package, or a released one, such as base40M-textvec or base300M "
+        "('enpointe models list' names all; default: pocket)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="fast",
+        help="a released model's settings: fast, or reference, the release's own (default: fast)",
+    )  # fmt: skip
     add_device(parser)
 
 
@@ -55,6 +72,15 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         "--device", choices=DEVICES, default="auto",
         help="where to compute (default: auto, the fastest that this machine has)",
     )  # fmt: skip
+
+
+def load_model(options: argparse.Namespace, weights: str | None = None) -> Pipeline | ReleasedPipeline:
+    """The model that the options name; `weights` is a file for its base network."""
+    if weights is not None and not Path(weights).is_file():
+        raise InputError(f"argument --weights: expected an existing file, got {weights!r}")
+    import enpointe
+
+    return enpointe.load(options.model, device=options.device, preset=options.preset, weights=weights)
 
 
 def add_points(parser: argparse.ArgumentParser) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 from enpointe.errors import OutputError
 
 RESULT_NAMES = ("cloud.ply", "cloud.npz", "mesh.glb", "views.png", "view.html", "meta.json")
-BYTES_PER_RESULT = 10_000_000
-"""Room that one sample's files may take: a cloud of 65,536 points and a 128-grid mesh stay below it."""
+BYTES_PER_FILE = 10_000_000
+"""Room that one file may take: a cloud of 65,536 points and a 128-grid mesh stay below it."""
 _MAX_SLUG = 60
 
 
@@ -84,7 +84,7 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
 
 
-def check_file(path: Path, n_bytes: int = BYTES_PER_RESULT) -> Path:
+def check_file(path: Path, n_bytes: int = BYTES_PER_FILE) -> Path:
     """The path, if a file can be written there now; OutputError if not."""
     with writing(path):
         if path.is_dir():

@@ -30,10 +30,9 @@ def run(options: argparse.Namespace) -> None:
     out = output_file(options, source, f"-{options.points}.ply", CLOUD_SUFFIXES)
     cloud = read_cloud(source)
     start = time.perf_counter()
-    import enpointe
     from enpointe.geometry import export
 
-    pipeline = enpointe.load(options.model, device=options.device)
+    pipeline = opt.load_model(options)
     with Bar() as bar:
         denser = pipeline.upsample(cloud, n_points=options.points, seed=options.seed, progress=bar)
     with writing(out):
