@@ -96,6 +96,39 @@ def test_a_network_that_sees_the_nearest_points_gets_them(capsule: MakeCloud, qu
     assert np.abs(values - exact).max() < 0.05 * np.abs(exact).max()
 
 
+def test_such_a_network_reads_a_part_of_a_dense_cloud_and_is_shown_the_nearest_of_all(
+    capsule: MakeCloud, queries: Floats
+) -> None:
+    network, points = nearest_network(1), capsule(3000).points
+    queries, shown = queries[:100], list[Floats]()
+    encode, decode = network.encode, network.decode
+
+    def encoding(part: torch.Tensor) -> torch.Tensor:
+        shown.append(part[0].T.numpy())
+        return encode(part)
+
+    def decoding(latents: torch.Tensor, asked: torch.Tensor, nearest: torch.Tensor | None = None) -> torch.Tensor:
+        assert nearest is not None
+        shown.append(nearest[0, :, 0].numpy())
+        return decode(latents, asked, nearest)
+
+    network.encode, network.decode = encoding, decoding  # type: ignore[method-assign]
+    values = sdf_field(network, points, CPU)(queries)
+    encoded, offsets = shown
+    assert len(encoded) == 1024
+    assert {tuple(p) for p in encoded} <= {tuple(p) for p in points}
+    exact = np.linalg.norm(queries[:, None] - points, axis=2).min(axis=1)
+    np.testing.assert_allclose(np.linalg.norm(offsets, axis=1), exact, atol=1e-6)
+    assert np.array_equal(sdf_field(network, points, CPU)(queries), values)  # the same part each time
+
+
+def test_other_networks_read_all_points(tiny_sdf: SDFTransformer, capsule: MakeCloud, queries: Floats) -> None:
+    points = capsule(1100).points
+    with torch.inference_mode():
+        exact = tiny_sdf(torch.from_numpy(points.T.copy())[None], torch.from_numpy(queries.T.copy())[None])[0].numpy()
+    assert np.abs(sdf_field(tiny_sdf, points, CPU, half=False)(queries) - exact).max() < 1e-5
+
+
 def test_clouds_with_fewer_points_than_that(capsule: MakeCloud, queries: Floats) -> None:
     points = capsule(8).points
     assert np.isfinite(sdf_field(nearest_network(8), points, CPU)(queries)).all()

@@ -139,6 +139,28 @@ def test_surface_is_followed_where_the_field_is_steeper_than_told() -> None:
     assert sparse.n_queries < dense.n_queries / 10
 
 
+def winding(p: Floats) -> Floats:
+    """A gyroid in a ball: smooth, no steeper than a distance, and its surface is everywhere."""
+    x, y, z = (45 * p.T).astype(np.float32)
+    waves = np.sin(x) * np.cos(y) + np.sin(y) * np.cos(z) + np.sin(z) * np.cos(x)
+    values: Floats = np.minimum(sphere(0.45)(p), waves / np.float32(80))
+    return values
+
+
+@pytest.mark.parametrize(("grid_size", "stride"), [(95, 2), (96, 2), (48, 1)])
+def test_a_surface_that_fills_the_box_is_sampled_more_coarsely(grid_size: int, stride: int) -> None:
+    """It is then the surface of every second sample of the dense grid, without exception."""
+    dense = sample_grid(winding, grid_size=grid_size, method="dense")
+    sparse = sample_grid(winding, grid_size=grid_size)
+    assert sparse.n_queries <= max(200_000, 24 * grid_size**2)
+    assert sparse.voxel == pytest.approx(stride * dense.voxel)
+    every = GridSamples(dense.values[::stride, ::stride, ::stride].copy(), dense.low, sparse.voxel, 0)
+    np.testing.assert_array_equal(sparse.inside, every.inside)
+    for ours, theirs in zip(march(sparse), march(every), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert np.abs(march(sparse)[0]).max() == pytest.approx(0.45, abs=sparse.voxel)
+
+
 ball = st.tuples(*[st.floats(-0.35, 0.35)] * 3, st.floats(0.03, 0.3))
 
 

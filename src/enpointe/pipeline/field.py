@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from enpointe.errors import InputError
+from enpointe.geometry.subsample import random
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.pipeline.sparse_grid import Field
 
 Floats = NDArray[np.float32]
+
+ENCODED_POINTS = 1024
+"""Of a denser cloud, where the network sees the nearest of all points beside them."""
 
 
 def sdf_field(
@@ -21,6 +25,10 @@ def sdf_field(
     half: bool | None = None, progress: Callable[[int], None] | None = None,
 ) -> Field:  # fmt: skip
     """The field of a cloud: points (n, 3) in the unit frame, encoded once.
+
+    What a query costs is mostly its attention to the encoded points. A network that is also shown the query's nearest
+    points has the detail from these, of the whole cloud: a random 1,024 of the points are encoded for it, as many as
+    it was trained with, and its answers are as good as with four times as many.
 
     Args:
         chunk: queries at a time; bounds the memory.
@@ -42,8 +50,11 @@ def sdf_field(
         return torch.from_numpy(np.ascontiguousarray(values))[None].to(device)
 
     tree = cKDTree(points)
+    encoded = points
+    if network.nearest and len(points) > ENCODED_POINTS:
+        encoded = points[random(points, ENCODED_POINTS, generator=np.random.default_rng(0))]
     with torch.inference_mode(), precision():
-        latents = network.encode(tensor(points.T))
+        latents = network.encode(tensor(encoded.T))
 
     def field(queries: Floats) -> Floats:
         values = np.empty(len(queries), np.float32)

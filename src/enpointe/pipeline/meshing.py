@@ -45,8 +45,9 @@ def mesh_from_field(
     keep_small: leave pieces smaller than min_fraction of the largest one's area where they are.
 
     MeshError where the field is all positive, all negative or not finite, and where its surface cannot be an
-    object's: more than a quarter of the box's border lies inside, or the area is above max(12, grid_size / 4) times
-    the box's side squared, that is, the surface passes one cell in four (a unit cube has 6, noise about grid_size).
+    object's: more than a quarter of the box's border lies inside, or the area is above max(12, n / 3) times the box's
+    side squared, n the samples along a side, that is, the surface passes one cell in three (a unit cube has 6, noise
+    about n).
     """
     if k < 1:
         raise InputError(f"k: expected at least 1, found {k}")
@@ -146,7 +147,7 @@ def _check_border(samples: GridSamples) -> None:
 
 def _check_area(mesh: Mesh, samples: GridSamples) -> None:
     size = samples.values.shape[0]
-    limit = max(12.0, size / 4)
+    limit = max(12.0, size / 3)
     area = mesh.area / (samples.voxel * (size - 1)) ** 2
     if area > limit:
         raise MeshError(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from enpointe.errors import InputError, MeshError
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+T = TypeVar("T", np.float32, np.bool_)
 
 Field = Callable[[Floats], Floats]
 """points (n, 3) float32 -> values (n,): positive inside, zero on the surface, best near a signed distance."""
@@ -29,14 +30,17 @@ GRID_SIZES = (8, 1024)
 _COARSE_CELLS = 12  # the coarsest grid has at least so many cells along a side
 _SLOPE_MARGIN = 1.1  # a slope seen between coarse samples is at most the field's own
 _MAX_POINTS = 1 << 20  # in one call of the field
+_MAX_QUERIES = 24  # times grid_size^2 in all; an object's surface takes up to 12
+_FREE_QUERIES = 200_000  # below that no field is too rough
 
 
 @dataclass(frozen=True, eq=False)
 class GridSamples:
     """Values of a field at the points of a cubic grid.
 
-    values: (n, n, n) float32, axes x, y, z. The corners of every cell that the surface passes hold the field's own
-        values; from a sparse sampling the others hold its sign and a smaller or equal size.
+    values: (n, n, n) float32, axes x, y, z; n is grid_size, or less for a rough field, see `sample_grid`. The corners
+        of every cell that the surface passes hold the field's own values; from a sparse sampling the others hold its
+        sign and a smaller or equal size.
     low, voxel: sample (i, j, k) lies at low + voxel * (i, j, k).
     n_queries: at how many points the field was asked.
     """
@@ -70,7 +74,11 @@ def sample_grid(
     coarse samples if that is more. Where a field is steeper yet, cells with both signs still grow along the surface
     until it is closed: each of its pieces comes out whole if any cell of it was found.
 
-    Queries grow as grid_size^2, memory as grid_size^3 with some ten bytes a sample (128: 20 MB, 1024: 10 GB).
+    Queries grow as grid_size^2, memory as grid_size^3 with some ten bytes a sample (128: 20 MB, 1024: 10 GB). The
+    surface of a rough field, such as a network's around a scattered cloud, winds through the whole box and would take
+    a large part of grid_size^3. Where the next halving would ask at more than 24 grid_size^2 points in all (200,000 on
+    small grids), sampling stops before it, with every 2^j-th point of the grid: a coarser surface, at a bounded cost.
+
     InputError for a grid_size outside 8..1024 or another wrong argument; MeshError for a value that is not finite.
     """
     sampler = _Sampler(field, _checked_size(grid_size), *_checked_box(box))
@@ -78,8 +86,8 @@ def sample_grid(
         raise InputError(f"method: expected one of {', '.join(get_args(Method))}, found {method!r}")
     if not (math.isfinite(lipschitz) and lipschitz > 0):
         raise InputError(f"lipschitz: expected a finite number above 0, found {lipschitz!r}")
-    values = sampler.everywhere() if method == "dense" else _sample_sparsely(sampler, lipschitz)
-    return GridSamples(values, sampler.low, sampler.voxel, sampler.n_queries)
+    values, stride = (sampler.everywhere(), 1) if method == "dense" else _sample_sparsely(sampler, lipschitz)
+    return GridSamples(values, sampler.low, sampler.voxel * stride, sampler.n_queries)
 
 
 class _Sampler:
@@ -108,6 +116,10 @@ class _Sampler:
         shape = (-(-(self.size - 1) // stride) + 1,) * 3
         return self(np.arange(math.prod(shape)), shape, stride).reshape(shape)
 
+    def within_box(self, lattice: NDArray[T], stride: int) -> NDArray[T]:
+        """The lattice of that stride without what overhangs, once that has done its work."""
+        return np.ascontiguousarray(lattice[(slice((self.size - 1) // stride + 1),) * 3])
+
     def _ask(self, points: Floats) -> Floats:
         values = np.asarray(self.field(points))
         if values.shape != (len(points),) or values.dtype.kind not in "fiu":
@@ -122,26 +134,30 @@ class _Sampler:
         return values.astype(np.float32)
 
 
-def _sample_sparsely(sampler: _Sampler, lipschitz: float) -> Floats:
+def _sample_sparsely(sampler: _Sampler, lipschitz: float) -> tuple[Floats, int]:
+    """Values, and how many samples of the whole grid lie between two of them."""
+    most = max(_FREE_QUERIES, _MAX_QUERIES * sampler.size**2)
     stride = 1 << max(0, int(math.log2((sampler.size - 1) / _COARSE_CELLS)))
     values = sampler.everywhere(stride)
     known: Bools = np.ones(values.shape, dtype=np.bool_)
     steepest = max(float(np.abs(np.diff(values, axis=axis)).max()) for axis in range(3)) / (stride * sampler.voxel)
     lipschitz = max(lipschitz, _SLOPE_MARGIN * steepest)
     while stride > 1:
-        stride //= 2
-        values = _halved(values, lipschitz * stride * sampler.voxel)
-        finer_known: Bools = np.zeros(values.shape, dtype=np.bool_)
+        finer = _halved(values, lipschitz * (stride // 2) * sampler.voxel)
+        finer_known: Bools = np.zeros(finer.shape, dtype=np.bool_)
         finer_known[::2, ::2, ::2] = known
-        if stride == 1:  # what overhangs the box has done its work
-            inner = (slice(sampler.size),) * 3
-            values, finer_known = np.ascontiguousarray(values[inner]), np.ascontiguousarray(finer_known[inner])
-        open_ = np.flatnonzero(np.isnan(values))
+        if stride == 2:
+            finer, finer_known = (sampler.within_box(part, 1) for part in (finer, finer_known))
+        open_ = np.flatnonzero(np.isnan(finer))
+        if sampler.n_queries + len(open_) > most:
+            break
+        stride //= 2
+        values, known = finer, finer_known
         values.ravel()[open_] = sampler(open_, values.shape, stride)
-        finer_known.ravel()[open_] = True
-        known = finer_known
-    _follow_surface(sampler, values, known)
-    return values
+        known.ravel()[open_] = True
+    values, known = sampler.within_box(values, stride), sampler.within_box(known, stride)
+    _follow_surface(sampler, values, known, stride)
+    return values, stride
 
 
 def _halved(coarse: Floats, reach: float) -> Floats:
@@ -168,20 +184,20 @@ def _halved(coarse: Floats, reach: float) -> Floats:
     return fine
 
 
-def _follow_surface(sampler: _Sampler, values: Floats, known: Bools) -> None:
+def _follow_surface(sampler: _Sampler, values: Floats, known: Bools, stride: int) -> None:
     """Ask at the unknown corners of all cells with both signs, and of those that get both signs by the answers."""
     corner = np.array(list(product((0, 1), repeat=3)))
     cells = np.argwhere(mixed_cells(values > 0))
     while len(cells):
         corners = np.ravel_multi_index(tuple((cells[:, None] + corner).reshape(-1, 3).T), values.shape)
         new = np.unique(corners[~known.ravel()[corners]])
-        answers = sampler(new, values.shape)
+        answers = sampler(new, values.shape, stride)
         flipped = new[(answers > 0) != (values.ravel()[new] > 0)]
         values.ravel()[new] = answers
         known.ravel()[new] = True
         around = np.stack(np.unravel_index(flipped, values.shape), axis=1)[:, None] - corner
         cells = np.unique(around.reshape(-1, 3), axis=0)
-        cells = cells[((cells >= 0) & (cells < sampler.size - 1)).all(axis=1)]
+        cells = cells[((cells >= 0) & (cells < len(values) - 1)).all(axis=1)]
         signs = values[tuple(np.moveaxis(cells[:, None] + corner, -1, 0))] > 0
         cells = cells[signs.any(axis=1) & ~signs.all(axis=1)]
 
