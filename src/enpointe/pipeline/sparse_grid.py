@@ -147,7 +147,7 @@ def _sample_sparsely(sampler: _Sampler, lipschitz: float) -> tuple[Floats, int]:
         finer_known: Bools = np.zeros(finer.shape, dtype=np.bool_)
         finer_known[::2, ::2, ::2] = known
         if stride == 2:
-            finer, finer_known = (sampler.within_box(part, 1) for part in (finer, finer_known))
+            finer, finer_known = sampler.within_box(finer, 1), sampler.within_box(finer_known, 1)
         open_ = np.flatnonzero(np.isnan(finer))
         if sampler.n_queries + len(open_) > most:
             break
