@@ -173,5 +173,5 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="expected to write a pool"):
+    with pytest.raises(OutputError, match="expected a place to write a pool"):
         pool.build(tmp_path / "no" / "p", n_clouds=1, n_points=4, n_queries=4, workers=1)

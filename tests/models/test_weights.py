@@ -185,14 +185,14 @@ def test_a_failing_write_leaves_the_former_file(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_weights(path, state(), INFO)
     before = path.read_bytes()
-    with largest_file(10_000), pytest.raises(OutputError, match="expected to write weights"):
+    with largest_file(10_000), pytest.raises(OutputError, match="expected a place to write weights"):
         save_weights(path, {"a": torch.zeros(100_000)}, INFO)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="expected to write weights"):
+    with pytest.raises(OutputError, match="expected a place to write weights"):
         save_weights(tmp_path / "no" / "w", state(), INFO)
 
 

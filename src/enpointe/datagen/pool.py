@@ -7,7 +7,6 @@ Real models can be among the procedural objects; they have no signed distances.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
@@ -28,7 +27,8 @@ from enpointe.datagen.pool_models import RealModel
 from enpointe.datagen.pool_rows import SCALE, Row, model_row, procedural_row
 from enpointe.datagen.procedural.colours import shade
 from enpointe.datagen.procedural.families import FAMILIES, RARE
-from enpointe.errors import InputError, OutputError
+from enpointe.errors import InputError
+from enpointe.geometry.files import replacing_name
 
 _HEADER = "enpointe-pool"
 _MODEL = "model"
@@ -192,15 +192,8 @@ def _add(row: Row, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> N
 
 
 def _write(path: Path, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing_name(path, what="a pool", errors=(SafetensorError,)) as temporary:
         save_file(arrays, str(temporary), metadata={_HEADER: json.dumps(header)})
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path}: expected to write a pool, found {error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Pool:

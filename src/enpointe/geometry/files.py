@@ -18,17 +18,28 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     Any error, also Ctrl-C, leaves `path` as it was and nothing beside it; one from the file system becomes
     OutputError.
     """
+    with replacing_name(path) as temporary, temporary.open("xb") as file:
+        yield file
+
+
+@contextmanager
+def replacing_name(
+    path: str | Path, *, what: str = "a file", errors: tuple[type[Exception], ...] = ()
+) -> Iterator[Path]:
+    """The same for writers that want a name: the file that they leave there stands under `path` afterwards.
+
+    errors: what such a writer raises of its own where the file system fails; these become OutputError too.
+    """
     path = Path(path)
     temporary = path.parent / f".{secrets.token_hex(6)}.tmp"  # short: the name given may be as long as allowed
     try:
-        with temporary.open("xb") as file:
-            yield file
+        yield temporary
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, *errors) as error:
         if isinstance(error, OutputError):
             raise
-        reason = error.strerror or str(error)
-        raise OutputError(f"{path}: expected a place to write a file, found: {reason}") from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"{path}: expected a place to write {what}, found: {reason}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()

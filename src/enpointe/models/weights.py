@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from enpointe.errors import OutputError, WeightsError
+from enpointe.errors import WeightsError
+from enpointe.geometry.files import replacing_name
 
 Storage = Literal["float32", "float16", "int8"]
 
@@ -61,16 +60,9 @@ def save_weights(
         else:
             stored[key] = tensor if storage == "float32" else tensor.half()
         stored[key] = stored[key].contiguous()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing_name(path, what="weights", errors=(SafetensorError,)) as temporary:
         save_file(stored, str(temporary), metadata={_HEADER: json.dumps(dict(info))})
         temporary.chmod(0o644)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path}: expected to write weights, found {error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def read_weights(path: Path) -> Weights:

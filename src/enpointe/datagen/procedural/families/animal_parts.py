@@ -1,4 +1,4 @@
-"""What animals have in common. They look along -y and stand on z = 0; lengths are about those of a body one unit long."""
+"""What animals have in common. They look along -y and stand on z = 0; a body is about one unit long."""
 
 from __future__ import annotations
 
