@@ -16,6 +16,7 @@ from torch import Tensor
 
 import enpointe.conditioning.clip as clip_module
 from enpointe.errors import InputError, WeightsError
+from enpointe.nn.pointnet2 import PointNet2
 from point_e.models.configs import CLASSES, MODEL_CONFIGS, model_from_config
 from point_e.models.download import MODEL_PATHS, default_cache_dir, fetch_file_cached, load_checkpoint
 from point_e.models.pretrained_clip import FrozenImageCLIP, ImageCLIP
@@ -252,6 +253,9 @@ def test_a_checkpoint_in_the_release_s_cache_is_used(tmp_path: Path, monkeypatch
     for loaded in (load_checkpoint("sdf", CPU), load_checkpoint("sdf", CPU, cache_dir=str(folder))):
         assert loaded.keys() == state.keys()
         assert all(torch.equal(loaded[key], state[key]) for key in state)
+    pointnet = PointNet2().state_dict()
+    torch.save({"model_state_dict": pointnet, "epoch": 3}, folder / "pointnet.pt")
+    assert load_checkpoint("pointnet", CPU)["model_state_dict"].keys() == pointnet.keys()
     with pytest.raises(WeightsError, match="upsample"):
         load_checkpoint("upsample", CPU, progress=False)
     with pytest.raises(InputError, match="expected one of base40M"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from enpointe.errors import InputError
-from enpointe.models.catalog import MIRRORS, RELEASED_FILES
+from enpointe.models.catalog import MIRRORS, NESTED, RELEASED_FILES
 from enpointe.models.conversion import read_released_state
 from enpointe.models.download import fetch
 from enpointe.models.transfer import Report, Transfer
@@ -51,8 +51,10 @@ def load_checkpoint(
     progress: bool = True,
     cache_dir: str | None = None,
     chunk_size: int = 4096,
-) -> dict[str, Tensor]:
+) -> dict[str, Any]:
     """A released checkpoint's state dict, under the release's key names, on a device.
+
+    That of "pointnet" lies under "model_state_dict", as in the release's file.
 
     Raises:
         InputError: no such checkpoint.
@@ -62,7 +64,8 @@ def load_checkpoint(
         raise InputError(f"checkpoint: expected one of {', '.join(MODEL_PATHS)}, found {checkpoint_name!r}")
     path = fetch_file_cached(MODEL_PATHS[checkpoint_name], progress, cache_dir, chunk_size)
     state = read_released_state(Path(path), checkpoint_name)
-    return {key: value.to(device) for key, value in state.items()}
+    moved = {key: value.to(device) for key, value in state.items()}
+    return {NESTED: moved} if RELEASED_FILES[checkpoint_name].nested else moved
 
 
 def _shown_in(bar: tqdm) -> Report:
