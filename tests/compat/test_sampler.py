@@ -201,6 +201,17 @@ def test_seeds_make_samples_independent_of_their_batch() -> None:
     assert not torch.allclose(both[:1], one, atol=1)
 
 
+def test_half_precision_around_a_call() -> None:
+    sampler = small_sampler(small_models())
+    exact = sampler.sample_batch(1, {"embeddings": GRID}, seeds=[7])
+    with torch.autocast("cpu", torch.bfloat16):
+        half = sampler.sample_batch(1, {"embeddings": GRID}, seeds=[7])
+    assert half.dtype == torch.float32
+    assert not torch.equal(half, exact)
+    # Random networks saturate: a few values end at the other end of their range.
+    assert float(torch.isclose(half, exact, rtol=0.05, atol=0.02).float().mean()) > 0.9
+
+
 def test_guidance_of_single_values_and_lengths() -> None:
     models = small_models()
     sampler = small_sampler(models, guidance_scale=[3.0], karras_steps=[5], s_churn=[0], sigma_max=[100])
