@@ -19,9 +19,9 @@ from torch import nn
 from benchmarks.common import Report, Row, arguments
 from enpointe.datagen import pool
 from enpointe.pipeline.device import find_device, keep_freed_memory
-from enpointe.training.loop import Phase
 from enpointe.training.optimizers import build_optimizers
 from enpointe.training.recipes import RECIPES, Recipe
+from enpointe.training.settings import Phase
 from enpointe.training.task import Batch, Task
 
 

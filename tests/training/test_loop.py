@@ -22,7 +22,7 @@ from enpointe.datagen.pool import Pool
 from enpointe.errors import InputError, OutputError, WeightsError
 from enpointe.models.config import PointTransformerConfig, from_dict
 from enpointe.models.weights import load_into, read_weights
-from enpointe.training.loop import Phase, Settings
+from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
 
 STEPS = 10
@@ -204,3 +204,51 @@ def test_rate_and_phases() -> None:
     assert settings.rate(500, 0.5) == pytest.approx(2.0 * (0.01 + 0.99 / 2))
     assert settings.rate(500, 1.0) == settings.rate(500, 1.3) == pytest.approx(0.02)
     assert [settings.phase(part).n_points for part in (0.0, 0.84, 0.85, 1.0, 1.2)] == [256, 256, 1024, 1024, 1024]
+
+
+def test_the_best_loss_counts_on_its_own_held_out_examples_only(
+    tiny: ModuleType, data: Pool, straight: Path, tmp_path: Path
+) -> None:
+    """Resumed on other examples, a run has a new best, however low the former one was."""
+
+    def resumed(name: str, task: Any, before: str | None) -> tuple[dict[str, Any], str]:
+        run = tmp_path / name
+        run.mkdir()
+        checkpoint = saved(straight)
+        checkpoint["progress"]["best"] = -1.0
+        if before is not None:
+            checkpoint["progress"]["held_out"] = before
+        torch.save(checkpoint, run / "checkpoint.pt")
+        (run / "best.safetensors").write_bytes(b"former")
+        told: list[str] = []
+        tiny.train(data, run, task=task, steps=STEPS, resume=True, report=told.append)
+        assert told[0].startswith("resumed at step 10")
+        replaced = (run / "best.safetensors").read_bytes() != b"former"
+        progress = saved(run)["progress"]
+        assert replaced == (progress["best"] > 0)
+        return progress, told[0]
+
+    kept, line = resumed("same", tiny.TinyTask(data), None)
+    assert kept["best"] == -1.0
+    assert "other held-out" not in line
+    other = replace(data, points=data.points[::-1].copy())
+    anew, line = resumed("other", tiny.TinyTask(other), None)
+    assert 0 < anew["best"] < math.inf
+    assert anew["held_out"] not in ("", kept["held_out"])
+    assert line.endswith("other held-out examples than before: the best loss is counted anew")
+    older, line = resumed("older", tiny.TinyTask(other), "")  # a checkpoint that does not say
+    assert older["best"] == -1.0
+    assert "other held-out" not in line
+
+
+def test_progress_is_written_whole_or_not_at_all(
+    tiny: ModuleType, data: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    tiny.train(data, run, steps=1)
+    before = (run / "progress.json").read_bytes()
+    monkeypatch.setattr(json, "dumps", lambda *a, **o: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        tiny.train(data, run, steps=1, resume=True)
+    assert (run / "progress.json").read_bytes() == before
+    assert not [path for path in run.iterdir() if path.suffix == ".tmp"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +14,7 @@ import torch
 from enpointe.errors import InputError, WeightsError
 from enpointe.models.weights import read_weights, save_weights
 from enpointe.training import recipes
+from enpointe.training.parallel import Group
 
 
 @pytest.fixture
@@ -46,3 +50,29 @@ def test_weights_of_another_network_are_refused(pool_path: Path, tmp_path: Path)
 def test_resume_and_start_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found both"):
         recipes.train("pocket-base", run_dir=tmp_path, steps=1, resume=True, start=tmp_path / "x", device="cpu")
+
+
+def test_too_many_processes_are_refused_before_any_data_is_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"processes: expected 1 to .*found 5000"):
+        recipes.train("pocket-sdf", run_dir=tmp_path / "run", steps=1, n_processes=5000, device="cpu")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("tiny_recipe")
+def test_two_processes_run_a_recipe(pool_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent to the others can be pickled, and means the same run. (They would compile: none is started.)"""
+    sent: list[tuple[int, Callable[..., object]]] = []
+
+    @contextmanager
+    def one(n: int, work: Callable[[Group], object]) -> Iterator[Group]:
+        sent.append((n, pickle.loads(pickle.dumps(work))))  # noqa: S301 - our own
+        yield Group()
+
+    monkeypatch.setattr(recipes, "cores_for", lambda n: [0] * n)
+    monkeypatch.setattr(recipes, "processes", one)
+    recipes.train("pocket-base", run_dir=tmp_path / "run", data=pool_path, steps=1, n_processes=2, device="cpu")
+    ((n, work),) = sent
+    assert n == 2
+    told: list[str] = []
+    work(Group(), resume=True, report=told.append)
+    assert told[0].startswith("resumed at step 1")

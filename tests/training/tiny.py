@@ -21,7 +21,8 @@ from enpointe.datagen import pool
 from enpointe.models.config import PointTransformerConfig
 from enpointe.training import checkpoint
 from enpointe.training.base import BaseTask
-from enpointe.training.loop import Phase, Settings, train_task
+from enpointe.training.loop import train_task
+from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
 
 CONFIG = PointTransformerConfig(

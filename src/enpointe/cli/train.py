@@ -28,6 +28,10 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     parser.add_argument("--run", dest="run_dir", metavar="DIR", help="folder of the run (default: runs/NAME)")
     parser.add_argument("--data", metavar="FILE", help="a file made by 'enpointe data build' (default: make one)")
     opt.add_device(parser)
+    parser.add_argument(
+        "--processes", type=opt.whole(1, 1024), default=1, metavar="N",
+        help="share every step among N processes, on a CPU with at least as many cores (default: 1)",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -52,6 +56,7 @@ def run(options: argparse.Namespace) -> None:
         resume=options.resume,
         start=start,
         device=options.device,
+        n_processes=options.processes,
         run_dir=run_dir,
         data=data,
     )

@@ -32,10 +32,11 @@ def replacing_name(
     """
     path = Path(path)
     temporary = path.parent / f".{secrets.token_hex(6)}.tmp"  # short: the name given may be as long as allowed
+    caught: tuple[type[Exception], ...] = (OSError, *errors)
     try:
         yield temporary
         temporary.replace(path)
-    except (OSError, *errors) as error:
+    except caught as error:
         if isinstance(error, OutputError):
             raise
         reason = getattr(error, "strerror", None) or str(error)

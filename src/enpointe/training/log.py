@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 
 class Log:
-    """Writes scalars and pictures for tensorboard (the extra "train"); without it, does nothing."""
+    """Writes scalars and pictures for tensorboard (the extra "train"); without it or a folder, does nothing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self._writer: Any = None
+        if folder is None:
+            return
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:

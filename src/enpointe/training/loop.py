@@ -1,6 +1,6 @@
 """One training loop for every recipe: budgeted in minutes or steps, killed and resumed at will.
 
-Every random draw is a function of (seed, step), and a checkpoint holds all that changes; a run that
+Every random draw is a function of (seed, step, rank), and a checkpoint holds all that changes; a run that
 was killed and resumed is the run that was never killed.
 """
 
@@ -13,79 +13,24 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from enpointe.errors import InputError, OutputError
+from enpointe.geometry.files import replacing
 from enpointe.models.weights import save_weights
+from enpointe.training.batches import draw, prepared, share
 from enpointe.training.checkpoint import read_checkpoint, save_checkpoint
+from enpointe.training.compiling import Objective
 from enpointe.training.ema import EMA
+from enpointe.training.held_out import fingerprint, picture, validate
 from enpointe.training.log import Log
 from enpointe.training.optimizers import build_optimizers
-from enpointe.training.task import Losses, Task
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Until this part of the budget (1 is the end), train on `n_points` points, `batch` examples a step."""
-
-    until: float
-    n_points: int
-    batch: int
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a task is trained.
-
-    Attributes:
-        phases: the curriculum, in order; the last one's `until` is 1.
-        learning_rate: the peak; warmed up over `warmup` steps, then a cosine down to a hundredth.
-        optimizer, muon_scale: see `build_optimizers`.
-        weight_decay, clip, ema: of AdamW, the gradient's norm, the moving average.
-        seed: of weights, data and noise.
-        validate_every, checkpoint_every, picture_every: minutes of training between.
-    """
-
-    phases: tuple[Phase, ...]
-    learning_rate: float = 1e-3
-    optimizer: str = "adamw"
-    muon_scale: float = 1.0
-    warmup: int = 100
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    ema: float = 0.999
-    seed: int = 0
-    validate_every: float = 5.0
-    checkpoint_every: float = 2.0
-    picture_every: float = 15.0
-
-    def phase(self, progress: float) -> Phase:
-        """The phase at a part of the budget."""
-        return next((phase for phase in self.phases if progress < phase.until), self.phases[-1])
-
-    def rate(self, step: int, progress: float) -> float:
-        """The learning rate at a step and a part of the budget."""
-        cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.01 + 0.99 * cosine)
-
-
-@dataclass
-class Progress:
-    """What a checkpoint counts."""
-
-    step: int = 0
-    seconds: float = 0.0
-    examples: int = 0
-    best: float = math.inf
-    done: dict[str, float] = field(default_factory=dict)
-    """Training minute at which each periodic job was last done."""
+from enpointe.training.parallel import Group
+from enpointe.training.settings import Phase, Progress, Settings
+from enpointe.training.task import Task
 
 
 def train_task(
@@ -99,6 +44,7 @@ def train_task(
     resume: bool = False,
     compile_network: bool = True,
     report: Callable[[str], None] = print,
+    group: Group | None = None,
 ) -> Path:
     """Train until the budget is spent or a signal comes, and leave the best weights.
 
@@ -106,20 +52,33 @@ def train_task(
         run: the run's folder: `best.safetensors` (the average with the lowest held-out loss),
             `checkpoint.pt`, `log/` (tensorboard), `pictures/`.
         minutes, steps: the whole budget, earlier parts of a resumed run counted in; at least one.
+        group: the processes that take the steps together, see `parallel.processes`; each calls this function
+            with its own, and equal other arguments.
 
     Returns:
         Path of the best weights.
 
     Raises:
-        InputError: no budget, or none above 0; or a run that exists and is not resumed, or the other way round.
+        InputError: no budget, or none above 0; a run that exists and is not resumed, or the other way round;
+            more processes than examples in a batch.
         OutputError: the folder cannot be written.
         WeightsError: the checkpoint to resume from is damaged, or of another network.
     """
+    group = group or Group()
+    _check(settings, run, minutes, steps, resume, group)
+    state = _Run(task, settings, run, device, group, report if group.leads else _silent, resume=resume)
+    state.train(minutes, steps, compile_network=compile_network)
+    return state.best
+
+
+def _check(settings: Settings, run: Path, minutes: float | None, steps: int | None, resume: bool, group: Group) -> None:
     budgets = [budget for budget in (minutes, steps) if budget is not None]
     if not budgets or min(budgets) <= 0:
         raise InputError(f"training: expected a budget of minutes or steps above 0, found {budgets or 'neither'}")
-    checkpoint, best = run / "checkpoint.pt", run / "best.safetensors"
-    if checkpoint.exists() != resume:
+    smallest = min(phase.batch for phase in settings.phases)
+    if group.size > smallest:
+        raise InputError(f"processes: expected at most {smallest}, a batch's examples, found {group.size}")
+    if (run / "checkpoint.pt").exists() != resume:
         raise InputError(
             f"{run}: expected {'a run to resume' if resume else 'a new folder, or --resume'}, "
             f"found {'none' if resume else 'a run'}"
@@ -128,152 +87,148 @@ def train_task(
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{run}: expected a folder to write a run into, found {error}") from error
-    network = task.network.to(device)
-    ema = EMA(network, settings.ema)
-    optimizers = build_optimizers(
-        network, settings.optimizer, settings.learning_rate, settings.weight_decay, settings.muon_scale
-    )
-    progress = Progress()
-    if resume:
-        progress = Progress(**read_checkpoint(checkpoint, network, ema, optimizers, device))
-        if not best.exists():  # then no loss has been reached that a new best must beat
+
+
+class _Run:
+    """A run's state, and what is done to it."""
+
+    def __init__(
+        self,
+        task: Task,
+        settings: Settings,
+        folder: Path,
+        device: torch.device,
+        group: Group,
+        report: Callable[[str], None],
+        *,
+        resume: bool,
+    ) -> None:
+        self.task, self.settings, self.folder, self.device = task, settings, folder, device
+        self.group, self.report = group, report
+        self.best = folder / "best.safetensors"
+        self.network = task.network.to(device)
+        self.ema = EMA(self.network, settings.ema)
+        self.optimizers = build_optimizers(
+            self.network, settings.optimizer, settings.learning_rate, settings.weight_decay, settings.muon_scale
+        )
+        self.progress = Progress()
+        held_out = fingerprint(task, settings)
+        if resume:
+            self._resume(held_out)
+        self.progress.held_out = held_out
+
+    def _resume(self, held_out: str) -> None:
+        saved = read_checkpoint(self.folder / "checkpoint.pt", self.network, self.ema, self.optimizers, self.device)
+        self.progress = progress = Progress(**saved)
+        note = ""
+        if progress.held_out not in ("", held_out):  # older checkpoints do not say what they were judged by
             progress.best = math.inf
-        report(f"resumed at step {progress.step}, {progress.seconds / 60:.1f} minutes")
-    compiled: nn.Module = torch.compile(network, dynamic=False) if compile_network else network  # type: ignore[assignment]
-    log = Log(run / "log")
+            note = "; other held-out examples than before: the best loss is counted anew"
+        if not self.best.exists():  # then no loss has been reached that a new best must beat
+            progress.best = math.inf
+        self.report(f"resumed at step {progress.step}, {progress.seconds / 60:.1f} minutes{note}")
 
-    def spent() -> float:
-        used = (progress.seconds / 60, progress.step)
-        return max(part / whole for part, whole in zip(used, (minutes, steps), strict=True) if whole is not None)
+    def train(self, minutes: float | None, steps: int | None, *, compile_network: bool) -> None:
+        """Take steps until the budget is spent or a signal comes; judge and save now and then, and at the end."""
+        progress, settings, group = self.progress, self.settings, self.group
+        objective = Objective(self.task, self.network, self.device, compiled=compile_network, report=self.report)
+        with _signals() as stop, self._log() as log:
+            # All go on from here: by now each has read the checkpoint that the leader will replace.
+            progress.seconds, stopped = group.agree(progress.seconds, stop.is_set())
+            started = time.monotonic()
+            while progress.spent(minutes, steps) < 1 and not stopped:
+                spent = progress.spent(minutes, steps)
+                phase, rate = settings.phase(spent), settings.rate(progress.step, spent)
+                loss, norm = self._step(objective, phase, rate)
+                progress.step += 1
+                progress.examples += phase.batch
+                progress.seconds += time.monotonic() - started
+                if group.leads:  # what follows is not training: it is not counted into the minutes
+                    if progress.step % 20 == 0:
+                        self._tell(log, float(loss), float(norm), rate)
+                    self._periodic_jobs(log)
+                progress.seconds, stopped = group.agree(progress.seconds, stop.is_set())
+                started = time.monotonic()
+            if group.leads:
+                self._validate(log)
+                self._save()
+                self._picture(log)
+                with replacing(self.folder / "progress.json") as file:
+                    file.write(json.dumps(vars(progress), indent=1).encode())
 
-    def due(job: str, every: float) -> bool:
-        now = progress.seconds / 60
-        if now - progress.done.get(job, 0.0) < every:
-            return False
-        progress.done[job] = now
-        return True
+    def _step(self, objective: Objective, phase: Phase, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """One update; the loss and the gradient's norm."""
+        for optimizer in self.optimizers:
+            for parameters in optimizer.param_groups:
+                parameters["lr"] = rate * parameters["scale"]
+        group = self.group
+        batch = draw(
+            self.task, self.settings, self.progress.step, phase, training=True, rank=group.rank, size=group.size
+        )
+        loss = objective(prepared(self.task, batch, self.device)).value.mean()
+        loss.backward()
+        group.average(self.network, share(phase.batch, group.rank, group.size) / phase.batch)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        if torch.isfinite(norm):  # a step that overflowed is left out
+            for optimizer in self.optimizers:
+                optimizer.step()
+            self.ema.update(self.network)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        return loss.detach(), norm
 
-    def save() -> None:
-        save_checkpoint(checkpoint, network, ema, optimizers, vars(progress))
+    @contextlib.contextmanager
+    def _log(self) -> Iterator[Log]:
+        log = Log(self.folder / "log" if self.group.leads else None)
+        try:
+            yield log
+        finally:
+            log.close()
 
-    def validate() -> None:
-        loss, by_level = _validate(task, network, ema, settings, device)
-        report(f"step {progress.step} minute {progress.seconds / 60:.1f} held-out loss {loss:.4f} {by_level}")
+    def _tell(self, log: Log, loss: float, norm: float, rate: float) -> None:
+        progress = self.progress
+        log.scalars(progress.step, {"loss": loss, "gradient norm": norm, "learning rate": rate})
+        self.report(f"step {progress.step} minute {progress.seconds / 60:.2f} loss {loss:.4f} rate {rate:.2e}")
+
+    def _periodic_jobs(self, log: Log) -> None:
+        if self.progress.due("validate", self.settings.validate_every):
+            self._validate(log)
+        if self.progress.due("picture", self.settings.picture_every):
+            self._picture(log)
+        if self.progress.due("checkpoint", self.settings.checkpoint_every):
+            self._save()
+
+    def _save(self) -> None:
+        path = self.folder / "checkpoint.pt"
+        save_checkpoint(path, self.network, self.ema, self.optimizers, vars(self.progress))
+
+    def _picture(self, log: Log) -> None:
+        path = self.folder / "pictures" / f"{self.progress.step:07d}.png"
+        picture(self.task, self.network, self.ema, path, log, self.progress.step)
+
+    def _validate(self, log: Log) -> None:
+        """Write the averaged weights if they are the best so far."""
+        progress = self.progress
+        loss, by_level = validate(self.task, self.network, self.ema, self.settings, self.device)
+        minutes = progress.seconds / 60
+        self.report(f"step {progress.step} minute {minutes:.1f} held-out loss {loss:.4f} {by_level}")
         log.scalars(progress.step, {"held-out/loss": loss, **{f"held-out/level {k}": v for k, v in by_level.items()}})
         if loss < progress.best:
             progress.best = loss
-            info = {
-                **task.network_info,
-                "training": {
-                    "recipe": task.name,
-                    "steps": progress.step,
-                    "examples": progress.examples,
-                    "minutes": round(progress.seconds / 60, 1),
-                    "device": device.type,
-                    "seed": settings.seed,
-                    "held_out_loss": round(loss, 5),
-                },
+            about = {
+                "recipe": self.task.name,
+                "steps": progress.step,
+                "examples": progress.examples,
+                "minutes": round(minutes, 1),
+                "device": self.device.type,
+                "seed": self.settings.seed,
+                "held_out_loss": round(loss, 5),
             }
-            save_weights(best, ema.state, info, storage="float32")
-
-    with _signals() as stop, _autocast(device) as half:
-        started = time.monotonic()
-        while spent() < 1 and not stop.is_set():
-            phase = settings.phase(spent())
-            rate = settings.rate(progress.step, spent())
-            for optimizer in optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * group["scale"]
-            batch = _batch(task, settings, progress.step, phase, device, training=True)
-            with half():
-                losses = task.losses(compiled, batch)
-            loss = losses.value.mean()
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-            if torch.isfinite(norm):  # a step that overflowed is left out
-                for optimizer in optimizers:
-                    optimizer.step()
-                ema.update(network)
-            for optimizer in optimizers:
-                optimizer.zero_grad(set_to_none=True)
-            progress.step += 1
-            progress.examples += phase.batch
-            now = time.monotonic()
-            progress.seconds += now - started
-            started = now
-            if progress.step % 20 == 0:
-                value = float(loss.detach())
-                log.scalars(progress.step, {"loss": value, "gradient norm": float(norm), "learning rate": rate})
-                report(f"step {progress.step} minute {progress.seconds / 60:.2f} loss {value:.4f} rate {rate:.2e}")
-            # What follows is not training: it is not counted into the minutes.
-            if due("validate", settings.validate_every):
-                validate()
-            if due("picture", settings.picture_every):
-                _picture(task, network, ema, run / "pictures" / f"{progress.step:07d}.png", log, progress.step)
-            if due("checkpoint", settings.checkpoint_every):
-                save()
-            started = time.monotonic()
-        validate()
-        save()
-        _picture(task, network, ema, run / "pictures" / f"{progress.step:07d}.png", log, progress.step)
-    log.close()
-    (run / "progress.json").write_text(json.dumps(vars(progress), indent=1))
-    return best
+            save_weights(self.best, self.ema.state, {**self.task.network_info, "training": about}, storage="float32")
 
 
-def _batch(
-    task: Task, settings: Settings, step: int, phase: Phase, device: torch.device, *, training: bool
-) -> dict[str, Tensor]:
-    """The examples of a step, and their noise, on the device: a function of (seed, step) alone."""
-    rng = np.random.default_rng((settings.seed, step, int(training)))
-    batch = task.batch(rng, phase.batch, phase.n_points, training=training)
-    moved = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
-    with torch.no_grad():
-        return dict(task.prepare(moved))
-
-
-@torch.no_grad()
-def _validate(
-    task: Task, network: nn.Module, ema: EMA, settings: Settings, device: torch.device, batches: int = 4
-) -> tuple[float, dict[str, float]]:
-    """Held-out loss of the averaged weights, on always the same batches, and by quarter of the level."""
-    phase = settings.phases[0]
-    with _averaged(network, ema), _autocast(device) as half:
-        parts: list[Losses] = []
-        for i in range(batches):
-            with half():
-                parts.append(task.losses(network, _batch(task, settings, i, phase, device, training=False)))
-    value, level = torch.cat([p.value for p in parts]), torch.cat([p.level for p in parts])
-    quarter = (level * 4).long().clamp(0, 3)
-    by_level = {f"{q / 4:.2f}": round(float(value[quarter == q].mean()), 4) for q in range(4) if (quarter == q).any()}
-    return float(value.mean()), by_level
-
-
-def _picture(task: Task, network: nn.Module, ema: EMA, path: Path, log: Log, step: int) -> None:
-    with _averaged(network, ema), torch.no_grad():
-        image = task.picture(network)
-    path.parent.mkdir(exist_ok=True)
-    Image.fromarray(image).save(path)
-    log.image(step, "samples", image)
-
-
-@contextlib.contextmanager
-def _averaged(network: nn.Module, ema: EMA) -> Iterator[None]:
-    """The network with the averaged weights in it, in evaluation mode, for a while."""
-    raw = {key: value.detach().clone() for key, value in network.state_dict().items()}
-    network.load_state_dict(ema.state)
-    network.eval()
-    try:
-        yield
-    finally:
-        network.load_state_dict(raw)
-        network.train()
-
-
-@contextlib.contextmanager
-def _autocast(device: torch.device) -> Iterator[Callable[[], Any]]:
-    """bfloat16 products; the weights stay float32."""
-    yield lambda: torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type in ("cpu", "cuda"))
+def _silent(_: str) -> None:
+    """Tells nobody."""
 
 
 @contextlib.contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from enpointe.conditioning.minilm import WIDTH as TEXT_WIDTH
 from enpointe.datagen import pool
@@ -13,8 +15,10 @@ from enpointe.models.config import PointTransformerConfig, SDFConfig
 from enpointe.models.weights import load_into, read_weights
 from enpointe.pipeline.device import find_device, keep_freed_memory
 from enpointe.training.base import BaseTask
-from enpointe.training.loop import Phase, Settings, train_task
+from enpointe.training.loop import train_task
+from enpointe.training.parallel import Group, cores_for, processes
 from enpointe.training.sdf import SDFTask
+from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Task
 from enpointe.training.upsampler import UpsamplerTask
 
@@ -97,6 +101,7 @@ def train(
     resume: bool = False,
     start: Path | None = None,
     device: str = "auto",
+    n_processes: int = 1,
     report: Callable[[str], None] = print,
 ) -> Path:
     """Train one of the embedded models.
@@ -110,12 +115,14 @@ def train(
         resume: go on with the run that is in `run_dir`.
         start: a weight file of the same network, such as the embedded one, to start from in place of
             random weights.
+        n_processes: that share every step, on a CPU; each holds the pool in its memory.
 
     Returns:
         Path of the best weights.
 
     Raises:
-        InputError: no such recipe, a run that is not as `resume` says, or both `resume` and `start`.
+        InputError: no such recipe, a run that is not as `resume` says, both `resume` and `start`, or several
+            processes where there are not as many cores or where the device is no CPU.
         WeightsError: `start` is damaged, or of another network.
     """
     if name not in RECIPES:
@@ -123,25 +130,28 @@ def train(
     if resume and start is not None:
         raise InputError("training: expected a run to resume or weights to start from, found both")
     recipe = RECIPES[name]
-    keep_freed_memory()
     found = find_device(device)
+    if n_processes != 1 and found.type != "cpu":
+        raise InputError(f"processes: expected 1 on {found.type}, found {n_processes}")
+    cores_for(n_processes)
     if data is None:
         data = run_dir.parent / "pool.safetensors"
         if not data.exists():
             report(f"making {CLOUDS} objects: {data}")
             data.parent.mkdir(parents=True, exist_ok=True)
             pool.build(data, n_clouds=CLOUDS)
-    task = recipe.make(pool.read(data))
+    if minutes is None and steps is None:
+        minutes = recipe.minutes
+    work = partial(_train, name, data, start, run_dir, device=found, minutes=minutes, steps=steps, resume=resume)
+    with processes(n_processes, work) as group:
+        return work(group, report=report)
+
+
+def _train(name: str, data: Path, start: Path | None, run_dir: Path, group: Group, **options: Any) -> Path:
+    """What every process of a run does."""
+    keep_freed_memory()
+    task = RECIPES[name].make(pool.read(data))
     if start is not None:
         load_into(task.network, read_weights(start), start)
         task.network.requires_grad_(True).train()
-    return train_task(
-        task,
-        recipe.settings,
-        run_dir,
-        device=found,
-        minutes=recipe.minutes if minutes is None and steps is None else minutes,
-        steps=steps,
-        resume=resume,
-        report=report,
-    )
+    return train_task(task, RECIPES[name].settings, run_dir, group=group, **options)
