@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from enpointe.conditioning.minilm import MAX_TOKENS, TextEncoder
+from enpointe.datagen.captions import caption, draw_paint
 from enpointe.datagen.procedural.families import FAMILIES
 from enpointe.models.embedded import text_encoder
 from enpointe.pipeline.vocabulary import FAR, Vocabulary, plurals
 
-FAR_AWAY = ["quantum mechanics", "a dragon", "the meaning of life", "spaghetti carbonara", "a light blue dragon"]
+FAR_AWAY = [
+    "quantum mechanics", "a dragon", "the meaning of life", "spaghetti carbonara", "a light blue dragon",
+    "a car-shaped xylophone orchestra", "a tree-lined boulevard", "the table tennis final", "a car park",
+]  # fmt: skip
 SCRIPTS = ["赤い車", "красный стул", "سيارة حمراء", "🚗", "1234", "ÄÖÜ", "?!"]
 SPOKEN = [
     "car", "A RED CAR!", "two benches", "three puppies", "knives", "buses", "women", "snowmen", "people", "cacti",
-    "bookshelves", "ponies", "wrenches", "pairs of scissors", "a horse's saddle", "a towering blue high-rise, at dusk",
+    "bookshelves", "ponies", "wrenches", "pairs of scissors", "a towering blue high-rise, at dusk",
     "FAIRY-TALE CASTLE", "green\tcar", "a light blue car", "a bright light", "red-and-white lighthouse", "axes",
+    "car, red", "a car (red)", "a car - red",
+    "a dog sitting on a mat", "a table made of glass", "the robot is waving", "a toy car red", "a man walks",
+    "a mug filled with coffee", "two chairs facing each other", "a dragon and a castle", "a chair.", "a car-like truck",
 ]  # fmt: skip
 
 
@@ -41,6 +49,22 @@ def test_nouns_pass_however_they_are_written(vocabulary: Vocabulary, prompt: str
     assert vocabulary.warnings(prompt) == []
 
 
+def test_all_captions_of_the_families_pass(vocabulary: Vocabulary) -> None:
+    rng = np.random.default_rng(0)
+    for family in FAMILIES.values():
+        for _ in range(12):
+            recipe = family.recipe(rng)
+            slots = {part.slot for part in recipe.parts}
+            text = caption(family, draw_paint(family, rng), slots, recipe.adjectives, recipe.phrases, rng)
+            assert vocabulary.names_a_noun(text), text
+
+
+def test_a_noun_that_only_qualifies_the_next_is_not_what_a_prompt_is_about(vocabulary: Vocabulary) -> None:
+    for prompt in ("a car park", "a car-shaped cake", "a horse's saddle", "a horse\u2019s saddle", "a guitar player"):
+        assert not vocabulary.names_a_noun(prompt)
+    assert vocabulary.names_a_noun("a toy-car table")
+
+
 @pytest.mark.parametrize(
     "prompt", ["carpet", "a scar", "carburettor", "a doggerel", "delight", "", "light blue", "plan"]
 )
@@ -49,7 +73,7 @@ def test_parts_of_words_are_no_nouns(vocabulary: Vocabulary, prompt: str) -> Non
 
 
 def test_synonyms_that_are_no_nouns_of_ours_pass_by_their_vectors(vocabulary: Vocabulary) -> None:
-    for prompt in ("a motor cycle", "an aircraft", "a book case"):
+    for prompt in ("a motor cycle", "an aircraft", "a book case", "a blue robot toy", "a dog portrait"):
         assert not vocabulary.names_a_noun(prompt)
         assert vocabulary.warnings(prompt) == []
 

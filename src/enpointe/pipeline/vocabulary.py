@@ -55,12 +55,48 @@ class Vocabulary:
         return lines
 
     def names_a_noun(self, prompt: str) -> bool:
-        """Whether a known noun or its plural stands in the prompt as words of their own."""
-        words = _words(_SHADE.sub(" ", prompt.lower()))
-        longest = max(form.count(" ") for form in self._forms) + 1
-        spans = (words[i : i + n] for i in range(len(words)) for n in range(1, longest + 1))
-        return any(" ".join(span) in self._forms for span in spans)
+        """Whether a known noun or its plural stands in the prompt, in words of its own, as the head of a phrase.
 
+        It does not where it only says of what kind the next noun is: "car" in "a car park", "a car-shaped cake" and
+        "a car's owner". What follows a head is the end, a mark, one of a few small words, a form of a verb or a colour.
+        """
+        tokens = _TOKEN.findall(_SHADE.sub(" ", prompt.lower()))
+        longest = max(form.count(" ") for form in self._forms) + 1
+        return any(
+            " ".join(token.rstrip("-") for token in tokens[i : i + n]) in self._forms and _ends_a_phrase(tokens[i:], n)
+            for i in range(len(tokens))
+            for n in range(1, longest + 1)
+        )
+
+
+def _ends_a_phrase(tokens: list[str], n: int) -> bool:
+    """Whether the n-th word is a phrase's last but for what is said of the whole."""
+    if len(tokens) <= n:
+        return True
+    after = tokens[n].rstrip("-")
+    if tokens[n - 1].endswith("-") or after in _POSSESSIVE:
+        return False
+    return not after.isalpha() or after in _AFTER_A_HEAD or after.endswith(("ing", "ed"))
+
+
+_TOKEN = re.compile(r"[a-z]+-(?=[a-z])|[a-z]+|[^a-z\s]")
+"""A word, with the hyphen that ties it to the next one, or a mark."""
+
+_POSSESSIVE = ("'", "\u2019")
+
+_AFTER_A_HEAD = frozenset((
+    "about", "above", "across", "against", "along", "among", "and", "around", "as", "at", "before", "behind",
+    "below", "beneath", "beside", "between", "but", "by", "facing", "for", "from", "full", "has", "have",
+    "having", "in", "inside", "into", "is", "are", "it", "its", "like", "made", "near", "next", "of", "off",
+    "on", "onto", "or", "out", "outside", "over", "stuck", "that", "the", "this", "through", "to", "together",
+    "toward", "towards", "under", "up", "upside", "upon", "was", "were", "wearing", "which", "while", "who",
+    "with", "without", "a", "an", "my", "her", "his", "our", "their", "your", "all", "alone", "down", "here",
+    "there", "very", "not", "no", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown",
+    "black", "white", "grey", "gray", "turquoise", "beige", "gold", "golden", "silver", "wooden", "metal",
+    "stone", "brick", "light", "dark", "bright", "drives", "flies", "holds", "lies", "plays", "rides", "runs",
+    "sits", "stands", "walks", "wears",
+))  # fmt: skip
+"""Words that may follow the noun that a prompt is about."""
 
 _SHADE = re.compile(r"\blight[ -](?=(?:red|orange|yellow|green|blue|purple|pink|brown|gr[ae]y|white)\b)")
 """Where "light" is no lamp."""
