@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from enpointe.nn import attention as attention_module
 from enpointe.nn.attention import attention, merge_heads, split_heads
 
 HALF_ULP = 2**-8
@@ -38,12 +39,24 @@ def test_half_precision_agrees_with_single(queries: int, keys: int) -> None:
     assert (found.float() - expected).norm() / expected.norm() < 3 * HALF_ULP
 
 
-def test_blocks_change_nothing() -> None:
-    """Queries are cut into blocks only without gradients; every row is the same either way."""
-    q, k, v = (x.bfloat16() for x in qkv(600, 90))
-    blocked = attention(q, k, v)
-    whole = attention(q.clone().requires_grad_(), k, v)
-    assert torch.allclose(blocked.float(), whole.float(), atol=2 * HALF_ULP)
+@pytest.mark.parametrize("scores", [1, 1 << 9, 1 << 13, 1 << 15, 1 << 17])
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, scores: int) -> None:
+    """Without gradients work is cut into blocks, of some queries or of some heads; every row is the same either way."""
+    q, k, v = (x.bfloat16() for x in qkv(130, 90))
+    logs = torch.zeros(2, 90)
+    logs[0, 4], logs[1, 60] = 2.0, 3.0
+    whole = attention(q.clone().requires_grad_(), k, v, log_weights=logs)
+    monkeypatch.setattr(attention_module, "_SCORES", scores)
+    assert torch.allclose(attention(q, k, v, log_weights=logs).float(), whole.float(), atol=2 * HALF_ULP)
+
+
+def test_no_scores_of_all_queries_at_once() -> None:
+    """In bfloat16 a block's scores are held, twice, whatever the number of tokens; never those of all heads."""
+    q, k, v = (torch.randn(1, 4, 2048, 16).bfloat16() for _ in range(3))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        attention(q, k, v)
+    largest = max(event.cpu_memory_usage for event in profile.events())
+    assert 0 < largest <= 2 * 2 * 2 * (1 << 20) < q.shape[1] * 2048 * 2048 * 2
 
 
 def test_half_precision_gradients_agree_with_single() -> None:

@@ -6,12 +6,16 @@ Module names follow the released checkpoints, so that their weights need next to
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from enpointe.nn.attention import attention, merge_heads, split_heads
+
+KeysValues = tuple[Tensor, Tensor]
+"""Each (N, heads, K, head_width)."""
 
 
 class MLP(nn.Module):
@@ -48,11 +52,15 @@ class CrossAttention(nn.Module):
         self.c_kv = nn.Linear(width, 2 * width)
         self.c_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, data: Tensor) -> Tensor:
-        """Queries (N, Q, width) and data (N, K, width) -> (N, Q, width)."""
-        (q,) = split_heads(self.c_q(x), self.heads, 1)
+    def keys_values(self, data: Tensor) -> KeysValues:
+        """Of data (N, K, width), for any number of queries."""
         k, v = split_heads(self.c_kv(data), self.heads, 2)
-        return self.c_proj(merge_heads(attention(q, k, v)))
+        return k, v
+
+    def forward(self, x: Tensor, keys_values: KeysValues) -> Tensor:
+        """Queries (N, Q, width) -> (N, Q, width)."""
+        (q,) = split_heads(self.c_q(x), self.heads, 1)
+        return self.c_proj(merge_heads(attention(q, *keys_values)))
 
 
 class SelfAttentionBlock(nn.Module):
@@ -77,8 +85,12 @@ class CrossAttentionBlock(nn.Module):
         self.mlp = MLP(width)
         self.ln_3 = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, data: Tensor) -> Tensor:
-        x = x + self.attn(self.ln_1(x), self.ln_2(data))
+    def keys_values(self, data: Tensor) -> KeysValues:
+        """Of data (N, K, width), for any number of queries."""
+        return self.attn.keys_values(self.ln_2(data))
+
+    def forward(self, x: Tensor, keys_values: KeysValues) -> Tensor:
+        x = x + self.attn(self.ln_1(x), keys_values)
         return x + self.mlp(self.ln_3(x))
 
 
@@ -103,9 +115,15 @@ class Perceiver(nn.Module):
         super().__init__()
         self.resblocks = nn.ModuleList(CrossAttentionBlock(width, heads) for _ in range(layers))
 
-    def forward(self, x: Tensor, data: Tensor) -> Tensor:
-        for block in self.resblocks:
-            x = block(x, data)
+    def prepare(self, data: Tensor) -> list[KeysValues]:
+        """What every block makes of data (N, K, width): the same for all queries."""
+        return [block.keys_values(data) for block in self.resblocks]
+
+    def forward(self, x: Tensor, data: Tensor | Sequence[KeysValues]) -> Tensor:
+        """Queries (N, Q, width) -> (N, Q, width); data (N, K, width), or what `prepare` made of it."""
+        prepared = self.prepare(data) if isinstance(data, Tensor) else data
+        for block, keys_values in zip(self.resblocks, prepared, strict=True):
+            x = block(x, keys_values)
         return x
 
 

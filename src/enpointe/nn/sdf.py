@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from enpointe.nn.blocks import Perceiver, Transformer, init_weights, position_features
+from enpointe.nn.blocks import KeysValues, Perceiver, Transformer, init_weights, position_features
 
 NEAREST_SCALE = 5.0
 """Brings distances to the nearest points, mostly below 0.2, to about unit size."""
@@ -57,11 +59,15 @@ class SDFTransformer(nn.Module):
         """Clouds (N, 3, P) in the unit frame -> latents (N, P, width)."""
         return self.encoder(self.encoder_input_proj(self._features(points)))
 
-    def decode(self, latents: Tensor, queries: Tensor, nearest: Tensor | None = None) -> Tensor:
+    def prepare(self, latents: Tensor) -> list[KeysValues]:
+        """What the decoder makes of latents (N, P, width), for many calls of `decode`."""
+        return self.decoder.prepare(latents)
+
+    def decode(self, latents: Tensor | Sequence[KeysValues], queries: Tensor, nearest: Tensor | None = None) -> Tensor:
         """Signed distances (N, Q), positive inside.
 
         Args:
-            latents: (N, P, width), from `encode`.
+            latents: (N, P, width), from `encode`; or what `prepare` made of them.
             queries: (N, 3, Q).
             nearest: offsets (N, Q, nearest, 3) from each query to its nearest points, nearest first;
                 for a network that was built to see them.

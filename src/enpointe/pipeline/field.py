@@ -54,7 +54,7 @@ def sdf_field(
     if network.nearest and len(points) > ENCODED_POINTS:
         encoded = points[random(points, ENCODED_POINTS, generator=np.random.default_rng(0))]
     with torch.inference_mode(), precision():
-        latents = network.encode(tensor(encoded.T))
+        latents = network.prepare(network.encode(tensor(encoded.T)))
 
     def field(queries: Floats) -> Floats:
         values = np.empty(len(queries), np.float32)

@@ -1,0 +1,123 @@
+"""Seconds of the release's own mesh and of ours; see `speed`.
+
+Queries are counted on fields with a real surface: the field of a network with random weights is noise, on which a
+sparse grid saves nothing. How long a query takes does not depend on the weights.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from enpointe.datagen.procedural.families import FAMILIES
+from enpointe.datagen.procedural.sampling import sample_surface
+from enpointe.errors import InputError
+from enpointe.evaluation.reference import QUERIES, ReferenceSDF
+from enpointe.evaluation.speed import Compared, Job, Side, Turns, network_of
+from enpointe.geometry.point_cloud import PointCloud
+from enpointe.models.embedded import embedded_path, read_network
+from enpointe.models.presets import RELEASED_SDF
+from enpointe.nn.sdf import SDFTransformer
+from enpointe.pipeline.field import sdf_field
+from enpointe.pipeline.meshing import mesh_from_field
+from enpointe.pipeline.sparse_grid import sample_grid
+
+Floats = NDArray[np.float32]
+
+CLOUD_POINTS = 4096
+"""That the SDF network encodes."""
+CHUNK = 16_384
+"""Queries that ours asks at a time."""
+
+
+def query_gflop(queries: int, points: int = CLOUD_POINTS) -> float:
+    """The same of the released SDF decoder, with the keys and values of the latents."""
+    width, layers = RELEASED_SDF.width, RELEASED_SDF.decoder_layers
+    return layers * (20 * queries * width**2 + 4 * queries * points * width + 4 * points * width**2) / 1e9
+
+
+def torus(points: Floats) -> Floats:
+    """Signed distance, positive inside, to a ring of radius 0.32 and tube 0.12 around z."""
+    ring = np.hypot(points[:, 0], points[:, 1]) - 0.32
+    return (0.12 - np.hypot(ring, points[:, 2])).astype(np.float32)
+
+
+def ellipsoid(points: Floats) -> Floats:
+    """To first order the signed distance, positive inside, to an ellipsoid of half axes 0.5, 0.35 and 0.2."""
+    axes = np.array([0.5, 0.35, 0.2], np.float32)
+    inner, outer = np.linalg.norm(points / axes, axis=1), np.linalg.norm(points / axes**2, axis=1)
+    return (inner * (1 - inner) / np.maximum(outer, 1e-6)).astype(np.float32)
+
+
+SHAPES: dict[str, Callable[[Floats], Floats]] = {"torus": torus, "ellipsoid": ellipsoid}
+
+
+def sparse_queries(grid_size: int) -> dict[str, int]:
+    """What a sparse grid asks on exact shapes, and of the embedded SDF network around points of a chair."""
+    counts = {name: sample_grid(shape, grid_size=grid_size).n_queries for name, shape in SHAPES.items()}
+    if embedded_path("sdf").is_file():
+        network, _ = read_network(embedded_path("sdf"), "sdf_transformer")
+        assert isinstance(network, SDFTransformer)
+        rng = np.random.default_rng(0)
+        points = sample_surface(FAMILIES["chair"].recipe(rng), CLOUD_POINTS, rng).points.astype(np.float32)
+        field = sdf_field(network, points, torch.device("cpu"))
+        counts["embedded SDF network, a chair"] = sample_grid(field, grid_size=grid_size).n_queries
+    return counts
+
+
+def compare_mesh(turns: Turns, *, grid_size: int = 128, full: bool = False) -> tuple[Compared, dict[str, int]]:
+    """The mesh of a cloud, and the queries of a sparse grid, of which the most are taken.
+
+    InputError for a grid below 32: one batch would ask all of it.
+    """
+    if grid_size < 32:
+        raise InputError(f"grid of the mesh: expected at least 32, found {grid_size}")
+    network, is_random = network_of("sdf")
+    assert isinstance(network, SDFTransformer)
+    points = _on_torus(CLOUD_POINTS)
+    cloud = PointCloud(points, np.full_like(points, 0.5))
+    plain, device = ReferenceSDF(network), torch.device("cpu")
+    asked = np.random.default_rng(1).uniform(-0.51, 0.51, (CHUNK, 3)).astype(np.float32)
+    as_tensor = torch.from_numpy(points.T.copy())[None]
+    latents, batch = plain.encode(as_tensor), torch.from_numpy(asked[:QUERIES].T.copy())[None]
+    field = sdf_field(network, points, device, chunk=CHUNK)
+    jobs: dict[str, Job] = {
+        "reference encode": lambda: plain.encode(as_tensor),
+        "reference": lambda: plain.decode(latents, batch),
+        "ours encode": lambda: sdf_field(network, points, device, chunk=CHUNK),
+        "ours": lambda: field(asked),
+        "surface": lambda: mesh_from_field(torus, cloud, grid_size=grid_size),
+        "surface dense": lambda: mesh_from_field(torus, cloud, grid_size=grid_size, method="dense"),
+    }
+    seconds = turns(jobs, warm=("ours",))
+    queries = sparse_queries(grid_size)
+    units = {"reference": grid_size**3 / QUERIES, "ours": max(queries.values()) / CHUNK}
+
+    def side(way: str, size: int, rest: str) -> Side:
+        total = seconds[f"{way} encode"] + units[way] * seconds[way] + seconds[rest]
+        return turns.side(way, seconds[way], units[way], total, query_gflop(size))
+
+    ran = None
+    if full:
+
+        def answered(queries: Floats) -> Floats:
+            """The network is asked, and the shape answers: what it says has no surface with random weights."""
+            whole(queries)
+            return torus(queries)
+
+        began = time.perf_counter()
+        whole = sdf_field(network, points, device, chunk=CHUNK)
+        mesh_from_field(answered, cloud, grid_size=grid_size)
+        ran = time.perf_counter() - began
+    reference, ours = side("reference", QUERIES, "surface dense"), side("ours", CHUNK, "surface")
+    return Compared("mesh", is_random, reference, ours, ran), queries
+
+
+def _on_torus(n: int) -> Floats:
+    around, across = np.random.default_rng(0).uniform(0, 2 * np.pi, (2, n))
+    ring = 0.32 + 0.12 * np.cos(across)
+    return np.stack([ring * np.cos(around), ring * np.sin(around), 0.12 * np.sin(across)], axis=1).astype(np.float32)
