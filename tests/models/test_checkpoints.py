@@ -6,8 +6,10 @@ import hashlib
 import json
 import math
 import os
+import pickle
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +19,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from enpointe.errors import InputError, OutputError, WeightsError
-from enpointe.models import conversion
+from enpointe.models import conversion, structure
 from enpointe.models.cache import cache_dir, read_pin
 from enpointe.models.catalog import RELEASED_FILES
 from enpointe.models.checkpoints import RELEASED_NAMES, export_released, load_released, read_released_state
 from enpointe.models.download import fetch, import_file
+from enpointe.models.presets import RELEASED
+from enpointe.models.released import to_released
 from enpointe.models.structure import build_empty, check_structure, expected_state, release_keys
+from enpointe.nn.point_transformer import PointTransformer
 
 if TYPE_CHECKING:
     from .conftest import Tiny
@@ -129,6 +134,23 @@ def test_pointnet_counters_stay_whole_numbers(tmp_path: Path) -> None:
     assert found["fc1.weight"].dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_colour_scales_keep_their_precision(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+) -> None:
+    config = replace(RELEASED["upsample"].config, width=16, layers=1, heads=2)
+    monkeypatch.setitem(structure.BUILDERS, "tiny", config.build)
+    path = tmp_path / "upsampler.pt"
+    torch.save({key: value.to(dtype) for key, value in to_released(config.build().state_dict()).items()}, path)
+    network, _ = load_released("tiny", path=path, dtype=torch.bfloat16)
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.bfloat16}
+    assert isinstance(network, PointTransformer)
+    assert network.channel_scales.dtype == torch.float32
+    if dtype == torch.float32:
+        white = 255 * network.channel_scales[3] + network.channel_biases[3]
+        assert float(white) == pytest.approx(1, abs=1e-6)
+
+
 def test_float16_checkpoints_are_taken(tiny: Tiny, tmp_path: Path) -> None:
     half = {key: value.half() for key, value in tiny.state().items()}
     path = tmp_path / "half.pt"
@@ -166,6 +188,10 @@ class Malice:
 
 def pickled_code(tiny: Tiny, path: Path) -> None:
     torch.save({**tiny.state(), "ln_pre.bias": Malice(path.parent / "ran")}, path)
+
+
+def plain_pickle(_tiny: Tiny, path: Path) -> None:
+    path.write_bytes(pickle.dumps({"a": Malice(path.parent / "ran")}, protocol=4))
 
 
 def truncated(tiny: Tiny, path: Path) -> None:
@@ -212,6 +238,7 @@ def other_model(tiny: Tiny, path: Path) -> None:
 
 BAD: dict[Callable[[Tiny, Path], None], str] = {
     pickled_code: "found code",
+    plain_pickle: "found a pickle of something else; it was not run",
     truncated: "truncated",
     page: "begins with b'<!DOCTYPE",
     empty: "an empty one",
@@ -226,7 +253,9 @@ BAD: dict[Callable[[Tiny, Path], None], str] = {
 
 
 @pytest.mark.parametrize("make", BAD, ids=lambda make: make.__name__)
-def test_bad_files_are_refused_in_one_line(tiny: Tiny, tmp_path: Path, make: Callable[[Tiny, Path], None]) -> None:
+def test_bad_files_are_refused_in_one_line(
+    tiny: Tiny, tmp_path: Path, make: Callable[[Tiny, Path], None], recwarn: pytest.WarningsRecorder
+) -> None:
     path = tmp_path / "bad.pt"
     make(tiny, path)
     for use in (lambda: read_released_state(path, "tiny"), lambda: import_file(path, "tiny")):
@@ -236,6 +265,7 @@ def test_bad_files_are_refused_in_one_line(tiny: Tiny, tmp_path: Path, make: Cal
         assert str(raised.value).startswith(str(path))
         assert "\n" not in str(raised.value)
         assert "weights_only=False" not in str(raised.value)
+    assert not recwarn.list
     assert not (tmp_path / "ran").exists()
     assert not tiny.cache.exists()
 

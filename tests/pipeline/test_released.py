@@ -105,7 +105,10 @@ class Loads:
         self, name: str, *, path: Path | None, dtype: torch.dtype, device: torch.device, report: Any
     ) -> tuple[nn.Module, str]:
         self.read.append((name, path, dtype))
-        return tiny_network(name).to(device, dtype), f"hash of {path or name}"
+        network = tiny_network(name).to(device)
+        for parameter in network.parameters():  # as `load_released`: buffers keep float32
+            parameter.data = parameter.data.to(dtype)
+        return network, f"hash of {path or name}"
 
 
 @pytest.fixture(autouse=True)
@@ -363,13 +366,6 @@ def test_progress(sampler: str) -> None:
         assert done == sorted(set(done))
         assert mine[-1].done == mine[-1].total
         assert len({p.total for p in mine}) == 1
-
-
-def test_coarse_colours_are_not_rounded_in_half_precision() -> None:
-    network = tiny("base40M-textvec")._members.up
-    assert isinstance(network, PointTransformer)
-    white = 255 * network.channel_scales[3] + network.channel_biases[3]
-    assert float(white) == pytest.approx(1, abs=1e-6)
 
 
 def test_loading_by_name() -> None:

@@ -37,7 +37,8 @@ def load_released(
         name: one of `RELEASED_NAMES`.
         path: the checkpoint's file, .pt or .safetensors; by default the one in the user's cache, which is
             downloaded if it is not there.
-        dtype: of the parameters and the floating-point buffers.
+        dtype: of the parameters. Floating-point buffers are float32: in bfloat16 the upsampler's colour scale
+            would shift every coarse point's colour.
         report: is told how far a download is.
 
     Returns:
@@ -89,10 +90,11 @@ def export_released(name: str, target: Path) -> None:
 
 def _read(path: Path, name: str, network: nn.Module, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
     """A network's state dict (our keys) from a released file."""
-    ours = release_keys(network)
+    ours, parameters = release_keys(network), {key for key, _ in network.named_parameters()}
     state: dict[str, Tensor] = {}
     for key, value in stream_released(path, name):
-        kind = dtype if value.is_floating_point() else value.dtype
+        learned = dtype if ours[key] in parameters else torch.float32
+        kind = learned if value.is_floating_point() else value.dtype
         # A copy also where nothing is to be converted: the file's pages are not ours to keep.
         tensor = value.to(device=device, dtype=kind, copy=True)
         if not torch.isfinite(tensor).all():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -72,6 +73,7 @@ def convert(path: Path, name: str, target: Path) -> None:
     broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
     if broken:
         raise WeightsError(f"{path}: expected finite weights, found NaN or infinity in {broken}")
+    # One name, not a fresh one: what a kill leaves, gigabytes perhaps, the next conversion writes over.
     temporary = target.with_name(target.name + ".part")
     try:
         save_file(
@@ -127,10 +129,12 @@ def _check_archive(path: Path) -> None:
 
 def _open_torch(path: Path, *, mapped: bool) -> dict[str, Tensor]:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of unusual pickles: they fail, or give tensors all the same
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except UnpicklingError as error:
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
-        found = f"code ({code[1]})" if code else "something else"
+        found = f"code ({code[1]})" if code else "a pickle of something else"
         raise WeightsError(f"{path}: expected tensors and nothing else, found {found}; it was not run") from error
     except Exception as error:  # a damaged file makes torch.load fail in any way
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

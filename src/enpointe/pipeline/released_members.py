@@ -12,7 +12,6 @@ from torch import nn
 
 from enpointe.conditioning.clip import Clip, clip
 from enpointe.models.checkpoints import load_released
-from enpointe.models.presets import RELEASED
 from enpointe.models.transfer import Report as TransferReport
 from enpointe.models.transfer import Transfer
 from enpointe.nn.point_transformer import PointTransformer
@@ -74,12 +73,7 @@ class ReleasedMembers:
     @cached_property
     def up(self) -> PointTransformer:
         """The network that draws 3,072 points around them."""
-        network = self._point_transformer("upsample", "upsample", None)
-        # In bfloat16 they would be rounded, and with them every coarse point's colour.
-        scaling = RELEASED["upsample"].scaling
-        network.channel_scales = torch.tensor(scaling.scales, device=self._device)
-        network.channel_biases = torch.tensor(scaling.biases, device=self._device)
-        return network
+        return self._point_transformer("upsample", "upsample", None)
 
     @cached_property
     def sdf(self) -> SDFTransformer:
