@@ -106,7 +106,7 @@ def test_errors_are_one_line(checkpoint: Path, tmp_path: Path, capsys: pytest.Ca
     assert "enpointe models download sdf" in fails(capsys, "export", "sdf")
     assert main(["models", "import", str(checkpoint), "--as", "tiny"]) == 0
     capsys.readouterr()
-    assert ".pt or .safetensors" in fails(capsys, "export", "tiny", "--out", "x.bin")
+    assert "ending in .pt, .safetensors" in fails(capsys, "export", "tiny", "--out", "x.bin")
     assert "expected an existing folder" in fails(capsys, "export", "tiny", "--out", "nowhere/x.pt")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "given.pt"]
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from enpointe.conditioning.pictures import clip_pixels
 from enpointe.errors import InputError, WeightsError
+from enpointe.offline import SWITCHES, is_offline
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizerFast
@@ -117,7 +118,7 @@ def clip(device: torch.device) -> Clip:
 
     Read from the folder that the environment's ENPOINTE_CLIP names (as `save_pretrained` or a clone of NAME
     leaves it), else from the local Hugging Face cache. Only where neither has it is it downloaded (1.7 GB), by
-    transformers, unless ENPOINTE_OFFLINE, HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set.
+    transformers, unless the environment forbids it, see `enpointe.offline`.
 
     Raises:
         InputError: transformers is not installed.
@@ -151,10 +152,10 @@ def _from_hub() -> Clip:
             if not isinstance(error.__cause__, OSError):  # transformers' way to say that a file is not there
                 raise
     manual = "or fetch its files elsewhere and set ENPOINTE_CLIP to their folder"
-    if _offline():
+    if is_offline():
         raise WeightsError(
             f"{NAME} is not, or not whole, in the local Hugging Face cache, and the environment forbids the network; "
-            f"unset ENPOINTE_OFFLINE, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, {manual}"
+            f"unset {', '.join(SWITCHES)}, {manual}"
         )
     try:
         return _load(NAME, download=True)
@@ -196,11 +197,6 @@ def _quiet(*, progress: bool) -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def _offline() -> bool:
-    names = ("ENPOINTE_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-    return any(os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no", "off") for name in names)
 
 
 @torch.no_grad()

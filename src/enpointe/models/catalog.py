@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from enpointe.errors import InputError
+
 NESTED = "model_state_dict"
 
 
@@ -46,6 +48,14 @@ RELEASED_FILES: dict[str, ReleasedFile] = {
 """The released Point-E checkpoints (arXiv 2212.08751, sections 4 and 5)."""
 
 RELEASED_NAMES: tuple[str, ...] = tuple(RELEASED_FILES)
+
+
+def released_file(name: str) -> ReleasedFile:
+    """The file of a released name; InputError where there is no such name."""
+    if name not in RELEASED_FILES:
+        raise InputError(f"released checkpoint: expected one of {', '.join(RELEASED_FILES)}; got {name!r}")
+    return RELEASED_FILES[name]
+
 
 RELEASE_URL = "https://openaipublic.azureedge.net/main/point-e/"
 MIRRORS = (

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from enpointe.errors import InputError, WeightsError
 from enpointe.geometry.files import known_suffix, replacing
 from enpointe.models.cache import weights_path
-from enpointe.models.catalog import NESTED, RELEASED_FILES, RELEASED_NAMES
+from enpointe.models.catalog import NESTED, RELEASED_NAMES, released_file
 from enpointe.models.conversion import read_released_state, stream_released
 from enpointe.models.download import ensure
 from enpointe.models.structure import build_empty, release_keys
@@ -73,8 +73,7 @@ def export_released(name: str, target: Path) -> None:
         WeightsError: what is in the cache is not what it was at its first verified load.
         OutputError: the target cannot be written.
     """
-    if name not in RELEASED_FILES:
-        raise InputError(f"released checkpoint: expected one of {', '.join(RELEASED_FILES)}; got {name!r}")
+    release = released_file(name)
     suffix, source = known_suffix(target, (".pt", ".safetensors")), weights_path(name)
     if not source.is_file():
         raise InputError(f"{name}: expected its weights at {source}, found none; 'enpointe models download {name}'")
@@ -85,7 +84,7 @@ def export_released(name: str, target: Path) -> None:
                 shutil.copyfileobj(original, file)
         else:
             state = read_released_state(source, name)
-            torch.save({NESTED: state} if RELEASED_FILES[name].nested else state, file)
+            torch.save({NESTED: state} if release.nested else state, file)
 
 
 def _read(path: Path, name: str, network: nn.Module, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:

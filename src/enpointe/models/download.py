@@ -8,10 +8,11 @@ from pathlib import Path
 
 from enpointe.errors import InputError, OutputError, WeightsError
 from enpointe.models.cache import Pin, cache_dir, locked, read_pin, weights_path, write_pin
-from enpointe.models.catalog import MIRRORS, RELEASE_URL, RELEASED_FILES, ReleasedFile
+from enpointe.models.catalog import MIRRORS, RELEASE_URL, RELEASED_FILES, ReleasedFile, released_file
 from enpointe.models.conversion import convert, read_released_state
 from enpointe.models.transfer import Patience, Report, Transfer, discard, download
 from enpointe.models.weights import sha256
+from enpointe.offline import SWITCHES, is_offline
 
 _SLACK = 64_000_000
 """Bytes that a checkpoint may have beyond its weights in float32."""
@@ -38,14 +39,14 @@ def fetch(name: str, *, again: bool = False, patience: Patience | None = None, r
 
 def ensure(name: str, *, again: bool = False, patience: Patience | None = None, report: Report | None = None) -> Pin:
     """As `fetch`, but gives what is pinned: the digests of `weights_path(name)` and of what it came from."""
-    release = _released(name)
+    release = released_file(name)
     path, pin = weights_path(name), read_pin(name)
     if not again and pin is not None and _is(path, pin):
         return pin
     if (again or not path.is_file()) and is_offline():
         raise WeightsError(
-            f"{name}: expected its weights in {cache_dir()}; they cannot be downloaded, for ENPOINTE_OFFLINE or "
-            f"HF_HUB_OFFLINE is set. {_by_hand(name)}"
+            f"{name}: expected its weights in {cache_dir()}; they cannot be downloaded, for {' or '.join(SWITCHES)} "
+            f"is set. {_by_hand(name)}"
         )
     told = report or _silent
     with locked(name, lambda: told(Transfer(f"waiting for another process that holds {name}", 0, 0))):
@@ -62,17 +63,11 @@ def import_file(source: Path, name: str, report: Report | None = None) -> Pin:
         WeightsError: the file is not this model's checkpoint.
         OutputError: no room, or a cache that cannot be written.
     """
-    _released(name)
+    released_file(name)
     read_released_state(source, name)  # before anything is made
     told = report or _silent
     with locked(name, lambda: told(Transfer(f"waiting for another process that holds {name}", 0, 0))):
         return _store(source, name, str(source.absolute()), sha256(source))
-
-
-def is_offline() -> bool:
-    """Whether the user wants no network: ENPOINTE_OFFLINE or HF_HUB_OFFLINE is set to 1, true, yes or on."""
-    values = (os.environ.get(key, "") for key in ("ENPOINTE_OFFLINE", "HF_HUB_OFFLINE"))
-    return any(value.strip().lower() in ("1", "true", "yes", "on") for value in values)
 
 
 def mirrors() -> tuple[str, ...]:
@@ -86,12 +81,6 @@ def mirrors() -> tuple[str, ...]:
         if not base.startswith(("https://", "http://")):
             raise InputError(f"ENPOINTE_MIRRORS: expected http or https addresses, got {base!r}")
     return tuple(base.rstrip("/") + "/" for base in (*own, *MIRRORS))
-
-
-def _released(name: str) -> ReleasedFile:
-    if name not in RELEASED_FILES:
-        raise InputError(f"released checkpoint: expected one of {', '.join(RELEASED_FILES)}; got {name!r}")
-    return RELEASED_FILES[name]
 
 
 def _download(name: str, release: ReleasedFile, pin: Pin | None, patience: Patience, report: Report) -> Pin:
