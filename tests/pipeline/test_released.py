@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import enpointe
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.schedule import DiscreteProcess
-from enpointe.errors import InputError
+from enpointe.errors import InputError, WeightsError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.models.presets import RELEASED
@@ -266,6 +266,31 @@ def test_picture_files(tmp_path: Path) -> None:
     assert pipeline.weights == {}
 
 
+def test_bad_weights_are_told_before_clip_is_read() -> None:
+    def damaged(_name: str, **_given: Any) -> Any:
+        raise WeightsError("damaged")
+
+    members = ReleasedMembers("base40M-textvec", CPU, half=False, load=damaged, load_clip=lambda _: pytest.fail("read"))
+    with pytest.raises(WeightsError, match="damaged"):
+        ReleasedPipeline("base40M-textvec", CPU, members=members).generate("a dog")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("base40M-textvec", {"prompts": "a dog", "seeds": [0]}, "prompts: expected a sequence of them, found one str"),
+        ("base40M", {"prompts": None, "pictures": "chair.png", "seeds": [0]}, "pictures: expected a sequence"),
+        ("base40M", {"prompts": None, "pictures": picture(0), "seeds": [0]}, "pictures: expected a sequence"),
+        ("base40M-uncond", {"prompts": None, "seeds": 3}, "seeds: expected a sequence of them, found one int"),
+        ("base40M-uncond", {"prompts": None, "seeds": []}, "expected samples, found none"),
+        ("base40M-textvec", {"prompts": ["a dog"], "seeds": [0, 1]}, "as many seeds as prompts, found 2 and 1"),
+    ],
+)
+def test_several_are_asked_for(name: str, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        tiny(name).generate_many(**given)
+
+
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
@@ -310,6 +335,7 @@ def test_meta() -> None:
     assert (meta["enpointe"], meta["model"], meta["preset"]) == (enpointe.__version__, "base40M-textvec", "reference")
     assert meta["weights"] == {"base": "hash of mine.pt", "upsample": "hash of upsample"}
     assert meta["settings"]["upsample_guidance"] == 0.0
+    assert "upsample_steps" not in tiny("base40M-uncond").generate(n_points=64).meta["settings"]
     assert "picture" not in meta
     assert json.loads(json.dumps(meta, allow_nan=False)) == meta
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enpointe.errors import InputError
+from enpointe.pipeline.checks import MAX_POINTS, MIN_POINTS
+from enpointe.pipeline.presets import PRESET_NAMES
 
 if TYPE_CHECKING:
     from enpointe.pipeline.cascade import Pipeline
@@ -19,10 +21,8 @@ MAX_SEED = 2**53 - 1
 """The largest whole number that every JSON reader keeps exactly: seeds are written to meta.json."""
 MAX_SAMPLES = 10_000
 MAX_STEPS = 1000
-MIN_POINTS, MAX_POINTS = 64, 65536
 MIN_GRID, MAX_GRID = 8, 512
 MAX_GUIDANCE = 100.0
-PRESETS = ("fast", "reference")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -61,7 +61,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "('enpointe models list' names all; default: pocket)",
     )  # fmt: skip
     parser.add_argument(
-        "--preset", choices=PRESETS, default="fast",
+        "--preset", choices=PRESET_NAMES, default="fast",
         help="a released model's settings: fast, or reference, the release's own (default: fast)",
     )  # fmt: skip
     add_device(parser)

@@ -21,7 +21,7 @@ from enpointe.diffusion.solvers import solver
 from enpointe.errors import InputError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.pipeline.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, whole
+from enpointe.pipeline.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, several, whole
 from enpointe.pipeline.inputs import check_inputs
 from enpointe.pipeline.members import Members
 from enpointe.pipeline.result import Progress, Report, Result, in_batches, silent
@@ -115,7 +115,7 @@ class Pipeline:
                 come before anything is drawn.
         """
         check_inputs(self.name, text=True, picture=bool(pictures))
-        texts = [check_prompt(prompt) for prompt in prompts]
+        texts = [check_prompt(prompt) for prompt in several("prompts", prompts)]
         seeds = seeds_for(seeds, len(texts), "prompts")
         n_points = whole("n_points", n_points, MIN_POINTS, MAX_POINTS)
         preset = self.preset
@@ -145,7 +145,7 @@ class Pipeline:
                 "steps": steps,
                 "guidance": guidance,
                 "sampler": sampler,
-                "upsample_steps": preset.upsample_steps,
+                **({"upsample_steps": preset.upsample_steps} if n_points > BASE_POINTS else {}),
                 "device": self.device.type,
             },
             "seconds": {

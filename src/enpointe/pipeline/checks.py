@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 from enpointe.errors import InputError
 
 MIN_POINTS, MAX_POINTS = 64, 65_536
 MAX_SEED = 2**63 - 1
+
+T = TypeVar("T")
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
@@ -26,8 +28,19 @@ def number(name: str, value: Any, low: float, high: float) -> float:
     return float(value)
 
 
-def seeds_for(seeds: Sequence[int], n: int, of: str) -> list[int]:
-    """The seeds; InputError unless there are n > 0 of them, each 0 <= seed < 2**63."""
-    if n == 0 or n != len(seeds):
-        raise InputError(f"generate: expected as many seeds as {of}, found {len(seeds)} and {n}")
-    return [whole("seed", seed, 0, MAX_SEED) for seed in seeds]
+def several(name: str, values: Iterable[T]) -> list[T]:
+    """The values as a list; InputError where one alone stands in their place, a text for instance."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InputError(f"{name}: expected a sequence of them, found one {type(values).__name__}")
+    return list(values)
+
+
+def seeds_for(seeds: Iterable[int], n: int | None, of: str) -> list[int]:
+    """The seeds; InputError unless there are n of them (None: any number), at least one, each 0 <= seed < 2**63."""
+    found = several("seeds", seeds)
+    n = len(found) if n is None else n
+    if n == 0:
+        raise InputError(f"generate: expected {of}, found none")
+    if n != len(found):
+        raise InputError(f"generate: expected as many seeds as {of}, found {len(found)} and {n}")
+    return [whole("seed", seed, 0, MAX_SEED) for seed in found]

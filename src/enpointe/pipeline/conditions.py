@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,34 +73,42 @@ def of_texts(texts: Sequence[str], encoder: Encoder) -> Conditions:
     return Conditions(tuple(row[text] for text in texts), vectors=encoder.texts(list(row)))
 
 
-def of_pictures(pictures: Sequence[Picture], encoder: Callable[[], Encoder], *, vector: bool, grid: bool) -> Conditions:
-    """The conditions of pictures, each encoded once.
+def check_pictures(pictures: Sequence[Picture]) -> None:
+    """InputError where a file is no picture that can be read; only one is in memory at a time, they may be large."""
+    for picture in _distinct(pictures).values():
+        opened(picture)
+
+
+def of_pictures(pictures: Sequence[Picture], encoder: Encoder, *, vector: bool, grid: bool) -> Conditions:
+    """The conditions of pictures, each encoded once; as in `check_pictures`, one is in memory at a time.
 
     Args:
-        encoder: asked for when every picture was found readable.
         vector: whether a network takes a picture's vector.
         grid: whether a network takes its grid.
 
     Raises:
         InputError: a file is no picture that can be read.
     """
-    keys = [id(picture) if isinstance(picture, Image.Image) else str(picture) for picture in pictures]
-    unique = dict(zip(keys, pictures, strict=True))
+    unique = _distinct(pictures)
     row = {key: i for i, key in enumerate(unique)}
-    # Files are read twice, so that never more than one is in memory: pictures may be large.
-    for picture in unique.values():
-        opened(picture)
-    clip = encoder()
     encoded = [
-        (clip.pictures([image]) if vector else None, clip.grids([image]) if grid else None)
+        (encoder.pictures([image]) if vector else None, encoder.grids([image]) if grid else None)
         for image in map(opened, unique.values())
     ]
     vectors, grids = ([part for part in parts if part is not None] for parts in zip(*encoded, strict=True))
     return Conditions(
-        tuple(row[key] for key in keys),
+        tuple(row[_key(picture)] for picture in pictures),
         vectors=torch.cat(vectors) if vectors else None,
         grids=torch.cat(grids) if grids else None,
     )
+
+
+def _distinct(pictures: Sequence[Picture]) -> dict[int | str, Picture]:
+    return {_key(picture): picture for picture in pictures}
+
+
+def _key(picture: Picture) -> int | str:
+    return id(picture) if isinstance(picture, Image.Image) else str(picture)
 
 
 def opened(picture: Picture) -> Image.Image:

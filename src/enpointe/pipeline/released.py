@@ -24,7 +24,7 @@ from enpointe.geometry.subsample import farthest_point
 from enpointe.models.presets import RELEASED
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipeline import conditions
-from enpointe.pipeline.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, whole
+from enpointe.pipeline.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, several, whole
 from enpointe.pipeline.conditions import Conditions, Picture, picture_name
 from enpointe.pipeline.drawing import COARSE_POINTS, batch_that_fits, coarse_clouds, dense_clouds, released_stage
 from enpointe.pipeline.inputs import MODELS, check_inputs
@@ -109,18 +109,20 @@ class ReleasedPipeline:
             InputError: an argument is out of range, or the model draws from something else.
             WeightsError: a file is missing or damaged. Both come before anything is drawn.
         """
-        check_inputs(self.name, text=bool(prompts), picture=bool(pictures))
-        texts = [check_prompt(prompt) for prompt in prompts or []]
-        shown = list(pictures or [])
+        texts = [check_prompt(prompt) for prompt in several("prompts", prompts or [])]
+        shown = several("pictures", pictures or [])
+        check_inputs(self.name, text=bool(texts), picture=bool(shown))
         of = {"text": "prompts", "picture": "pictures", "nothing": "samples"}[MODELS[self.name]]
-        seeds = seeds_for(seeds, len(texts) or len(shown) or len(seeds), of)
+        seeds = seeds_for(seeds, len(texts) or len(shown) or None, of)
         n_points = whole("n_points", n_points, MIN_POINTS, MAX_POINTS)
         sampling = self._sampling(steps, guidance, sampler)
         self._members.report = report = progress or silent
         began = time.perf_counter()
-        known = self._conditions(texts, shown, len(seeds), grid=n_points > COARSE_POINTS)
+        conditions.check_pictures(shown)
         base = self._stage(self._members.base, self.name, sampling)
         up = self._upsampler if n_points > COARSE_POINTS else None
+        # Last, for CLIP is the largest: bad pictures and weights are told before it is read.
+        known = self._conditions(texts, shown, len(seeds), grid=up is not None)
         loaded = time.perf_counter()
         clouds = coarse_clouds(base, known, seeds, self.device, self.batch, report)
         sampled = time.perf_counter()
@@ -133,16 +135,8 @@ class ReleasedPipeline:
             "model": self.name,
             "preset": self.preset_name,
             "weights": self.weights,  # shared: the mesh adds its own later
-            "settings": {
-                "n_points": n_points,
-                "steps": sampling.steps,
-                "guidance": sampling.guidance,
-                "sampler": sampling.sampler,
-                "upsample_steps": self.preset.upsampler.steps,
-                "upsample_guidance": self.preset.upsampler.guidance,
-                "upsample_sampler": self.preset.upsampler.sampler,
-                "device": self.device.type,
-            },
+            "settings": {"n_points": n_points, "device": self.device.type, **_settings(sampling, "")}
+            | ({} if up is None else _settings(self.preset.upsampler, "upsample_")),
             "seconds": {
                 "load": round(loaded - began, 3),
                 "cloud": round((sampled - loaded) * share, 3),
@@ -193,7 +187,8 @@ class ReleasedPipeline:
             unit = unit.select(farthest_point(unit.points, COARSE_POINTS, start=0))
         known = conditions.of_nothing(1)
         if picture is not None:
-            known = conditions.of_pictures([picture], lambda: self._members.clip, vector=False, grid=True)
+            conditions.check_pictures([picture])
+            known = conditions.of_pictures([picture], self._members.clip, vector=False, grid=True)
         coarse = torch.from_numpy(np.concatenate([unit.points, unit.colors * 255], axis=1).T)[None]
         n_new = n_points - len(cloud)
         self._members.report = report = progress or silent
@@ -270,7 +265,12 @@ class ReleasedPipeline:
         if not pictures:
             return conditions.of_nothing(n)
         vector = bool(RELEASED[self.name].config.vector)
-        return conditions.of_pictures(pictures, lambda: self._members.clip, vector=vector, grid=grid or not vector)
+        return conditions.of_pictures(pictures, self._members.clip, vector=vector, grid=grid or not vector)
+
+
+def _settings(sampling: Sampling, prefix: str) -> dict[str, Any]:
+    """What a user may choose of a stage, for a file's provenance."""
+    return {f"{prefix}{name}": getattr(sampling, name) for name in ("steps", "guidance", "sampler")}
 
 
 def _to_cloud(sample: Tensor) -> PointCloud:
