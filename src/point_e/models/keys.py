@@ -6,12 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from enpointe.models.released import IMAGE
+from enpointe.models.structure import release_keys
 
 INSIDE = "network."
-GRID = f"grid_embed.{IMAGE}."
-VECTOR = "vector_embed."
-RELEASED = "clip_embed."
 
 
 class ReleasedKeys(nn.Module):
@@ -25,19 +22,13 @@ class ReleasedKeys(nn.Module):
         self.register_load_state_dict_pre_hook(_from_released)  # type: ignore[no-untyped-call]
 
 
-def _to_released(_module: nn.Module, state: dict[str, Any], prefix: str, _metadata: Any) -> None:
-    for key in [key for key in state if key.startswith(prefix + INSIDE)]:
-        name = key.removeprefix(prefix + INSIDE)
-        for ours in (GRID, VECTOR):
-            if name.startswith(ours):
-                name = RELEASED + name.removeprefix(ours)
-        state[prefix + name] = state.pop(key)
+def _to_released(module: nn.Module, state: dict[str, Any], prefix: str, _metadata: Any) -> None:
+    for released, ours in release_keys(module.get_submodule("network")).items():
+        state[prefix + released] = state.pop(prefix + INSIDE + ours)
 
 
 def _from_released(module: nn.Module, state: dict[str, Any], prefix: str, *_rest: Any) -> None:
-    grid = any(name.startswith(GRID) for name, _ in module.get_submodule("network").named_parameters())
+    ours = release_keys(module.get_submodule("network"))
     for key in [key for key in state if key.startswith(prefix) and not key.startswith(prefix + INSIDE)]:
         name = key.removeprefix(prefix)
-        if name.startswith(RELEASED):
-            name = (GRID if grid else VECTOR) + name.removeprefix(RELEASED)
-        state[prefix + INSIDE + name] = state.pop(key)
+        state[prefix + INSIDE + ours.get(name, name)] = state.pop(key)
