@@ -1,4 +1,4 @@
-"""The folder of golden vectors, for every test that asks for it."""
+"""The golden vectors, and the noise predictors that they were recorded with, for every test that asks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from enpointe.diffusion.schedule import DiscreteProcess
+from enpointe.models.released import from_released, point_transformer_config
+
 ROOT = Path(__file__).parents[1]
+SCHEDULES = {"grid": "cosine", "upsample": "linear"}
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +43,29 @@ def golden(golden_folder: Path) -> Callable[[str], tuple[dict[str, Tensor], dict
         return tensors, metadata
 
     return read
+
+
+@pytest.fixture(scope="session")
+def predictor(golden: Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]) -> Callable[[str], Any]:
+    """The goldens' noise predictors, of "grid" and "upsample": exact for N(0, 1/4), plus a tenth of a network."""
+
+    def make(name: str) -> Callable[..., Tensor]:
+        tensors, metadata = golden(f"model_{name}")
+        config = point_transformer_config(metadata["cls"], metadata["config"], grid=tensors["cond.embeddings"].shape[1])
+        network = config.build().eval()
+        state = {key.removeprefix("w."): value for key, value in tensors.items() if key.startswith("w.")}
+        network.load_state_dict(from_released(state, config))
+        process = DiscreteProcess(SCHEDULES[name])
+
+        def predict(x: Tensor, t: Tensor, **cond: Any) -> Tensor:
+            output = network(x, t, **cond)
+            alpha_bar = process.alphas_cumprod[t.long()].float()[:, None, None]
+            exact = x * (1 - alpha_bar).sqrt() / (0.25 * alpha_bar + 1 - alpha_bar)
+            return torch.cat([exact + 0.1 * output[:, :6], output[:, 6:]], dim=1)
+
+        return predict
+
+    return make
 
 
 def _parsed(value: str) -> Any:

@@ -13,11 +13,11 @@ from torch import Tensor
 from enpointe.diffusion.schedule import DiscreteProcess
 from enpointe.errors import InputError
 from enpointe.models.config import PointTransformerConfig
-from enpointe.models.released import from_released, point_transformer_config
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipeline.stage import Stage, run
 
 Golden = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
+Predictor = Callable[[str], Callable[..., Tensor]]
 SCHEDULES = {"grid": "cosine", "upsample": "linear"}
 SIGMA_MAX, S_CHURN = (120.0, 160.0), (3.0, 0.0)
 
@@ -45,25 +45,6 @@ def recorded(tensors: dict[str, Tensor]) -> list[list[Tensor]]:
             stages.append([])
         stages[-1].append(draw)
     return stages
-
-
-def predictor(golden: Golden, name: str) -> Callable[..., Tensor]:
-    """The goldens' noise predictor: exact for N(0, 1/4), plus a tenth of the recorded network."""
-    tensors, metadata = golden(f"model_{name}")
-    channels = tensors["cond.embeddings"].shape[1]
-    config = point_transformer_config(metadata["cls"], metadata["config"], grid=channels)
-    net = config.build().eval()
-    state = {key.removeprefix("w."): value for key, value in tensors.items() if key.startswith("w.")}
-    net.load_state_dict(from_released(state, config))
-    process = DiscreteProcess(SCHEDULES[name])
-
-    def predict(x: Tensor, t: Tensor, **cond: Any) -> Tensor:
-        output = net(x, t, **cond)
-        alpha_bar = process.alphas_cumprod[t.long()].float()[:, None, None]
-        exact = x * (1 - alpha_bar).sqrt() / (0.25 * alpha_bar + 1 - alpha_bar)
-        return torch.cat([exact + 0.1 * output[:, :6], output[:, 6:]], dim=1)
-
-    return predict
 
 
 def cascade(tensors: dict[str, Tensor], stages: Sequence[Stage]) -> tuple[list[Tensor], list[Tensor]]:
@@ -100,12 +81,12 @@ def assert_near(ours: Tensor, theirs: Tensor, tolerance: float = 1e-3) -> None:
 
 @pytest.mark.golden
 @pytest.mark.parametrize("name", ["sampler_heun_churn", "sampler_heun_plain_up0"])
-def test_heun_cascade(golden: Golden, name: str) -> None:
+def test_heun_cascade(golden: Golden, predictor: Predictor, name: str) -> None:
     tensors, metadata = golden(name)
     options = metadata["options"]
     stages = [
         Stage(
-            predictor(golden, network), DiscreteProcess(SCHEDULES[network]), n_points=draws[0].shape[2],
+            predictor(network), DiscreteProcess(SCHEDULES[network]), n_points=draws[0].shape[2],
             steps=options["karras_steps"][i], guidance_scale=options["guidance_scale"][i],
             sigma_max=SIGMA_MAX[i], s_churn=options.get("s_churn", S_CHURN)[i],
         )
@@ -115,11 +96,11 @@ def test_heun_cascade(golden: Golden, name: str) -> None:
 
 
 @pytest.mark.golden
-def test_ddpm_cascade(golden: Golden) -> None:
+def test_ddpm_cascade(golden: Golden, predictor: Predictor) -> None:
     tensors, metadata = golden("sampler_ddpm")
     stages = [
         Stage(
-            predictor(golden, network), DiscreteProcess(SCHEDULES[network], respacing=str(metadata["respacing"])),
+            predictor(network), DiscreteProcess(SCHEDULES[network], respacing=str(metadata["respacing"])),
             n_points=draws[0].shape[2], sampler="ddpm", guidance_scale=scale,
         )
         for network, draws, scale in zip(
@@ -131,11 +112,11 @@ def test_ddpm_cascade(golden: Golden) -> None:
 
 @pytest.mark.golden
 @pytest.mark.parametrize(("name", "file"), [("dpm2", "sampler_dpm"), ("ancestral", "sampler_ancestral")])
-def test_single_stage(golden: Golden, name: str, file: str) -> None:
+def test_single_stage(golden: Golden, predictor: Predictor, name: str, file: str) -> None:
     tensors, options = golden(file)
     (draws,) = recorded(tensors)
     stage = Stage(
-        predictor(golden, "grid"), DiscreteProcess("cosine"), n_points=draws[0].shape[2], sampler=name,
+        predictor("grid"), DiscreteProcess("cosine"), n_points=draws[0].shape[2], sampler=name,
         steps=options["steps"], sigma_min=options["sigma_min"], sigma_max=options["sigma_max"],
         guidance_scale=options["guidance_scale"],
     )  # fmt: skip
