@@ -249,7 +249,7 @@ def test_bad_settings_fail_before_anything_is_read(tiny: Make, settings: dict[st
 
 @pytest.mark.parametrize(("prompts", "seeds"), [([], []), (["a dog"], []), (["a dog"], [1, 2]), (["a", "b"], [1])])
 def test_mismatched_seeds(tiny: Make, prompts: list[str], seeds: list[int]) -> None:
-    with pytest.raises(InputError, match="as many seeds as prompts|expected prompts, found none"):
+    with pytest.raises(InputError, match=r"as many seeds as prompts|expected prompts, found none"):
         tiny().generate_many(prompts, seeds)
 
 
