@@ -28,6 +28,7 @@ def point_transformer(**options: Any) -> PointTransformer:
 CONDITIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "time added": {"time_as_token": False, "position_bands": 3},
+    "neighbours": {"time_as_token": False, "neighbours": 5},
     "all": {"vector": 10, "vector_as_token": True, "grids": (("text", 12),), "low_res": True},
 }
 

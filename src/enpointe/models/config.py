@@ -31,6 +31,7 @@ class PointTransformerConfig:
     channel_scales: tuple[float, ...] = (1.0,) * 6
     channel_biases: tuple[float, ...] = (0.0,) * 6
     position_bands: int = 0
+    neighbours: int = 0
 
     def build(self) -> PointTransformer:
         """A network with fresh weights, on the CPU, in float32."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from enpointe.errors import InputError
 from enpointe.nn.blocks import MLP, Transformer, init_weights, position_features, time_features
+from enpointe.nn.neighbourhood import Neighbourhood
 
 
 class PointTransformer(nn.Module):
@@ -31,6 +32,7 @@ class PointTransformer(nn.Module):
         low_res: whether coarse points are a condition (the upsampler).
         channel_scales, channel_biases: what brings `low_res` from world units to about [-1, 1].
         position_bands: frequencies of the sine features of positions, 0 for none.
+        neighbours: how many of its nearest points each point is told of, 0 for none (the release).
 
     Order of the tokens in front of the points: vector, time, grids in order, low-res points.
     """
@@ -54,6 +56,7 @@ class PointTransformer(nn.Module):
         channel_scales: Sequence[float] = (1.0,) * 6,
         channel_biases: Sequence[float] = (0.0,) * 6,
         position_bands: int = 0,
+        neighbours: int = 0,
     ) -> None:
         super().__init__()
         self.width = width
@@ -75,8 +78,11 @@ class PointTransformer(nn.Module):
         if low_res:
             self.register_buffer("channel_scales", torch.tensor(channel_scales))
             self.register_buffer("channel_biases", torch.tensor(channel_biases))
+        self.neighbourhood = Neighbourhood(input_channels, width, neighbours) if neighbours else None
         init_weights(self, width)
         nn.init.zeros_(self.output_proj.weight)
+        if self.neighbourhood is not None:
+            self.neighbourhood.reset()
 
     def forward(
         self,
@@ -115,6 +121,8 @@ class PointTransformer(nn.Module):
             tokens = [prepared["tokens"]] if "tokens" in prepared else []
         time = self.time_embed(time_features(t, self.width).to(self.input_proj.weight.dtype))
         h = self.input_proj(self._point_features(x.transpose(1, 2)))
+        if self.neighbourhood is not None:
+            h = h + self.neighbourhood(x.transpose(1, 2))
         n_points = h.shape[1]
         front: list[Tensor] = []
         for extra, is_token in ((vector_token, self.vector_as_token), (time, self.time_as_token)):
