@@ -106,6 +106,10 @@ class Pool:
             raise InputError(f"object {index}: expected signed distances, found a real model, which has none")
         return (self.queries[index] / SCALE).astype(np.float32), self.sdf[index].astype(np.float32)
 
+    def stored_points(self, index: int) -> NDArray[np.float32]:
+        """All points of object `index`, (P, 3) in the unit frame."""
+        return (self.points[index] / SCALE).astype(np.float32)
+
     def split(self, held_out: float = 0.03) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Indices for training and for validation: the last procedural objects are held out, and a tenth
         of the real models, the same ones in every pool."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from enpointe.datagen.pool import Pool
 from enpointe.datagen.procedural.families import FAMILIES
+from enpointe.datagen.typical import typical
 from enpointe.diffusion.denoiser import VelocityDenoiser
 from enpointe.diffusion.guidance import Guided, unconditional
 from enpointe.diffusion.loss import velocity_loss
@@ -33,6 +34,11 @@ PROMPTS = (
 )  # fmt: skip
 """What a run's pictures show."""
 
+LEVELS = VelocityProcess(mean=-1.6, std=1.5)
+"""Most training noise lies between sigma 0.07 and 0.7, where shapes get their detail. Above, a network soon does all
+that can be done. After 75 minutes around sigma 1 its squared error was 0.191 at sigma 4, 0.313 at 0.8 and 0.802 at
+0.05, where who knew the very object would have 0.189, 0.307 and 0.689."""
+
 
 def to_model(points: NDArray[np.float32], colors: NDArray[np.float32]) -> NDArray[np.float32]:
     """points (n, 3) with longest side 1 and colors (n, 3) in [0, 1] -> (6, n) in about [-1, 1]."""
@@ -46,7 +52,9 @@ class BaseTask:
         config: the network; it takes a grid condition named "text".
         text_tokens: how many tokens a text becomes.
         families: which of the pool's objects to learn; all by default.
+        typical_share: of each family only this share of the objects, those most alike, see `datagen.typical`.
         drop: how often the condition is left out, for guidance.
+        process: of the noise levels to train on.
     """
 
     name = "pocket-base"
@@ -58,8 +66,9 @@ class BaseTask:
         *,
         text_tokens: int = 24,
         families: Collection[str] | None = None,
+        typical_share: float = 1.0,
         drop: float = 0.1,
-        process: VelocityProcess | None = None,
+        process: VelocityProcess = LEVELS,
         seed: int = 0,
     ) -> None:
         torch.manual_seed(seed)
@@ -73,9 +82,10 @@ class BaseTask:
         self._pool = pool
         self._tokens = text_tokens
         self._drop = drop
-        self._process = process or VelocityProcess(std=1.2)
+        self._process = process
         chosen = sorted(set(pool.family) if families is None else set(families))
-        self._training, self._held_out = (part[np.isin(np.array(pool.family)[part], chosen)] for part in pool.split())
+        known = typical(pool, np.flatnonzero(np.isin(np.array(pool.family), chosen)), typical_share)
+        self._training, self._held_out = (part[np.isin(part, known)] for part in pool.split())
         if not len(self._training) or not len(self._held_out):
             raise InputError(f"pool: expected objects of {', '.join(chosen)}, found too few among {len(pool)}")
         self.network_info["nouns"] = sorted(
