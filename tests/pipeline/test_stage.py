@@ -160,6 +160,28 @@ def test_what_the_unconditional_half_keeps_is_not_guided() -> None:
     assert float((last(3.0) - plain).abs().max()) > 0.01
 
 
+@pytest.mark.parametrize("sampler", ["heun", "ddpm"])
+@pytest.mark.parametrize("kept", [False, True])
+def test_without_a_condition_guidance_costs_nothing(sampler: str, kept: bool) -> None:
+    """Both halves would be the same: the network is asked for one."""
+    low_res = torch.full((2, 6, 4), 0.5) if kept else None
+    asked: list[int] = []
+
+    def counting(x: Tensor, t: Tensor, **cond: Tensor) -> Tensor:
+        asked.append(len(x))
+        predicted = exact(x, t, **cond)
+        return torch.cat([predicted, predicted], dim=1) if sampler == "ddpm" else predicted
+
+    def last(scale: float) -> Tensor:
+        process = DiscreteProcess("cosine", respacing="6")
+        stage = Stage(counting, process, n_points=8, sampler=sampler, steps=6, guidance_scale=scale, keep=("low_res",))
+        *_, step = run(stage, {}, draw, n_samples=2, low_res=low_res)
+        return step.denoised
+
+    assert torch.equal(last(3.0), last(1.0))
+    assert set(asked) == {2}
+
+
 def test_guidance_stays_in_its_interval() -> None:
     cond = {"vector": torch.ones(1, 3, 3)}
 

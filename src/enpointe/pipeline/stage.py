@@ -132,11 +132,13 @@ def run(
 def _steps(stage: Stage, cond: dict[str, Any], start: Tensor, noise: Noise) -> Iterator[Step]:
     """The solver's steps, in the network's units."""
     uncond = unconditional(cond, keep=stage.keep)
+    # Where the halves are the same there is nothing to go away from, and one will do.
+    scale = stage.guidance_scale if cond.keys() - set(stage.keep) else 1.0
     if stage.prepare:
         cond, uncond = _prepared(stage, cond, len(start)), _prepared(stage, uncond, len(start))
     network = _in_half(stage.network) if stage.half else stage.network
     if stage.sampler == "ddpm":
-        guided_noise = Guided(network, cond, uncond, stage.guidance_scale, channels=XYZ)
+        guided_noise = Guided(network, cond, uncond, scale, channels=XYZ)
         # The last step repeats the estimate before it.
         clip, draw = stage.clip_denoised, stage.draw_unused
         for step in ddpm(guided_noise, stage.process, start, noise=noise, clip_denoised=clip, draw_unused=draw):
@@ -144,7 +146,7 @@ def _steps(stage: Stage, cond: dict[str, Any], start: Tensor, noise: Noise) -> I
                 yield step
         return
     denoiser = EpsDenoiser(network, stage.process, stage.clip_denoised, stage.integer_time)
-    guided = Guided(denoiser, cond, uncond, stage.guidance_scale, stage.interval)
+    guided = Guided(denoiser, cond, uncond, scale, stage.interval)
     sigmas = karras_sigmas(stage.steps, stage.sigma_min, stage.sigma_max)
     options: dict[str, Any] = {"s_churn": stage.s_churn} if stage.sampler in CHURNING else {}
     if stage.sampler in DRAWING:
