@@ -9,12 +9,12 @@ import torch
 from tqdm.auto import tqdm
 
 from enpointe.errors import InputError
-from enpointe.models.catalog import MIRRORS, NESTED, RELEASED_FILES
+from enpointe.models.catalog import NESTED, RELEASE_URL, RELEASED_FILES
 from enpointe.models.conversion import read_released_state
 from enpointe.models.download import fetch
 from enpointe.models.transfer import Report, Transfer
 
-MODEL_PATHS: dict[str, str] = {name: MIRRORS[0] + release.file for name, release in RELEASED_FILES.items()}
+MODEL_PATHS: dict[str, str] = {name: RELEASE_URL + release.file for name, release in RELEASED_FILES.items()}
 """Name -> the address that the release gives."""
 
 
