@@ -1,17 +1,17 @@
-"""How far each solver is from the exact end of its path, for a number of evaluations of the denoiser.
+"""Which solver at how many evaluations gives what 500 steps give: error, and distance between sets, over seeds.
 
-A deterministic solver approximates one curve from noise to data; its end is compared, point by point,
-with that of 500 steps. The ancestral solver draws another sample, so on the mixture the distribution
-is compared for all: the sliced Wasserstein distance to exact draws.
+A deterministic solver approximates one curve from noise to data, so that its end can be compared point by point with
+that of 500 steps from the same noise. What counts is the distribution: the energy distance of a solver's sets to those
+of 500 steps from other seeds, next to the same distance among these themselves, the seed-to-seed spread.
+On a mixture of Gaussians, whose denoiser is exact, and on the embedded models.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,228 +19,168 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments, missing_weights
-from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.datagen.procedural.sampling import sample_surface
-from enpointe.diffusion.denoiser import Denoiser, VelocityDenoiser
-from enpointe.diffusion.guidance import Guided, unconditional
-from enpointe.diffusion.noise import SeededNoise
-from enpointe.diffusion.schedule import Level, karras_sigmas
-from enpointe.diffusion.solvers import SOLVERS
-from enpointe.diffusion.step import Noise
-from enpointe.models.embedded import embedded_path, read_network, text_encoder
-from enpointe.pipeline.cascade import SIGMA_MAX, SIGMA_MIN, Preset
+from benchmarks.problems import METHODS, RELEASE, Method, Problem, base_problem, mixture_problem, upsampler_problem
 from enpointe.pipeline.device import keep_freed_memory
-from enpointe.pipeline.upsampling import SIGMA_MAX as UP_SIGMA_MAX
-from enpointe.pipeline.upsampling import SIGMA_MIN as UP_SIGMA_MIN
-from enpointe.pipeline.upsampling import CellFrame, CellShape, anchored, cells, surroundings
 
-PROMPTS = ("a red car", "a brown dog", "a green tree", "a white house with a red roof")
-
-
-@dataclass(frozen=True)
-class Method:
-    """A solver and its options; steps that a budget of evaluations allows; whether it draws no noise."""
-
-    solver: str
-    steps: Callable[[int], int]
-    options: dict[str, Any] = field(default_factory=dict)
-    exact: bool = True
+PLOT = Path(__file__).resolve().parents[1] / "docs" / "solvers.png"
+INTERVAL = (0.1, 20.0)
+"""Noise levels of the rows that guide inside an interval only."""
+DEVIATIONS = 2
+"""Above the mean of the seed-to-seed spread, up to which a method is within it."""
 
 
-METHODS = {
-    "euler": Method("ancestral", lambda budget: budget, {"eta": 0.0}),
-    "heun": Method("heun", lambda budget: (budget + 1) // 2),
-    "dpm2": Method("dpm2", lambda budget: budget // 2),
-    "dpmpp": Method("dpmpp", lambda budget: budget),
-    "ancestral": Method("ancestral", lambda budget: budget, exact=False),
-}
+_FIRST = 3
+"""Rows before those of the methods that are compared."""
 
 
-class Counted:
-    """A denoiser that counts how often it is asked."""
+class Energy:
+    """Energy distances of sets to fixed ones, in all channels (Szekely and Rizzo 2013); sets of equal points have 0."""
 
-    def __init__(self, denoiser: Denoiser) -> None:
-        self.denoiser, self.calls = denoiser, 0
+    def __init__(self, sets: Tensor) -> None:
+        self.sets = sets.float()
+        self.within = [_mean_distance(points, points) for points in self.sets]
 
-    def __call__(self, x: Tensor, sigma: Level, /) -> Tensor:
-        self.calls += 1
-        return self.denoiser(x, sigma)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A denoiser, the noise levels' range, and unit noise (N, C, P) to start from."""
-
-    denoiser: Denoiser
-    levels: tuple[float, float]
-    start: Tensor
-
-    @torch.no_grad()
-    def solve(self, method: Method, steps: int, noise: Noise) -> tuple[Tensor, int, float]:
-        """The end (N, C, P), evaluations, seconds."""
-        sigmas = karras_sigmas(steps, *self.levels)
-        denoiser, began, end = Counted(self.denoiser), time.perf_counter(), self.start
-        start = self.start * float(sigmas[0])
-        for step in SOLVERS[method.solver](denoiser, start, sigmas, noise=noise, **method.options):
-            end = step.x
-        return end, denoiser.calls, time.perf_counter() - began
+    def __call__(self, ends: Tensor, pairs: list[tuple[int, int]]) -> list[float]:
+        """Of ends (N, C, P), the i-th to the j-th fixed set."""
+        ends = ends.float()
+        own = [_mean_distance(points, points) for points in ends]
+        squared = [2 * _mean_distance(ends[i], self.sets[j]) - own[i] - self.within[j] for i, j in pairs]
+        return [max(value, 0.0) ** 0.5 for value in squared]
 
 
-class Mixture:
-    """Points drawn from three isotropic Gaussians, with their exact denoiser."""
-
-    def __init__(self, channels: int = 6) -> None:
-        generator = torch.Generator().manual_seed(0)
-        self.weights = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
-        self.means = torch.randn(3, channels, generator=generator, dtype=torch.float64) / 2
-        self.stds = torch.tensor([0.10, 0.05, 0.20], dtype=torch.float64)
-
-    def __call__(self, x: Tensor, sigma: Level, /) -> Tensor:
-        """E[x0 | x] for x (N, C, P): the components' posterior means, by the shares that Bayes gives them."""
-        variance = self.stds**2 + float(sigma) ** 2
-        away = x[:, None] - self.means[None, :, :, None]  # (N, K, C, P)
-        log = self.weights.log() - x.shape[1] / 2 * variance.log()
-        share = (log[None, :, None] - (away**2).sum(2) / (2 * variance[None, :, None])).softmax(1)
-        pull = (self.stds**2 / variance)[None, :, None, None]
-        return (share[:, :, None] * (self.means[None, :, :, None] + pull * away)).sum(1)
-
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """(1, C, n)"""
-        which = torch.multinomial(self.weights, n, replacement=True, generator=generator)
-        noise = torch.randn(n, self.means.shape[1], generator=generator, dtype=torch.float64)
-        return (self.means[which] + self.stds[which, None] * noise).T[None]
-
-
-def sliced_wasserstein(a: Tensor, b: Tensor) -> float:
-    """Mean over 64 directions of the 1-Wasserstein distance of two sets (1, C, P) of one size."""
-    directions = torch.randn(64, a.shape[1], generator=torch.Generator().manual_seed(1), dtype=a.dtype)
-    directions /= directions.norm(dim=1, keepdim=True)
-    x, y = (directions @ points[0] for points in (a, b))
-    return float((x.sort(dim=1).values - y.sort(dim=1).values).abs().mean())
-
-
-def mixture_rows(budgets: list[int], n: int, reference_steps: int) -> list[Row]:
-    """Every method on the mixture, with the distance of exact draws among themselves as the floor."""
-    mixture, generator = Mixture(), torch.Generator().manual_seed(2)
-    start = torch.randn(1, 6, n, generator=generator, dtype=torch.float64)
-    problem = Problem(mixture, (SIGMA_MIN, SIGMA_MAX), start)
-    reference, calls, _ = problem.solve(METHODS["heun"], reference_steps, _no_noise)
-    draws, others = mixture.draw(n, generator), mixture.draw(n, generator)
-    rows: list[Row] = []
-    for name, method in METHODS.items():
-        for budget in budgets:
-            end, used, _ = problem.solve(method, method.steps(budget), SeededNoise([3]))
-            rms = float((end - reference).pow(2).mean().sqrt()) if method.exact else None
-            rows.append(
-                {"solver": name, "evaluations": used, "rms": rms, "wasserstein": sliced_wasserstein(end, draws)}
-            )
-    rows.append(
-        {"solver": "heun", "evaluations": calls, "rms": 0.0, "wasserstein": sliced_wasserstein(reference, draws)}
-    )
-    rows.append(
-        {"solver": "exact draws", "evaluations": 0, "rms": None, "wasserstein": sliced_wasserstein(others, draws)}
-    )
-    return rows
-
-
-def network_rows(problems: list[Problem], budgets: list[int], reference_steps: int) -> list[Row]:
-    """The deterministic methods on a network, averaged over problems, in its own precision.
-
-    The last row is Heun at half as many steps as the reference: below it, differences are rounding.
-    """
-    exact = {name: method for name, method in METHODS.items() if method.exact}
-    runs = [(name, method, method.steps(budget)) for name, method in exact.items() for budget in budgets]
-    runs.append(("heun", exact["heun"], reference_steps // 2))
-    found: dict[tuple[str, int], list[tuple[float, ...]]] = {}
-    for problem in problems:
-        reference, _, _ = problem.solve(exact["dpmpp"], reference_steps, _no_noise)
-        for name, method, steps in runs:
-            end, used, seconds = problem.solve(method, steps, _no_noise)
-            error = (end - reference).float()
-            place = float(error[:, :3].pow(2).mean().sqrt())
-            color = float(error[:, 3:].pow(2).mean().sqrt())
-            found.setdefault((name, used), []).append((place, color, chamfer(end, reference), seconds))
-    names = ("rms xyz", "rms rgb", "chamfer xyz", "seconds")
-    return [
-        {"solver": name, "evaluations": used, **dict(zip(names, np.mean(values, axis=0).tolist(), strict=True))}
-        for (name, used), values in found.items()
-    ]
+def _mean_distance(a: Tensor, b: Tensor) -> float:
+    return float(torch.cdist(a.T, b.T, compute_mode="donot_use_mm_for_euclid_dist").double().mean())
 
 
 def chamfer(a: Tensor, b: Tensor) -> float:
-    """Mean distance from a point of either set to the nearest of the other, x, y, z of (N, C, P)."""
-    pairs = [(x[:3].T.float().numpy(), y[:3].T.float().numpy()) for x, y in zip(a, b, strict=True)]
-    both = [cKDTree(y).query(x)[0].mean() + cKDTree(x).query(y)[0].mean() for x, y in pairs]
-    return float(np.mean(both) / 2)
+    """Mean distance from a point of either set (C, P) to the nearest of the other, x, y, z."""
+    x, y = (points[:3].T.double().numpy() for points in (a, b))
+    return float(cKDTree(y).query(x)[0].mean() + cKDTree(x).query(y)[0].mean()) / 2
 
 
-def base_problems(n: int, n_points: int) -> list[Problem]:
-    """The embedded base model as the pipeline runs it, seed 0, a prompt each."""
-    network, weights = read_network(embedded_path("base"), "point_transformer")
-    tokens = text_encoder(torch.device("cpu")).condition(PROMPTS[:n], weights.info["text_tokens"]).float().clone()
-    problems = []
-    for token in tokens:
-        cond = {"grids": {"text": token[None]}}
-        guided = Guided(VelocityDenoiser(network), cond, unconditional(cond), guidance_scale=Preset().guidance)
-        problems.append(Problem(guided, (SIGMA_MIN, SIGMA_MAX), SeededNoise([0])((1, 6, n_points))))
-    return problems
+def spacing(a: Tensor) -> float:
+    """Mean distance of a set's (C, P) points to their nearest, x, y, z: noise that was left makes it larger."""
+    points = a[:3].T.double().numpy()
+    return float(cKDTree(points).query(points, k=2)[0][:, 1].mean())
 
 
-def upsampler_problems(n: int) -> list[Problem]:
-    """The embedded upsampler on grey cells of procedural objects; none if its file is of another kind."""
-    network, weights = read_network(embedded_path("up"), "point_transformer")
-    if "cell" not in weights.info:
-        return []
-    shape = CellShape(**weights.info["cell"])
-    problems = []
-    for name in ("car", "dog", "chair", "tree")[:n]:
-        rng = np.random.default_rng(0)
-        points = sample_surface(FAMILIES[name].recipe(rng), 1024, rng).points.astype(np.float32)
-        grey = np.full_like(points, 0.5)
-        cell = cells(points, shape.anchors)[0]
-        context = surroundings(cKDTree(points), points, cell, shape)
-        frame = CellFrame.around(points[context])
-        parents = np.repeat(frame.to_local(points[cell], grey[cell]), shape.children, axis=1)
-        coarse = torch.from_numpy(frame.to_local(points[context], grey[context]))[None]
-        denoiser = VelocityDenoiser(anchored(network, torch.from_numpy(parents)[None]), clip_denoised=False)
-        bound = Guided(denoiser, {"low_res": coarse}, {}, guidance_scale=1)
-        problems.append(Problem(bound, (UP_SIGMA_MIN, UP_SIGMA_MAX), SeededNoise([0])((1, 6, parents.shape[1]))))
-    return problems
+def rows_of(problem: Problem, budgets: list[int], reference_steps: int) -> list[Row]:
+    """Every method at every budget of steps; the better ones also guided inside `INTERVAL`, and on narrow levels.
+
+    The first rows are the seed-to-seed spread, mean and standard deviation over pairs of seeds; the reference by
+    another good solver, below which differences are rounding; and the release's own settings.
+    """
+    reference, _, _ = problem.solve(METHODS["dpmpp"], reference_steps)
+    pairs, energy_to = problem.pairs(), Energy(reference)
+    spread = energy_to(reference, pairs)
+    limit = float(np.mean(spread) + DEVIATIONS * np.std(spread))
+
+    def row(name: str, method: Method, steps: int, guided: str = "everywhere", levels: str = "wide") -> Row:
+        interval = INTERVAL if guided == "interval" else (0.0, float("inf"))
+        end, used, seconds = problem.solve(method, steps, interval, narrow=levels == "narrow")
+        error = (end - reference).float()
+        energy = float(np.mean(energy_to(end, pairs)))
+        return {
+            "solver": name, "guided": guided, "levels": levels, "steps": steps, "evaluations": used,
+            "rms xyz": float(error[:, :3].pow(2).mean().sqrt()) if method.exact else None,
+            "rms rgb": float(error[:, 3:].pow(2).mean().sqrt()) if method.exact else None,
+            "chamfer, same seed": float(np.mean([chamfer(a, b) for a, b in zip(end, reference, strict=True)])),
+            "spacing": float(np.mean([spacing(a) / spacing(b) for a, b in zip(end, reference, strict=True)])),
+            "energy": energy, "within": energy <= limit, "seconds": seconds,
+        }  # fmt: skip
+
+    first: Row = {
+        "solver": "seed to seed", "guided": "everywhere", "levels": "wide", "steps": reference_steps,
+        "evaluations": None, "rms xyz": None, "rms rgb": None,
+        "chamfer, same seed": float(np.mean([chamfer(reference[i], reference[j]) for i, j in pairs])),
+        "spacing": 1.0, "energy": float(np.mean(spread)), "within": True, "seconds": None, "limit": limit,
+    }  # fmt: skip
+    ways = [(guided, levels) for guided in ("everywhere", "interval") for levels in ("wide", "narrow")]
+    if problem.guidance == 1:
+        ways = ways[:2]
+    rows = [first, row("heun", METHODS["heun"], reference_steps // 2), row("release", RELEASE, 64)]
+    for guided, levels in ways:
+        for name, method in METHODS.items():
+            if (guided, levels) == ways[0] or name == "dpmpp":
+                rows += [row(name, method, method.steps(budget), guided, levels) for budget in budgets]
+    return rows
 
 
-def _no_noise(shape: object) -> Tensor:
-    raise AssertionError("a deterministic solver drew noise")
+def fastest(rows: list[Row]) -> Row:
+    """The method within the spread that takes the fewest evaluations."""
+    there = [row for row in rows[_FIRST:] if row["within"]]
+    row = min(there, key=lambda row: (row["evaluations"], row["energy"])) if there else rows[1]
+    return {name: row[name] for name in ("solver", "guided", "levels", "steps", "evaluations", "energy", "spacing")}
+
+
+def plot(tables: Mapping[str, list[Row]], path: Path) -> None:
+    """Energy distance by evaluations, a line a method, and the spread as a band; written whole or not at all."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * len(tables), 4.2), layout="constrained")
+    for axes, (title, rows) in zip(np.atleast_1d(figure.subplots(1, len(tables))), tables.items(), strict=True):
+        axes.axhspan(rows[0]["energy"], rows[0]["limit"], color="0.85", label="seed to seed")
+        axes.plot(rows[2]["evaluations"], rows[2]["energy"], "k*", label="the release's own")
+        lines = dict.fromkeys((row["solver"], row["guided"], row["levels"]) for row in rows[_FIRST:])
+        for solver, guided, levels in lines:
+            same = (solver, guided, levels)
+            line = [row for row in rows[_FIRST:] if (row["solver"], row["guided"], row["levels"]) == same]
+            axes.plot(
+                [row["evaluations"] for row in line], [row["energy"] for row in line],
+                marker="o", markersize=3, linestyle=":" if (guided, levels) == ("everywhere", "wide") else "-",
+                label=", ".join([solver, *[levels] * (levels != "wide"), *[guided] * (guided != "everywhere")]),
+            )  # fmt: skip
+        axes.set(
+            title=title, xlabel="evaluations a sample (a guided pair is two)", ylabel="energy distance",
+            xscale="log", yscale="log",
+        )  # fmt: skip
+        axes.legend(fontsize=7)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    figure.savefig(temporary, format="png", dpi=110)
+    os.replace(temporary, path)
 
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--evaluations", type=int, nargs="+", default=[4, 8, 12, 16, 24, 32])
+    parser.add_argument("--evaluations", type=int, nargs="+", default=[8, 10, 12, 16, 24, 32, 64], metavar="N")
     parser.add_argument("--reference", type=int, default=500, metavar="STEPS")
-    parser.add_argument("--prompts", type=int, default=3, metavar="N", help="how many prompts and cells")
+    parser.add_argument("--prompts", type=int, default=2, metavar="N", help="of the embedded base model")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="of every prompt; at least 2")
+    parser.add_argument(
+        "--points", type=int, default=256, metavar="N", help="of a cloud of the base model; it makes 1024"
+    )
+    parser.add_argument("--only", choices=("mixture", "base", "upsampler"), help="one of the three problems")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="default: docs/solvers.png; with --quick none")
     options: argparse.Namespace = parser.parse_args()
     report = Report("solvers", options)
     keep_freed_memory()
-    budgets, steps, n = options.evaluations, options.reference, options.prompts
+    budgets, steps, prompts, seeds, points = (
+        options.evaluations, options.reference, options.prompts, options.seeds, options.points,
+    )  # fmt: skip
     if options.quick:
-        budgets, steps, n = [2, 4], 8, 1
-    report.table(
-        "mixture of Gaussians, exact denoiser", mixture_rows(budgets, 2_000 if options.quick else 20_000, steps)
-    )
-    members: dict[str, Callable[[], list[Problem]]] = {
-        "base": lambda: base_problems(n, 128 if options.quick else 1024),
-        "up": lambda: upsampler_problems(n),
+        budgets, steps, prompts, seeds, points = [2, 4], 8, 1, 2, 64
+    n = 200 if options.quick else 1000
+    problems: dict[str, Callable[[], Problem | None]] = {
+        "mixture of Gaussians, exact denoiser, guided": lambda: mixture_problem(n, seeds + 1, 3.0),
+        "mixture of Gaussians, exact denoiser": lambda: mixture_problem(n, seeds + 1, 1.0),
+        "embedded base": lambda: None if missing_weights("base") else base_problem(prompts, seeds, points),
+        "embedded upsampler": lambda: None if missing_weights("up") else upsampler_problem(seeds),
     }
-    for member, problems in members.items():
-        if missing_weights(member):
-            report.note(f"embedded {member}", f"no weights of {member} in the package")
+    tables: dict[str, list[Row]] = {}
+    for title, make in problems.items():
+        if options.only and options.only not in title:
             continue
-        asked = problems()
-        if not asked:
-            report.note(f"embedded {member}", f"the weights of {member} in the package are of another kind")
+        problem = make()
+        if problem is None:
+            report.note(title, "no such weights in the package")
             continue
-        with torch.autocast("cpu", dtype=torch.bfloat16):  # as the pipeline does
-            rows = network_rows(asked, budgets, steps)
-        report.table(f"embedded {member}, model units", rows)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=problem.start.dtype == torch.float32):
+            tables[title] = rows_of(problem, budgets, steps)
+        report.table(f"{title}, model units", tables[title])
+    report.table("fewest evaluations within the spread", [{"of": t, **fastest(rows)} for t, rows in tables.items()])
+    path = options.plot or (None if options.quick else PLOT)
+    if path is not None:
+        plot(tables, path)
     report.save()
 
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from enpointe.nn.blocks import time_features
+from enpointe.nn.blocks import CrossAttentionBlock, Perceiver, SelfAttentionBlock, Transformer, time_features
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
 
@@ -59,13 +59,19 @@ def plain_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return torch.einsum("nhqk,nkhc->nqhc", scores.softmax(-1), v).flatten(2)
 
 
+def _sizes(stack: Transformer | Perceiver) -> tuple[int, int]:
+    """Layers and heads."""
+    first = stack.resblocks[0]
+    assert isinstance(first, SelfAttentionBlock | CrossAttentionBlock)
+    return len(stack.resblocks), first.attn.heads
+
+
 class ReferencePoints:
     """A point diffusion transformer, called as `PointTransformer` is; without position features."""
 
     def __init__(self, network: PointTransformer) -> None:
         self._plain = _Plain(network.state_dict())
-        self._layers = len(network.backbone.resblocks)
-        self._heads = network.backbone.resblocks[0].attn.heads
+        self._layers, self._heads = _sizes(network.backbone)
         self._time_as_token, self._vector_as_token = network.time_as_token, network.vector_as_token
         self._has_vector = network.vector_embed is not None
 
@@ -111,8 +117,8 @@ class ReferenceSDF:
 
     def __init__(self, network: SDFTransformer) -> None:
         self._plain = _Plain(network.state_dict())
-        self._encoder = (len(network.encoder.resblocks), network.encoder.resblocks[0].attn.heads)
-        self._decoder = (len(network.decoder.resblocks), network.decoder.resblocks[0].attn.heads)
+        self._encoder = _sizes(network.encoder)
+        self._decoder = _sizes(network.decoder)
 
     @torch.no_grad()
     def encode(self, points: Tensor) -> Tensor:

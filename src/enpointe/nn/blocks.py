@@ -117,7 +117,7 @@ class Perceiver(nn.Module):
 
     def prepare(self, data: Tensor) -> list[KeysValues]:
         """What every block makes of data (N, K, width): the same for all queries."""
-        return [block.keys_values(data) for block in self.resblocks]
+        return [block.keys_values(data) for block in self.resblocks if isinstance(block, CrossAttentionBlock)]
 
     def forward(self, x: Tensor, data: Tensor | Sequence[KeysValues]) -> Tensor:
         """Queries (N, Q, width) -> (N, Q, width); data (N, K, width), or what `prepare` made of it."""

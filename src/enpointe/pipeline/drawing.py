@@ -43,6 +43,7 @@ def released_stage(
         steps=sampling.steps,
         sigma_min=sampling.sigma_min,
         sigma_max=sampling.sigma_max,
+        rho=sampling.rho,
         s_churn=sampling.s_churn,
         guidance_scale=sampling.guidance,
         interval=sampling.interval,

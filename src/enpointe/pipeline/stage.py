@@ -39,10 +39,11 @@ class Stage:
         scaling: from world units to the network's.
         n_points: how many points it draws; low-resolution points come on top.
         sampler: "heun", "dpmpp", "ancestral" or "dpm2", on Karras' noise levels; or "ddpm", which goes
-            through the whole `process` and does not use steps, sigma_min, sigma_max, s_churn,
+            through the whole `process` and does not use steps, sigma_min, sigma_max, rho, s_churn,
             integer_time and interval.
         steps: of the solver.
         sigma_min, sigma_max: the noise levels between which it goes.
+        rho: how they are spread, see `karras_sigmas`; the larger, the more evenly in log sigma.
         s_churn: noise that "heun" and "dpm2" add on the way (Karras et al. 2022, algorithm 2).
         guidance_scale: 1 is plain conditional, and so is 0. "ddpm" guides the noise of x, y, z only, as
             the release does; the others guide the clean sample.
@@ -71,6 +72,7 @@ class Stage:
     steps: int = 64
     sigma_min: float = 1e-3
     sigma_max: float = 120.0
+    rho: float = 7.0
     s_churn: float = 0.0
     guidance_scale: float = 3.0
     interval: tuple[float, float] = (0.0, math.inf)
@@ -147,7 +149,7 @@ def _steps(stage: Stage, cond: dict[str, Any], start: Tensor, noise: Noise) -> I
         return
     denoiser = EpsDenoiser(network, stage.process, stage.clip_denoised, stage.integer_time)
     guided = Guided(denoiser, cond, uncond, scale, stage.interval)
-    sigmas = karras_sigmas(stage.steps, stage.sigma_min, stage.sigma_max)
+    sigmas = karras_sigmas(stage.steps, stage.sigma_min, stage.sigma_max, stage.rho)
     options: dict[str, Any] = {"s_churn": stage.s_churn} if stage.sampler in CHURNING else {}
     if stage.sampler in DRAWING:
         options["draw_unused"] = stage.draw_unused
