@@ -6,7 +6,10 @@ import argparse
 import subprocess
 import sys
 
-SCRIPTS = ("startup", "generate", "memory", "attention", "mesh", "data", "solvers", "train_step")
+SCRIPTS = (
+    "startup", "generate", "memory", "attention", "mesh", "data", "solvers", "train_step",
+    "reference", "released", "released_memory",
+)  # fmt: skip
 
 
 def main() -> int:

@@ -106,7 +106,7 @@ def test_turns_take_the_least_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("shape", mesh_speed.SHAPES)
-def test_shapes_are_near_signed_distances(shape: str) -> None:
+def test_shapes_are_signed_distances(shape: str) -> None:
     import numpy as np
 
     points = np.random.default_rng(0).uniform(-0.51, 0.51, (4000, 3)).astype(np.float32)
@@ -114,12 +114,12 @@ def test_shapes_are_near_signed_distances(shape: str) -> None:
     values = field(points)
     assert (values > 0).any()
     assert (values < 0).any()
-    near = np.abs(values) < 0.02
     slopes = [
-        (field(points[near] + step * axis) - field(points[near] - step * axis)) / (2 * step)
-        for axis in np.eye(3, dtype=np.float32)
+        (field(points + step * axis) - field(points - step * axis)) / (2 * step) for axis in np.eye(3, dtype=np.float32)
     ]
-    assert np.linalg.norm(slopes, axis=0) == pytest.approx(1, abs=0.15)
+    slope = np.linalg.norm(slopes, axis=0)
+    assert slope.max() < 1.001
+    assert np.median(slope) == pytest.approx(1, abs=1e-3)  # less only where two sides are equally near
 
 
 def test_random_weights_are_the_same_for_a_seed() -> None:

@@ -46,14 +46,14 @@ def torus(points: Floats) -> Floats:
     return (0.12 - np.hypot(ring, points[:, 2])).astype(np.float32)
 
 
-def ellipsoid(points: Floats) -> Floats:
-    """To first order the signed distance, positive inside, to an ellipsoid of half axes 0.5, 0.35 and 0.2."""
-    axes = np.array([0.5, 0.35, 0.2], np.float32)
-    inner, outer = np.linalg.norm(points / axes, axis=1), np.linalg.norm(points / axes**2, axis=1)
-    return (inner * (1 - inner) / np.maximum(outer, 1e-6)).astype(np.float32)
+def box(points: Floats) -> Floats:
+    """Signed distance, positive inside, to a box of half sides 0.45, 0.3 and 0.2."""
+    beyond = np.abs(points) - np.array([0.45, 0.3, 0.2], np.float32)
+    outside = np.linalg.norm(np.maximum(beyond, 0), axis=1)
+    return (-outside - np.minimum(beyond.max(axis=1), 0)).astype(np.float32)
 
 
-SHAPES: dict[str, Callable[[Floats], Floats]] = {"torus": torus, "ellipsoid": ellipsoid}
+SHAPES: dict[str, Callable[[Floats], Floats]] = {"torus": torus, "box": box}
 
 
 def sparse_queries(grid_size: int) -> dict[str, int]:

@@ -91,6 +91,8 @@ class Turns:
         self._work = 2 * PRODUCT**3 / 1e9
         self._products: dict[str, Job] = {"float32": lambda: a @ a, "bfloat16": lambda: half @ half}
         self.peak = dict.fromkeys(self._products, 0.0)
+        for _ in range(3):
+            self._measure_peak()
 
     @torch.no_grad()
     def __call__(self, jobs: Mapping[str, Job], *, warm: tuple[str, ...] = ()) -> dict[str, float]:
@@ -100,10 +102,13 @@ class Turns:
             jobs[name]()
         for _ in range(self._repeats):
             for name, job in jobs.items():
-                for kind, product in self._products.items():
-                    self.peak[kind] = max(self.peak[kind], self._work / _seconds(product))
+                self._measure_peak()
                 best[name] = min(best[name], _seconds(job))
         return best
+
+    def _measure_peak(self) -> None:
+        for kind, product in self._products.items():
+            self.peak[kind] = max(self.peak[kind], self._work / _seconds(product))
 
     def side(self, way: str, each: float, units: float, seconds: float, gflop: float) -> Side:
         """What is told of one way, by the peak of the type that it computes in; gflop: the work of one unit."""

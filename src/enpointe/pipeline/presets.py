@@ -45,8 +45,9 @@ class ReleasedPreset:
 
 
 # Measured by benchmarks/solvers.py on a mixture of Gaussians with its exact denoiser, guided for the base and not for
-# the upsampler: the fewest evaluations whose distance from 500 steps is within two deviations of the seed-to-seed
-# spread (docs/speed.md). Levels spread evenly in log sigma over a narrow range take half as many as the release's.
+# the upsampler: the fewest evaluations that are no farther from 500 steps than the release's own 64 Heun steps with
+# churn, or than seeds are from each other (docs/speed.md). Levels spread evenly in log sigma over a narrow range take
+# half as many as the release's range.
 _FAST = ReleasedPreset(
     base=Sampling(
         steps=12, sigma_min=0.02, sigma_max=40.0, rho=50.0, guidance=3.0, interval=(0.1, 20.0), sampler="dpmpp"
