@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import enpointe
 from enpointe.geometry import export
-from enpointe.geometry.plot import splat
+from enpointe.geometry.plot import views
 
 PROMPTS = (
     "a pink motorcycle", "a red car", "a blue bicycle", "a white aeroplane",
@@ -35,7 +35,7 @@ def gallery(points: int, names: bool) -> np.ndarray:
         x, y = (i % COLUMNS) * SIDE * len(SEEDS), (i // COLUMNS) * (SIDE + LABEL)
         for j, seed in enumerate(SEEDS):
             cloud = pipeline.generate(prompt, seed=seed, n_points=points).cloud
-            sheet.paste(Image.fromarray(splat(cloud.points, cloud.colors, 35, 20, SIDE)), (x + j * SIDE, y))
+            sheet.paste(Image.fromarray(views(cloud, 1, SIDE, columns=1)), (x + j * SIDE, y))
         label = prompt if names else str(i + 1)
         draw.text((x + SIDE * len(SEEDS) / 2, y + SIDE + LABEL / 2), label, fill="black", font=font, anchor="mm")
     return np.asarray(sheet)

@@ -100,3 +100,15 @@ def test_the_unconditional_twin_loses_everything_unless_told_to_keep() -> None:
     kept = unconditional(cond, keep=("low_res",))
     assert kept["low_res"] is cond["low_res"]
     assert float(kept["grids"]["text"].abs().max()) == 0
+
+
+def test_positions_have_a_scale_of_their_own() -> None:
+    def denoiser(x: Tensor, sigma: object, *, c: Tensor) -> Tensor:
+        return x + c
+
+    x = torch.randn(2, 6, 4)
+    cond = {"c": torch.ones(2, 1, 1)}
+    guided = Guided(denoiser, cond, unconditional(cond), 3.0, leading_scale=1.5)(x, 1.0)
+    torch.testing.assert_close(guided - x, torch.tensor([1.5] * 3 + [3.0] * 3)[None, :, None].expand(2, 6, 4))
+    plain = Guided(denoiser, cond, unconditional(cond), 1.0, leading_scale=1.5)(x, 1.0)
+    torch.testing.assert_close(plain - x, torch.tensor([1.5] * 3 + [1.0] * 3)[None, :, None].expand(2, 6, 4))

@@ -83,7 +83,9 @@ def test_guidance_0_and_1_are_plain_conditional_and_others_are_not(tiny: Make) -
 
 def test_settings_and_numbers_of_any_whole_type(tiny: Make) -> None:
     plain = tiny().generate("a dog", seed=3, n_points=64)
-    numpy = tiny().generate("a dog", seed=np.int64(3), n_points=np.int32(64), steps=np.int8(3), guidance=np.float32(3))
+    numpy = tiny().generate(
+        "a dog", seed=np.int64(3), n_points=np.int32(64), steps=np.int8(3), guidance=np.float32(2.5)
+    )
     assert same_bytes(plain.cloud, numpy.cloud)
     assert type(numpy.seed) is int
     assert not same_bytes(plain.cloud, tiny().generate("a dog", seed=3, n_points=64, steps=4).cloud)

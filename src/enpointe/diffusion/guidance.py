@@ -46,6 +46,7 @@ class Guided:
             (Kynkaanniemi et al. 2024, arXiv 2404.07724); outside it is plain conditional.
         channels: guide only this many leading channels, the rest stays conditional; None guides
             all (release: None for denoisers, `XYZ` for networks).
+        leading_scale: another guidance scale for the leading `XYZ` channels, None for the same.
     """
 
     function: Callable[..., Tensor]
@@ -54,6 +55,7 @@ class Guided:
     guidance_scale: float = 3.0
     interval: tuple[float, float] = (0.0, math.inf)
     channels: int | None = None
+    leading_scale: float | None = None
 
     def __call__(self, x: Tensor, level: Level, /) -> Tensor:
         """The guided result at x (N, C, P) and a level, one number or (N,)."""
@@ -75,7 +77,7 @@ class Guided:
 
     def _applies(self, level: Level) -> bool:
         low, high = self.interval
-        if self.guidance_scale in (0, 1):
+        if self.guidance_scale in (0, 1) and self.leading_scale in (None, 0, 1):
             return False
         if isinstance(level, Tensor):
             # Looking into a tensor stalls a GPU, so not where there is nothing to see.
@@ -83,12 +85,16 @@ class Guided:
         return low <= level <= high
 
     def _scales(self, level: Level, like: Tensor) -> Tensor:
-        """Guidance of each sample, 1 outside the interval. (N, 1, 1, ...)"""
+        """Guidance of each sample and channel, 1 outside the interval. (N, 1 or C, 1, ...)"""
         low, high = self.interval
         levels = torch.as_tensor(level, device=like.device).expand(len(like))
         inside = (levels >= low) & (levels <= high)
-        scales = torch.where(inside, self.guidance_scale, 1.0).to(like.dtype)
-        return scales.reshape(-1, *[1] * (like.ndim - 1))
+        wanted = torch.full((like.shape[1] if self.leading_scale is not None else 1,), float(self.guidance_scale))
+        if self.leading_scale is not None:
+            wanted[:XYZ] = self.leading_scale
+        wanted = wanted.to(like)
+        scales = torch.where(inside[:, None], wanted, torch.ones_like(wanted))
+        return scales.reshape(*scales.shape, *[1] * (like.ndim - 2))
 
 
 def _zeros(value: Any) -> Any:
