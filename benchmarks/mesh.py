@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ def compare(name: str, field: Field, grid_size: int) -> Row:
     middle = time.perf_counter()
     dense = sample_grid(field, grid_size=grid_size, method="dense")
     end = time.perf_counter()
-    row = {
+    row: dict[str, Any] = {
         "field": name,
         "grid": grid_size,
         "queries sparse": sparse.n_queries,
@@ -48,8 +49,12 @@ def compare(name: str, field: Field, grid_size: int) -> Row:
         "sparse s": middle - start,
         "dense s": end - middle,
         "dense / sparse": (end - middle) / (middle - start),
-        "other signs": int(np.count_nonzero(sparse.inside != dense.inside)),
+        "sampled at": len(sparse.inside),  # of a field too rough for its grid, fewer samples along an axis
+        "other signs": None,
     }
+    if sparse.inside.shape != dense.inside.shape:
+        return {**row, "vertices": None, "same to the bit": "coarser", "largest offset": None}
+    row["other signs"] = int(np.count_nonzero(sparse.inside != dense.inside))
     try:
         (v1, f1), (v2, f2) = march(sparse), march(dense)
     except MeshError as error:
