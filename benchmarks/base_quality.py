@@ -18,10 +18,9 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments
-from enpointe.datagen.captions import caption, draw_paint
-from enpointe.datagen.procedural.colours import shade
+from benchmarks.objects import example
 from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.datagen.procedural.sampling import sample_surface
+from enpointe.diffusion.schedule import velocity_time
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.models.embedded import embedded_path, read_network, text_encoder
 from enpointe.pipeline.cascade import Pipeline
@@ -30,17 +29,6 @@ from enpointe.training.recipes import FIRST_FAMILIES
 
 SIGMAS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 4.0, 12.0)
 SHAPE_POINTS = 512
-
-
-def example(name: str, n_points: int, rng: np.random.Generator) -> tuple[PointCloud, str]:
-    """A fresh object of a family, painted, and what is said of it."""
-    family = FAMILIES[name]
-    recipe, paint = family.recipe(rng), draw_paint(family, rng)
-    surface = sample_surface(recipe, n_points, rng)
-    worn = [recipe.parts[part].slot for part in surface.part]
-    rgb = {slot.name: shade(paint[slot.name], rng) for slot in family.slots}
-    colors = np.array([rgb[slot] for slot in worn], dtype=np.float32)
-    return PointCloud(surface.points, colors), caption(family, paint, set(worn), recipe.adjectives, recipe.phrases, rng)
 
 
 @torch.inference_mode()
@@ -59,7 +47,7 @@ def errors_by_level(path: Path, families: tuple[str, ...], n_points: int) -> lis
         angle = float(np.arctan(sigma))
         cos, sin = np.cos(angle), np.sin(angle)
         x, velocity = cos * x0 + sin * noise, cos * noise - sin * x0
-        time = torch.full((len(x0),), 1000 * 2 / np.pi * angle)
+        time = velocity_time(torch.full((len(x0),), sigma))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             said = network(x, time, grids={"text": tokens}).float()
         best = torch.stack([least(*each, cos, sin) for each in zip(x, dense, strict=True)])

@@ -15,29 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Report, Row, arguments
+from benchmarks.objects import example
 from enpointe.datagen import pool
-from enpointe.datagen.captions import caption, draw_paint
-from enpointe.datagen.procedural.colours import shade
 from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.datagen.procedural.sampling import sample_surface
 
 Make = Callable[[int, np.random.Generator], object]
 
 
 def sampler(_: Path, n_points: int) -> Make:
     """Builds an object, samples its visible surface, paints it and says what it is; the families in turn."""
-    families = list(FAMILIES.values())
-
-    def make(i: int, rng: np.random.Generator) -> object:
-        family = families[i % len(families)]
-        recipe, paint = family.recipe(rng), draw_paint(family, rng)
-        surface = sample_surface(recipe, n_points, rng)
-        worn = [recipe.parts[part].slot for part in surface.part]
-        rgb = {slot.name: shade(paint[slot.name], rng) for slot in family.slots}
-        colors = np.array([rgb[slot] for slot in worn])
-        return surface.points, colors, caption(family, paint, set(worn), recipe.adjectives, recipe.phrases, rng)
-
-    return make
+    names = list(FAMILIES)
+    return lambda i, rng: example(names[i % len(names)], n_points, rng)
 
 
 def drawer(path: Path, n_points: int) -> Make:

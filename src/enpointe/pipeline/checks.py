@@ -35,6 +35,13 @@ def several(name: str, values: Iterable[T]) -> list[T]:
     return list(values)
 
 
+def size_after(n_points: int, n_before: int) -> int:
+    """How many points a cloud of `n_before` is to have; InputError where that is fewer, or more than can be."""
+    if n_before > MAX_POINTS:
+        raise InputError(f"upsample: expected a cloud of at most {MAX_POINTS} points, found {n_before}")
+    return whole("n_points", n_points, n_before, MAX_POINTS)
+
+
 def seeds_for(seeds: Iterable[int], n: int | None, of: str) -> list[int]:
     """The seeds; InputError unless there are n of them (None: any number), at least one, each 0 <= seed < 2**63."""
     found = several("seeds", seeds)

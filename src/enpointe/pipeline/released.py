@@ -24,7 +24,7 @@ from enpointe.geometry.subsample import farthest_point
 from enpointe.models.presets import RELEASED
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipeline import conditions
-from enpointe.pipeline.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, several, whole
+from enpointe.pipeline.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, several, size_after, whole
 from enpointe.pipeline.conditions import Conditions, Picture, picture_name
 from enpointe.pipeline.drawing import COARSE_POINTS, batch_that_fits, coarse_clouds, dense_clouds, released_stage
 from enpointe.pipeline.inputs import MODELS, check_inputs
@@ -177,9 +177,7 @@ class ReleasedPipeline:
             InputError: too many points in, too many or too few wanted, or no picture that can be read.
         """
         seed = whole("seed", seed, 0, MAX_SEED)
-        if len(cloud) > MAX_POINTS:
-            raise InputError(f"upsample: expected a cloud of at most {MAX_POINTS} points, found {len(cloud)}")
-        n_points = whole("n_points", n_points, len(cloud), MAX_POINTS)
+        n_points = size_after(n_points, len(cloud))
         unit, frame = cloud.normalized()
         if n_points == len(cloud):
             return PointCloud(cloud.points, cloud.colors)
