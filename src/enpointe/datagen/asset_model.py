@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from enpointe.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,32 @@ class Model:
     shade: NDArray[np.float32]
     material: NDArray[np.int64]
     materials: tuple[Material, ...]
+
+    def normalized(self) -> Model:
+        """The same in the unit frame: centred, longest side 1.
+
+        Raises:
+            InputError: it has no triangles, no extent, or too much of it for numbers.
+        """
+        return replace(self, triangles=unit_frame(self.triangles))
+
+
+def unit_frame(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Triangles (f, 3, 3), moved and scaled so that their bounding box is centred and its longest side 1.
+
+    Raises:
+        InputError: there are none, they have no extent, or one too large for numbers.
+    """
+    if len(triangles) == 0:
+        raise InputError("expected a model with triangles, found none")
+    low, high = triangles.min(axis=(0, 1)), triangles.max(axis=(0, 1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        side = float((high - low).max())
+    if not side > 0:
+        raise InputError("expected a model with some extent, found a single point")
+    if not side < np.inf:
+        raise InputError(f"expected a model of finite extent, found one from {low} to {high}")
+    return (triangles - (low + high) / 2) / side
 
 
 def solid_points(model: Model, face: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.datagen.asset_model import Model, sample_colors, solid_points
+from enpointe.datagen.asset_model import Model, sample_colors, solid_points, unit_frame
 from enpointe.datagen.visibility import DepthMaps, plan
 from enpointe.errors import InputError
 
@@ -82,7 +82,7 @@ def sample_model(model: Model, n_points: int, rng: np.random.Generator) -> Asset
     Raises:
         InputError: it has no surface.
     """
-    triangles = _unit_frame(model.triangles)
+    triangles = unit_frame(model.triangles)
     cross = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     area = np.linalg.norm(cross, axis=1) / 2
     if not area.sum() > 0:
@@ -108,14 +108,6 @@ def sample_model(model: Model, n_points: int, rng: np.random.Generator) -> Asset
     outward = np.where(inward[:, None], -normals[pick], normals[pick])
     # Cut-outs and hidden parts do not count for the frame, hence once more.
     return AssetCloud(_centred(points[pick]), colors, outward, *_compact(number, colors))
-
-
-def _unit_frame(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = triangles.min(axis=(0, 1)), triangles.max(axis=(0, 1))
-    side = float((high - low).max())
-    if not side > 0:
-        raise InputError("expected a model with some extent, found a single point")
-    return (triangles - (low + high) / 2) / side
 
 
 def _centred(points: NDArray[np.float32]) -> NDArray[np.float32]:
