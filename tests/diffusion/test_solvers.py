@@ -90,7 +90,7 @@ def last(steps: Any) -> Step:
 
 @pytest.mark.parametrize(
     ("name", "options", "order"),
-    [("heun", {}, 2), ("dpm2", {}, 2), ("dpmpp", {}, 2), ("ancestral", {"eta": 0.0}, 1)],
+    [("heun", {}, 2), ("dpm2", {}, 2), ("dpmpp", {}, 2), ("unipc", {}, 2), ("ancestral", {"eta": 0.0}, 1)],
 )
 def test_order_of_convergence(name: str, options: dict[str, float], order: int) -> None:
     start = 5.0 * generator_noise(0)((4, 6, 8))
@@ -105,7 +105,7 @@ def test_order_of_convergence(name: str, options: dict[str, float], order: int) 
     assert measured == pytest.approx([order, order], abs=0.25)
 
 
-@pytest.mark.parametrize("name", ["heun", "dpm2", "dpmpp"])
+@pytest.mark.parametrize("name", ["heun", "dpm2", "dpmpp", "unipc"])
 def test_deterministic_runs_reach_the_exact_map(name: str) -> None:
     """The probability flow of a Gaussian is linear: a start maps to mean + std * its normal score."""
     mean, std, sigma_max = 0.3, 0.5, 80.0
@@ -197,7 +197,9 @@ def test_steps(name: str) -> None:
         torch.testing.assert_close(step.denoised, gaussian_denoiser(0.1, 0.4)(step.x, step.sigma))
 
 
-@pytest.mark.parametrize(("name", "evaluations"), [("heun", 13), ("dpm2", 14), ("dpmpp", 7), ("ancestral", 7)])
+@pytest.mark.parametrize(
+    ("name", "evaluations"), [("heun", 13), ("dpm2", 14), ("dpmpp", 7), ("unipc", 7), ("ancestral", 7)]
+)
 def test_number_of_evaluations(name: str, evaluations: int) -> None:
     levels: list[float] = []
 
@@ -208,6 +210,18 @@ def test_number_of_evaluations(name: str, evaluations: int) -> None:
     list(SOLVERS[name](counting, torch.ones(1, 6, 2), karras_sigmas(7, 0.01, 10.0), noise=generator_noise(0)))
     assert len(levels) == evaluations
     assert min(levels) > 0
+
+
+def test_correcting_is_more_exact_than_predicting() -> None:
+    """In as few steps as a preset takes, which is what the corrector is for."""
+    start = 20.0 * generator_noise(0)((4, 6, 8))
+    exact = last(SOLVERS["heun"](MIXTURE.denoiser, start, karras_sigmas(1024, 0.02, 20.0), noise=silent)).x
+    grid = karras_sigmas(10, 0.02, 20.0)
+    errors = {
+        name: float((last(SOLVERS[name](MIXTURE.denoiser, start, grid, noise=silent)).x - exact).norm())
+        for name in ("dpmpp", "unipc")
+    }
+    assert errors["unipc"] < 0.8 * errors["dpmpp"]
 
 
 def test_churn_stays_within_its_limits() -> None:
@@ -239,7 +253,7 @@ def test_a_sample_does_not_depend_on_its_batch() -> None:
 
 def test_unknown_solver() -> None:
     assert solver("heun") is SOLVERS["heun"]
-    with pytest.raises(InputError, match=r"expected one of ancestral, dpm2, dpmpp, heun, found 'plms'"):
+    with pytest.raises(InputError, match=r"expected one of ancestral, dpm2, dpmpp, heun, unipc, found 'plms'"):
         solver("plms")
 
 

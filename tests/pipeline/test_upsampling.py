@@ -106,7 +106,7 @@ def test_same_seed_same_bytes_other_seed_other_points() -> None:
     assert np.abs(one.points[200:] - other.points[200:]).max() > 0.01
 
 
-@pytest.mark.parametrize("sampler", ["heun", "dpmpp", "ancestral", "dpm2"])
+@pytest.mark.parametrize("sampler", ["heun", "dpmpp", "unipc", "ancestral", "dpm2"])
 @pytest.mark.parametrize("batch", [1, 5])
 def test_the_batch_size_does_not_matter(sampler: str, batch: int) -> None:
     cloud = scattered(700)  # 11 cells, one of them partly filled

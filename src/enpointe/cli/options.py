@@ -98,7 +98,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         help="how closely to follow the prompt; 1 is plain conditional (default: the model's)",
     )  # fmt: skip
     parser.add_argument(
-        "--sampler", metavar="NAME", help="the solver, such as heun, dpmpp, ancestral or dpm2 (default: the model's)"
+        "--sampler", metavar="NAME", help="the solver, such as heun, dpmpp or unipc (default: the model's)"
     )
 
 

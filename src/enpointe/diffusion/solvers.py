@@ -9,12 +9,15 @@ from enpointe.diffusion.dpm2 import dpm2
 from enpointe.diffusion.dpmpp import dpmpp
 from enpointe.diffusion.heun import heun
 from enpointe.diffusion.step import Step
+from enpointe.diffusion.unipc import unipc
 from enpointe.errors import InputError
 
 Solver = Callable[..., Iterator[Step]]
 """(denoiser, x (N, C, P), sigmas (n + 1,), *, noise, **options of its own) -> n + 1 steps."""
 
-SOLVERS: dict[str, Solver] = {"heun": heun, "dpmpp": dpmpp, "ancestral": ancestral, "dpm2": dpm2}
+SOLVERS: dict[str, Solver] = {
+    "heun": heun, "dpmpp": dpmpp, "unipc": unipc, "ancestral": ancestral, "dpm2": dpm2,
+}  # fmt: skip
 
 
 def solver(name: str) -> Solver:

@@ -114,7 +114,7 @@ class Pipeline:
             steps: of the base model's solver, 1 to 1,000.
             guidance: guidance scale of colours, 0 to 100, of which positions get a fifth; 1 is plain conditional,
                 and so is 0.
-            sampler: "heun", "dpmpp", "ancestral" or "dpm2".
+            sampler: "heun", "dpmpp", "unipc", "ancestral" or "dpm2".
             progress: told of every step.
 
         Raises:

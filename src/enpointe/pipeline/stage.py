@@ -38,7 +38,7 @@ class Stage:
         process: what it was trained on, respaced where "ddpm" is to take fewer steps.
         scaling: from world units to the network's.
         n_points: how many points it draws; low-resolution points come on top.
-        sampler: "heun", "dpmpp", "ancestral" or "dpm2", on Karras' noise levels; or "ddpm", which goes
+        sampler: "heun", "dpmpp", "unipc", "ancestral" or "dpm2", on Karras' noise levels; or "ddpm", which goes
             through the whole `process` and does not use steps, sigma_min, sigma_max, rho, s_churn,
             integer_time and interval.
         steps: of the solver.
