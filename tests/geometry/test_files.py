@@ -240,6 +240,14 @@ def glb_declaring(count: int) -> bytes:
     return struct.pack("<4sIII4s", b"glTF", 2, 20 + len(text), len(text), b"JSON") + text
 
 
+def npz_of_a_broken_header() -> bytes:
+    """numpy reads such a header with Python's tokenizer, which has errors of its own."""
+    stream, head = io.BytesIO(), b"{'descr': '<f4', 'shape': ((4, 3}\n"
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("coords.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head)
+    return stream.getvalue()
+
+
 RGB = {name: np.zeros(4) for name in "RGB"}
 GOOD_POINTS = np.random.default_rng(0).random((4, 3))
 GARBAGE = np.random.default_rng(0).bytes(1000)
@@ -268,6 +276,7 @@ BAD_CLOUDS = {
     "npz of a billion": (".npz", npz_declaring((10**9, 3), 100), "expected at most"),
     "npz of a false size": (".npz", npz_declaring((1000, 3), 100), "expected 12000 bytes"),
     "npz of a negative size": (".npz", npz_declaring((-4, -3), 48), "expected"),
+    "npz of a broken header": (".npz", npz_of_a_broken_header(), "expected an NPZ file"),
     "npz bomb": (".npz", npz_declaring((4, 3), 50_000_000), "expected 48 bytes"),
     "npz of pickles": (".npz", npz_bytes(coords=np.array([{}] * 3)), "expected numbers, found dtype object"),
     "npz of NaN": (".npz", npz_bytes(coords=GOOD_POINTS * np.nan, **RGB), "expected finite"),

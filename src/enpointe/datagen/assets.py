@@ -89,7 +89,7 @@ def sample_model(model: Model, n_points: int, rng: np.random.Generator) -> Asset
         raise InputError("expected a model with a surface, found one without area")
     radius = float(np.linalg.norm(triangles.reshape(-1, 3), axis=1).max())
     wanted, resolution = plan(float(area.sum()), radius)
-    face, weights = _scatter(area, max(wanted, int(2.5 * n_points)), rng)
+    face, weights = scatter(area, max(wanted, int(2.5 * n_points)), rng)
     solid = solid_points(model, face, weights)
     if solid.any():
         face, weights = face[solid], weights[solid]
@@ -115,7 +115,7 @@ def _centred(points: NDArray[np.float32]) -> NDArray[np.float32]:
     return ((points - (low + high) / 2) / max(float((high - low).max()), 1e-12)).astype(np.float32)
 
 
-def _scatter(
+def scatter(
     area: NDArray[np.float64], n: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Faces (n,) and barycentric weights (n, 3), uniform in area, each area strip hit once; shuffled."""

@@ -6,6 +6,7 @@ limit before it is unpacked, for a kilobyte of zip can unpack to a gigabyte.
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -42,7 +43,9 @@ def read_stream(file: Path | BinaryIO, path: Path) -> tuple[dict[str, NDArray[An
             return arrays, from_json(archive.comment.decode("utf-8", "replace"))
     except OSError as error:
         raise InputError(f"{path}: expected a file to read, found: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, tokenize.TokenError
+    ) as error:  # fmt: skip
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: expected an NPZ file, a zip of numpy arrays, found: {error}") from None
