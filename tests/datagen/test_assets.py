@@ -20,6 +20,7 @@ from enpointe.datagen.asset_model import Material, Model, to_linear, to_srgb
 from enpointe.datagen.asset_reader import read_model
 from enpointe.datagen.assets import AssetCloud, sample_asset, sample_model
 from enpointe.datagen.kaykit import kaykit
+from enpointe.datagen.limits import AssetLimits
 from enpointe.datagen.sweethome import DEBIAN_FOLDER, place, read_properties, sweethome
 from enpointe.datagen.sweethome_names import clean_name
 from enpointe.datagen.visibility import DepthMaps, plan
@@ -336,12 +337,9 @@ def test_a_catalogue_that_names_a_wrong_model_is_refused(tmp_path: Path, model: 
         sweethome(tmp_path)
 
 
-def test_a_truncated_library_and_an_entry_too_large_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_truncated_library_and_an_entry_too_large_are_refused(tmp_path: Path) -> None:
     path = library(tmp_path)
-    (asset,) = sweethome(tmp_path)
-    monkeypatch.setattr("enpointe.datagen.asset_files.MAX_BYTES", 100)
+    (asset,) = sweethome(tmp_path, AssetLimits(bytes=100))
     with pytest.raises(InputError, match="at most 100 bytes"):
         asset.load()
     path.write_bytes(path.read_bytes()[:-30])

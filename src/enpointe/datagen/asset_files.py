@@ -3,84 +3,117 @@
 from __future__ import annotations
 
 import posixpath
+import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
+from enpointe.datagen.limits import LIMITS, AssetLimits
 from enpointe.errors import InputError
 
-MAX_BYTES = 64 * 2**20
-"""The largest file that is read; the largest of the known collections has 9 MB."""
+
+class MissingFileError(InputError):
+    """A model refers to a file that is not there."""
 
 
 class Files(Protocol):
-    """What a model file may refer to (its buffers, materials and textures).
-
-    Parsers survive a missing texture and hide the error; `refused` keeps the names that point outside.
-    """
-
-    refused: list[str]
+    """What a model file may refer to: its buffers, materials and textures."""
 
     def get(self, name: str) -> bytes:
         """The bytes of `name` as written in the model file.
 
         Raises:
-            InputError: the file is absent, too large, or not within the folder.
+            MissingFileError: there is no such file.
+            InputError: it is not within the folder, not readable, or more than the asset's share of bytes.
         """
         ...
 
 
 class FolderFiles:
-    """The files within a folder."""
+    """The files within a folder, until their bytes together exceed the limit."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: AssetLimits = LIMITS) -> None:
         self.folder = folder.resolve()
-        self.refused: list[str] = []
+        self.left = limits.bytes
 
     def get(self, name: str) -> bytes:
         """See `Files.get`; links are followed before the check."""
-        path = (self.folder / unquote(name)).resolve()
-        if not path.is_relative_to(self.folder):
-            self.refused.append(name)
-            raise InputError(f"{name}: expected a file within {self.folder}, found one outside")
-        return read_bounded(path)
+        for candidate in _spellings(name):
+            try:
+                path = (self.folder / candidate).resolve()
+            except (OSError, ValueError, RuntimeError) as error:  # a loop of links, or a zero byte
+                raise InputError(f"{name!r}: expected the name of a file, found {error}") from error
+            if not path.is_relative_to(self.folder):
+                raise InputError(f"{name!r}: expected a file within the model's own folder, found one outside")
+            if path.exists():
+                data = read_bounded(path, self.left)
+                self.left -= len(data)
+                return data
+        raise MissingFileError(f"{name!r}: expected a file within the model's folder, found none")
 
 
 class ZipFiles:
-    """The entries of one folder of a zip archive."""
+    """The entries of one folder of a zip archive, until their bytes together exceed the limit."""
 
-    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
+    def __init__(self, archive: zipfile.ZipFile, folder: str, limits: AssetLimits = LIMITS) -> None:
         self.archive = archive
-        self.folder = folder
-        self.refused: list[str] = []
+        self.folder = posixpath.normpath(folder)
+        self.left = limits.bytes
+        self._entries = frozenset(archive.namelist())
 
     def get(self, name: str) -> bytes:
-        """See `Files.get`. Absolute paths of the author's own machine stand for the file of that name here."""
-        name = name.strip().replace("\\", "/")
-        if name.startswith("/") or name[1:2] == ":":
-            name = posixpath.basename(name)
-        entry = posixpath.normpath(posixpath.join(self.folder, name))
-        if not entry.startswith(self.folder + "/"):
-            self.refused.append(name)
-            raise InputError(f"{name}: expected a file within {self.folder}, found one outside")
-        return read_entry(self.archive, entry)
+        """See `Files.get`."""
+        for candidate in _spellings(name):
+            entry = posixpath.normpath(posixpath.join(self.folder, candidate))
+            if entry.startswith(("/", "../")) or (self.folder != "." and not entry.startswith(self.folder + "/")):
+                raise InputError(f"{name!r}: expected a file within the model's own folder, found one outside")
+            if entry in self._entries:
+                data = read_entry(self.archive, entry, self.left)
+                self.left -= len(data)
+                return data
+        raise MissingFileError(f"{name!r}: expected a file within the model's folder, found none")
 
 
-def read_bounded(path: Path) -> bytes:
-    """A whole file of at most `MAX_BYTES`.
+def _spellings(name: str) -> Iterator[str]:
+    """The ways in which writers of model files mean a name: as it is, percent-encoded, with backslashes.
+
+    Absolute paths of the author's own machine stand for the file of that name in the folder; they are
+    never looked up themselves.
+    """
+    name = name.strip()
+    slashes = name.replace("\\", "/")
+    if slashes.startswith("/") or slashes[1:3] == ":/":
+        yield posixpath.basename(slashes) or "."
+        return
+    yield name
+    for other in (unquote(name), slashes):
+        if other != name:
+            # What hides in an encoding is still held against the folder by the caller.
+            yield other
+
+
+def read_bounded(path: Path, most: int = LIMITS.bytes) -> bytes:
+    """A whole regular file of at most `most` bytes.
 
     Raises:
-        InputError: it cannot be read, or is larger.
+        InputError: it cannot be read, is larger, or is a pipe, device or folder, which may have no end.
     """
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path.name!r}: expected a regular file, found {stat.filemode(status.st_mode)}")
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            # One byte more is asked for, in case that the file grew.
+            data = file.read(min(status.st_size, most) + 1)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected a readable file, found {error}") from error
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{path}: expected at most {MAX_BYTES} bytes, found more")
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path.name!r}: expected a readable file, found {error}") from error
+    if len(data) > most or status.st_size > most:
+        raise InputError(f"{path.name!r}: expected at most {most} bytes, found {max(len(data), status.st_size)}")
     return data
 
 
@@ -96,8 +129,8 @@ def open_library(path: Path) -> zipfile.ZipFile:
         raise InputError(f"{path}: expected a zip library of models, found {error}") from error
 
 
-def read_entry(archive: zipfile.ZipFile, entry: str) -> bytes:
-    """One entry of at most `MAX_BYTES` (a zip reader never gives more bytes than the entry declares).
+def read_entry(archive: zipfile.ZipFile, entry: str, most: int = LIMITS.bytes) -> bytes:
+    """One entry of at most `most` bytes (a zip reader never gives more bytes than the entry declares).
 
     Raises:
         InputError: it is absent, damaged, encrypted or larger.
@@ -107,8 +140,8 @@ def read_entry(archive: zipfile.ZipFile, entry: str) -> bytes:
         info = archive.getinfo(entry)
     except KeyError as error:
         raise InputError(f"{where}: expected an entry of that name, found none") from error
-    if info.file_size > MAX_BYTES:
-        raise InputError(f"{where}: expected at most {MAX_BYTES} bytes, found {info.file_size}")
+    if info.file_size > most:
+        raise InputError(f"{where}: expected at most {most} bytes, found {info.file_size} declared")
     try:
         return archive.read(info)
     except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:

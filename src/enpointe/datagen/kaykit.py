@@ -10,6 +10,7 @@ from enpointe.datagen.asset_files import FolderFiles, read_bounded
 from enpointe.datagen.asset_model import Model
 from enpointe.datagen.asset_reader import read_model
 from enpointe.datagen.assets import Asset
+from enpointe.datagen.limits import CLOUD_LIMITS, AssetLimits
 from enpointe.errors import InputError
 
 PALETTE = (4, 16)
@@ -80,7 +81,7 @@ _BROADER = {
 }  # fmt: skip
 
 
-def kaykit(folder: Path) -> list[Asset]:
+def kaykit(folder: Path, limits: AssetLimits = CLOUD_LIMITS) -> list[Asset]:
     """All models in the packs below `folder`, by name.
 
     Raises:
@@ -89,7 +90,7 @@ def kaykit(folder: Path) -> list[Asset]:
     files = sorted(path for path in folder.glob("*/*") if path.suffix in (".gltf", ".glb"))
     if not files:
         raise InputError(f"{folder}: expected folders of .gltf or .glb models, found none")
-    return [_asset(path) for path in files]
+    return [_asset(path, limits) for path in files]
 
 
 def clean_name(stem: str) -> tuple[str, tuple[str, ...]]:
@@ -144,14 +145,14 @@ def _nouns(phrase: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-def _asset(path: Path) -> Asset:
+def _asset(path: Path, limits: AssetLimits) -> Asset:
     stem = re.sub(r"\.(gltf|glb)", "", path.name)
     name, nouns = clean_name(stem)
     licence, creator = _attribution(path.parent / "LICENSE.txt")
     pack = path.parent.name
     return Asset(
         key=f"kaykit/{pack}/{stem}", name=name, nouns=nouns, tags=(), category=pack.replace("-", " "),
-        licence=licence, creator=creator, source=f"KayKit {pack}", load=partial(_load, path),
+        licence=licence, creator=creator, source=f"KayKit {pack}", load=partial(_load, path, limits),
     )  # fmt: skip
 
 
@@ -163,7 +164,7 @@ def _attribution(path: Path) -> tuple[str, str]:
     return "CC0-1.0" if "CC0" in text else "unknown", creator[1].strip() if creator else "unknown"
 
 
-def _load(path: Path) -> Model:
+def _load(path: Path, limits: AssetLimits) -> Model:
     character = path.stem.split("_")[0].lower()
 
     def keep(node: str) -> bool:
@@ -171,4 +172,5 @@ def _load(path: Path) -> Model:
         return worn or character not in CHARACTERS
 
     kind = path.suffix.lstrip(".").lower()
-    return read_model(read_bounded(path), kind, FolderFiles(path.parent), keep=keep, palette=PALETTE)
+    files = FolderFiles(path.parent, limits)
+    return read_model(files.get(path.name), kind, files, limits=limits, keep=keep, palette=PALETTE)

@@ -15,6 +15,7 @@ from enpointe.datagen.asset_files import ZipFiles, open_library, read_entry
 from enpointe.datagen.asset_model import Model
 from enpointe.datagen.asset_reader import read_model
 from enpointe.datagen.assets import Asset
+from enpointe.datagen.limits import CLOUD_LIMITS, AssetLimits
 from enpointe.datagen.sweethome_names import clean_name, clean_tags
 from enpointe.errors import InputError
 
@@ -27,7 +28,7 @@ _LICENCES = (
 )
 
 
-def sweethome(folder: Path = DEBIAN_FOLDER) -> list[Asset]:
+def sweethome(folder: Path = DEBIAN_FOLDER, limits: AssetLimits = CLOUD_LIMITS) -> list[Asset]:
     """All models of the .sh3f libraries in `folder`, in their catalogues' order.
 
     Raises:
@@ -38,7 +39,7 @@ def sweethome(folder: Path = DEBIAN_FOLDER) -> list[Asset]:
         raise InputError(
             f"{folder}: expected .sh3f libraries (Debian's package sweethome3d-furniture installs some), found none"
         )
-    return [asset for path in libraries for asset in _catalogue(path)]
+    return [asset for path in libraries for asset in _catalogue(path, limits)]
 
 
 def read_properties(data: bytes) -> dict[str, str]:
@@ -53,17 +54,19 @@ def read_properties(data: bytes) -> dict[str, str]:
     return properties
 
 
-def _catalogue(path: Path) -> list[Asset]:
+def _catalogue(path: Path, limits: AssetLimits) -> list[Asset]:
     with open_library(path) as archive:
         properties = read_properties(read_entry(archive, CATALOGUE))
         entries = set(archive.namelist())
     written = properties.get("license", "unknown")
     licence = next((spdx for words, spdx in _LICENCES if words in written.lower()), written)
     numbers = sorted(int(key[6:]) for key in properties if re.fullmatch(r"model#\d{1,9}", key))
-    return [_asset(path, number, properties, entries, licence) for number in numbers]
+    return [_asset(path, number, properties, entries, licence, limits) for number in numbers]
 
 
-def _asset(path: Path, number: int, properties: dict[str, str], entries: set[str], licence: str) -> Asset:
+def _asset(
+    path: Path, number: int, properties: dict[str, str], entries: set[str], licence: str, limits: AssetLimits
+) -> Asset:
     def field(name: str) -> str:
         return properties.get(f"{name}#{number}", "")
 
@@ -84,7 +87,7 @@ def _asset(path: Path, number: int, properties: dict[str, str], entries: set[str
         licence=licence,
         creator=field("creator") or "unknown",
         source=f"Sweet Home 3D {path.stem}",
-        load=partial(_load, path, model, rotation, size),
+        load=partial(_load, path, model, rotation, size, limits),
     )
 
 
@@ -97,9 +100,16 @@ def _floats(written: str, count: int) -> tuple[float, ...] | None:
     return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
 
 
-def _load(path: Path, entry: str, rotation: tuple[float, ...] | None, size: tuple[float, ...] | None) -> Model:
+def _load(
+    path: Path,
+    entry: str,
+    rotation: tuple[float, ...] | None,
+    size: tuple[float, ...] | None,
+    limits: AssetLimits,
+) -> Model:
     with open_library(path) as archive:
-        model = read_model(read_entry(archive, entry), "obj", ZipFiles(archive, posixpath.dirname(entry)))
+        files = ZipFiles(archive, posixpath.dirname(entry), limits)
+        model = read_model(files.get(posixpath.basename(entry)), "obj", files, limits=limits)
     return replace(model, triangles=place(model.triangles, rotation, size))
 
 

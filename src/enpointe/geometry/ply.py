@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -71,8 +71,14 @@ class _Element:
 
 def read(path: Path) -> PlyContent:
     """Read a PLY file; InputError wherever it is not one with at least one vertex."""
-    data = read_bytes(path)
+    return parse(read_bytes(path), path)
+
+
+def parse(data: bytes, path: PurePath, *, max_faces: int | None = None) -> PlyContent:
+    """As `read`, of a file's bytes; `path` names it in errors. More faces than `max_faces` are an InputError."""
     elements, order, comments, start = _parse_header(data, path)
+    if max_faces is not None and any(e.name == "face" and e.count > max_faces for e in elements):
+        raise InputError(f"{path}: expected at most {max_faces} faces, found more declared")
     declared = sum(element.count * element.least_bytes(order == "") for element in elements)
     available = len(data) - start + (order == "")  # the last number of a text needs no blank after it
     if declared > available:
@@ -94,7 +100,7 @@ def read(path: Path) -> PlyContent:
     return PlyContent(points, colors, faces, from_lines(comments))
 
 
-def _parse_header(data: bytes, path: Path) -> tuple[list[_Element], str, list[str], int]:
+def _parse_header(data: bytes, path: PurePath) -> tuple[list[_Element], str, list[str], int]:
     """Elements, byte order ("" for text), comments and where the body starts."""
     if data[:4].rstrip() != b"ply":
         raise InputError(f"{path}: expected a PLY file, starting with 'ply', found {data[:12]!r}")
@@ -136,7 +142,7 @@ Rows = dict[str, Any]
 """Property name -> an array over rows; of a list property an array (n, length), or a list of n arrays."""
 
 
-def _read_rows(element: _Element, body: memoryview, at: int, path: Path) -> tuple[Rows, int]:
+def _read_rows(element: _Element, body: memoryview, at: int, path: PurePath) -> tuple[Rows, int]:
     """The element's rows, from byte `at` on, and where they end."""
     if element.count == 0:
         return {p.name: np.empty(0, p.type) for p in element.properties}, at
@@ -164,7 +170,7 @@ def _read_rows(element: _Element, body: memoryview, at: int, path: Path) -> tupl
     return {p.name: columns[p.name] if p.count_type else np.array(columns[p.name]) for p in element.properties}, at
 
 
-def _read_row(element: _Element, body: memoryview, at: int, path: Path) -> tuple[Rows, int]:
+def _read_row(element: _Element, body: memoryview, at: int, path: PurePath) -> tuple[Rows, int]:
     row: Rows = {}
     for p in element.properties:
         count = 1
@@ -188,11 +194,11 @@ def _take(body: memoryview, at: int, kind: str, count: int) -> NDArray[Any] | No
     return np.frombuffer(body[at:end], dtype=kind) if end <= len(body) else None
 
 
-def _cut_short(element: _Element, path: Path) -> InputError:
+def _cut_short(element: _Element, path: PurePath) -> InputError:
     return InputError(f"{path}: expected {element.count} rows of {element.name}, found the file's end before the last")
 
 
-def _body_of_text(text: bytes, path: Path) -> memoryview:
+def _body_of_text(text: bytes, path: PurePath) -> memoryview:
     """A text's numbers as doubles, so that the rest of the reader knows binary files only."""
     words = text.split()
     try:
@@ -211,14 +217,14 @@ def _colors(rows: Rows, element: _Element) -> NDArray[Any] | None:
     return None
 
 
-def _points(rows: Rows, path: Path) -> NDArray[Any]:
+def _points(rows: Rows, path: PurePath) -> NDArray[Any]:
     columns = [rows.get(axis) for axis in "xyz"]
     if any(not isinstance(column, np.ndarray) or column.ndim != 1 for column in columns):
         raise InputError(f"{path}: expected vertex properties x, y, z, found {', '.join(rows)}")
     return np.stack([np.asarray(column) for column in columns], axis=1)
 
 
-def _triangles(rows: Rows, path: Path) -> Indices:
+def _triangles(rows: Rows, path: PurePath) -> Indices:
     """Polygons of any size as fans around their first corner (f, 3)."""
     found = next((rows[name] for name in FACE_LISTS if name in rows), None)
     if found is None:
