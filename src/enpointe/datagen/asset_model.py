@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from enpointe.errors import InputError
 
+SOLID = 128
+"""A texture of less coverage (of 255) is cut away, of more is there."""
+
 
 @dataclass(frozen=True)
 class Material:
@@ -27,6 +30,14 @@ class Material:
     texture: NDArray[np.uint8] | None = None
     linear: bool = False
     palette: NDArray[np.int64] | None = None
+
+    @property
+    def smooth(self) -> bool:
+        """Whether a picture shows its texture interpolated (as displayed, coverage weighing colour).
+
+        Swatches are not: next to one lies another that has nothing to do with it.
+        """
+        return self.palette is None
 
 
 @dataclass(frozen=True)
@@ -73,20 +84,25 @@ def unit_frame(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
     return (triangles - (low + high) / 2) / side
 
 
-def solid_points(model: Model, face: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of n points, on faces (n,) at barycentric weights (n, 3), no texture cuts away (as leaves do)."""
+def solid_points(
+    model: Model, face: NDArray[np.int64], weights: NDArray[np.float64], *, interpolate: bool = False
+) -> NDArray[np.bool_]:
+    """Which of n points, on faces (n,) at barycentric weights (n, 3), no texture cuts away (as leaves do).
+
+    A point wears the nearest texel, or, to `interpolate`, what lies between texels of a smooth texture.
+    """
     solid = np.ones(len(face), bool)
     for index, worn in enumerate(model.materials):
-        if worn.texture is not None and (worn.texture[..., 3] < 128).any():
+        if worn.texture is not None and (worn.texture[..., 3] < SOLID).any():
             at = np.flatnonzero(model.material[face] == index)
-            solid[at] = _texels(model, worn.texture, face[at], weights[at])[:, 3] >= 128
+            solid[at] = _texels(model, worn, face[at], weights[at], interpolate)[:, 3] >= SOLID
     return solid
 
 
 def sample_colors(
-    model: Model, face: NDArray[np.int64], weights: NDArray[np.float64]
+    model: Model, face: NDArray[np.int64], weights: NDArray[np.float64], *, interpolate: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """What n points on faces (n,) at barycentric weights (n, 3) look like.
+    """What n points on faces (n,) at barycentric weights (n, 3) look like; see `solid_points`.
 
     Returns sRGB colours (n, 3) in [0, 1] and a number (n,) of each point's material or swatch, in no
     particular order.
@@ -102,7 +118,7 @@ def sample_colors(
         first_number += 1
         if worn.texture is None or len(at) == 0:
             continue
-        texture = (_texels(model, worn.texture, face[at], weights[at])[:, :3] / 255).astype(np.float32)
+        texture = (_texels(model, worn, face[at], weights[at], interpolate)[:, :3] / 255).astype(np.float32)
         colors[at] = to_srgb(to_linear(texture) * to_linear(worn.color)) if worn.linear else texture * worn.color
         if worn.palette is not None:
             # Of the whole face, not of the point: a face that touches a swatch's edge stays in one piece.
@@ -115,9 +131,27 @@ def sample_colors(
 
 
 def _texels(
-    model: Model, texture: NDArray[np.uint8], face: NDArray[np.int64], weights: NDArray[np.float64]
-) -> NDArray[np.uint8]:
-    return _at(texture, np.einsum("nk,nkd->nd", weights, model.uv[face]))
+    model: Model, worn: Material, face: NDArray[np.int64], weights: NDArray[np.float64], interpolate: bool
+) -> NDArray[Any]:
+    """(n, 4) values of a material's texture from 0 to 255."""
+    assert worn.texture is not None
+    uv = np.einsum("nk,nkd->nd", weights, model.uv[face])
+    return _between(worn.texture, uv) if interpolate and worn.smooth else _at(worn.texture, uv)
+
+
+def _between(texture: NDArray[np.uint8], uv: NDArray[np.floating]) -> NDArray[np.float32]:
+    """A repeating texture bilinearly at uv (n, 2); what is transparent has no say in the colour."""
+    rows, columns = texture.shape[:2]
+    x, y = uv[:, 0] % 1.0 * columns - 0.5, (1 - uv[:, 1]) % 1.0 * rows - 0.5
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    total = np.zeros((len(uv), 4), np.float32)
+    for row, across in ((top, top + 1 - y), (top + 1, y - top)):
+        for column, along in ((left, left + 1 - x), (left + 1, x - left)):
+            texel = texture[row % rows, column % columns].astype(np.float32)
+            texel[:, :3] *= texel[:, 3:] / 255
+            total += (across * along)[:, None].astype(np.float32) * texel
+    total[:, :3] *= 255 / np.maximum(total[:, 3:], 1)
+    return total
 
 
 def _at(grid: NDArray[Any], uv: NDArray[np.floating]) -> NDArray[Any]:

@@ -1,0 +1,93 @@
+"""Pictures of models without Blender: OpenGL without a display, or ray casting where there is no OpenGL.
+
+Both show each surface's own colour, from both of its sides, without light. Depth, material and colour belong
+to one place of the surface, seen through the pixel's centre; only the coverage looks at the rest of the pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from enpointe.datagen.asset_model import Model
+from enpointe.datagen.cameras import Camera
+from enpointe.datagen.views import View
+from enpointe.errors import DeviceError
+
+Backend = Literal["auto", "gl", "rays"]
+
+
+class _Rasterizer(Protocol):
+    name: str
+
+    def render(self, model: Model, cameras: Sequence[Camera]) -> list[View]: ...
+
+    def close(self) -> None: ...
+
+
+class RasterRenderer:
+    """Renders models as long as it is open; `with RasterRenderer() as renderer: ...`.
+
+    It belongs to the thread and the process that made it.
+
+    Attributes:
+        name: what renders, for the record ("gl, llvmpipe (LLVM 15.0.6, 256 bits)", "rays, embreex 4.4.0").
+    """
+
+    def __init__(self, backend: Backend = "auto") -> None:
+        """`backend` "gl" wants OpenGL 3.3 through EGL, software will do; "rays" wants embreex; "auto" either.
+
+        Raises:
+            DeviceError: what is wanted is not there.
+        """
+        self._rasterizer = _open(backend)
+        self.name = self._rasterizer.name
+
+    def render(self, model: Model, cameras: Sequence[Camera]) -> list[View]:
+        """One view a camera, of a model in the unit frame (`Model.normalized`).
+
+        Raises:
+            InputError: the model has no triangles, or a texture too large for the renderer.
+        """
+        return self._rasterizer.render(model, cameras)
+
+    def close(self) -> None:
+        """Give back what it holds; rendering is over."""
+        self._rasterizer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _open(backend: Backend) -> _Rasterizer:
+    ways: dict[str, Callable[[], _Rasterizer]] = {"gl": _open_gl, "rays": _open_rays}
+    if backend != "auto" and backend not in ways:
+        raise DeviceError(f"backend: expected auto, gl or rays, found {backend!r}")
+    missing = []
+    for name in ways if backend == "auto" else (backend,):
+        try:
+            return ways[name]()
+        except (ImportError, DeviceError) as error:
+            missing.append(f"{name}: {error}")
+    raise DeviceError(
+        "expected moderngl and EGL with OpenGL 3.3 (Debian: libegl1 and libgl1-mesa-dri), or embreex; "
+        f"pip install 'enpointe[data]' brings moderngl and embreex; found {'; '.join(missing)}"
+    )
+
+
+def _open_gl() -> _Rasterizer:
+    from enpointe.datagen.raster_gl import GlRasterizer
+
+    return GlRasterizer()
+
+
+def _open_rays() -> _Rasterizer:
+    from enpointe.datagen.raster_rays import RayRasterizer
+
+    return RayRasterizer()
