@@ -19,6 +19,10 @@ class DeviceError(EnpointeError):
     """A device was asked for that this machine does not have."""
 
 
+class RenderError(EnpointeError):
+    """A renderer failed at an asset: it crashed, stalled or took too much memory. Other assets are not affected."""
+
+
 class MeshError(EnpointeError):
     """A signed-distance field has no usable surface."""
 
