@@ -2,24 +2,28 @@
 PYTHON ?= python3
 PROMPT ?= a pink motorcycle
 ARGS ?=
+BLENDER_PYTHON ?= python3.11
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BLENDER_VENV := .venv-blender
+BLENDER_STAMP := $(BLENDER_VENV)/.installed
 
 # The prompt reaches the command through the environment, so that no quote, dollar or space in it meets a shell.
 export ENPOINTE_PROMPT := $(value PROMPT)
 unexport PROMPT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test format clean
+.PHONY: help setup blender run test format clean
 
 help:
 	@echo 'make run PROMPT="a pink motorcycle"   generate a cloud and a mesh; more options: ARGS="--seed 7 --no-mesh"'
 	@echo 'make test                             lint, types, layers, tests'
 	@echo 'make setup                            create $(VENV) and install into it (run and test do so by themselves)'
+	@echo 'make blender                          Blender 4.5 as a Python module in $(BLENDER_VENV), for rendering and for FBX and COLLADA'
 	@echo 'make format                           format the code'
-	@echo 'make clean                            remove $(VENV) and every cache; results in out/ and runs/ stay'
+	@echo 'make clean                            remove $(VENV), $(BLENDER_VENV) and every cache; results in out/ and runs/ stay'
 
 setup: $(STAMP)
 
@@ -30,6 +34,18 @@ $(STAMP): pyproject.toml constraints.txt
 		|| { echo 'creating $(VENV)'; $(PYTHON) -m venv --clear $(VENV); }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
 	@touch $(STAMP)
+
+blender: $(BLENDER_STAMP)
+
+# An environment of its own: Blender's wheel wants NumPy below 2 and one version of Python. 4.5 is the last Blender
+# that reads COLLADA. One that is broken, or half installed, is made anew.
+$(BLENDER_STAMP): Makefile
+	@command -v $(BLENDER_PYTHON) >/dev/null || { echo 'expected Python 3.11 as $(BLENDER_PYTHON), found none; name it with make blender BLENDER_PYTHON=...'; exit 2; }
+	@$(BLENDER_PYTHON) -c 'import sys; sys.exit(None if sys.version_info[:2] == (3, 11) else "expected Python 3.11 as $(BLENDER_PYTHON), got %d.%d" % sys.version_info[:2])'
+	@$(BLENDER_VENV)/bin/python -c 'import bpy' 2>/dev/null || $(BLENDER_PYTHON) -m venv --clear $(BLENDER_VENV)
+	$(BLENDER_VENV)/bin/python -m pip install --quiet 'bpy==4.5.*' 'numpy<2'
+	$(BLENDER_VENV)/bin/python -c 'import bpy; print("Blender", bpy.app.version_string)'
+	@touch $(BLENDER_STAMP)
 
 run: $(STAMP)
 	@$(BIN)/enpointe generate $(ARGS) -- "$$ENPOINTE_PROMPT"
@@ -46,5 +62,5 @@ format: $(STAMP)
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BLENDER_VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find src tests -type d -name __pycache__ -prune -exec rm -rf {} +

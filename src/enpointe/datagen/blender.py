@@ -1,0 +1,215 @@
+"""Pictures of models by Blender's Cycles on the CPU, in a process of its own.
+
+The first pictures have one sample, which Cycles takes through the pixel's centre: depth, material and colour
+of one place of the surface, as `raster` gives them. Those of several samples give the coverage and, if asked
+for, the surface under lights.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from enpointe.datagen.asset_model import SOLID, Material, Model, to_linear, to_srgb
+from enpointe.datagen.blender_import import read_with_blender
+from enpointe.datagen.blender_process import BlenderLimits, BlenderProcess
+from enpointe.datagen.cameras import Camera
+from enpointe.datagen.exr import read_exr
+from enpointe.datagen.views import View
+from enpointe.errors import InputError, RenderError
+
+_FLAT, _SOFT = "flat", "soft"
+_MOST_MATERIALS = 32766
+_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+"""Blender's cameras look along -z, and their y points up."""
+_MATERIAL_CHANNELS = ("IndexMA.X", "Material Index.X")
+_BYTES = np.rint(to_srgb(np.linspace(0, 1, 65536, dtype=np.float32)) * 255).astype(np.uint8)
+"""sRGB of linear light in 65,536 steps."""
+
+
+class BlenderRenderer:
+    """Renders models as long as it is open; `with BlenderRenderer() as renderer: ...`.
+
+    One Blender renders them all. Whatever ends it costs the model that it was at, and no other.
+
+    Attributes:
+        name: what renders, for the record ("blender 4.5.1 LTS, cycles, 4 samples").
+        rendering: seconds that Blender has spent in rendering so far.
+    """
+
+    def __init__(
+        self,
+        *,
+        samples: int = 4,
+        lit_samples: int = 0,
+        threads: int | None = None,
+        limits: BlenderLimits | None = None,
+        blender: BlenderProcess | None = None,
+    ) -> None:
+        """Start Blender.
+
+        Args:
+            samples: of each pixel's coverage; 1 makes it all or nothing, and rendering about four times as fast.
+            lit_samples: of each pixel of the lit pictures; 0 for none. These give the coverage too.
+            threads: None for all cores.
+            blender: in place of one made of `threads` and `limits`.
+
+        Raises:
+            InputError: numbers out of range.
+            DeviceError: there is no Blender, or it is too old.
+        """
+        if not (1 <= samples <= 4096 and 0 <= lit_samples <= 4096):
+            raise InputError(f"expected 1 to 4096 samples, 0 to 4096 lit ones, found {samples} and {lit_samples}")
+        self.samples, self.lit_samples = samples, lit_samples
+        self.rendering = 0.0
+        self.process = blender or BlenderProcess(limits, threads=threads)
+        self.process.start()
+        self.name = f"blender {self.process.version}, cycles, {lit_samples or samples} samples"
+
+    def render(self, model: Model | Path, cameras: Sequence[Camera]) -> list[View]:
+        """One view a camera, of a model in the unit frame, or of an FBX or COLLADA file, brought into it.
+
+        Raises:
+            InputError: the model has no triangles or too many materials, the file is not what it should be.
+            RenderError: Blender failed at it, crashed, stalled or took too much. The next model is not affected.
+            DeviceError: Blender was to be started again, and did not.
+        """
+        if isinstance(model, Path):
+            model = read_with_blender(model, blender=self.process).normalized()
+        with tempfile.TemporaryDirectory(prefix="enpointe-render-") as folder:
+            job = {
+                "do": "render", "folder": folder, "solid": (SOLID - 0.01) / 255, "parts": self._parts(),
+                "cameras": [_header(camera) for camera in cameras], **_write(model, Path(folder)),
+            }  # fmt: skip
+            views: dict[int, View] = {}
+            for answer in self.process.ask(job):
+                if "done" in answer:
+                    self.rendering += answer["rendering"]
+                    break
+                number = answer["view"]
+                planes = _planes(Path(answer["path"]))
+                if answer["part"] == _FLAT:
+                    views[number] = _flat_view(cameras[number], planes)
+                else:
+                    views[number] = _softened(views[number], planes, lit=self.lit_samples > 0)
+        return [views[number] for number in range(len(cameras))]
+
+    def close(self) -> None:
+        """End Blender; rendering is over."""
+        self.process.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _parts(self) -> list[dict[str, Any]]:
+        parts = [{"name": _FLAT, "samples": 1, "lit": False, "surface": True}]
+        if self.lit_samples or self.samples > 1:
+            samples, lit = self.lit_samples or self.samples, self.lit_samples > 0
+            parts.append({"name": _SOFT, "samples": samples, "lit": lit, "surface": False})
+        return parts
+
+
+def _header(camera: Camera) -> dict[str, Any]:
+    matrix = camera.world_from_camera @ _FROM_OPENCV
+    return {"matrix": matrix.tolist(), "focal": camera.focal, "size": camera.size}
+
+
+def _write(model: Model, folder: Path) -> dict[str, Any]:
+    """Put the model's arrays and textures into files; returns what the job says of them."""
+    worn = np.unique(model.material)
+    if len(model.triangles) == 0:
+        raise InputError("expected a model with triangles, found none")
+    if worn[-1] >= _MOST_MATERIALS:
+        raise InputError(f"expected at most {_MOST_MATERIALS} materials, found number {worn[-1]}")
+    shaded = bool((model.shade < 0.999).any())
+    uv = model.uv - np.floor(model.uv.min(axis=1, keepdims=True))  # repeats all the same; small numbers are exact
+    path = folder / "model"
+    with path.open("wb") as file:
+        file.write(model.triangles.astype("<f4").tobytes())
+        file.write(uv.astype("<f4").tobytes())
+        file.write(np.searchsorted(worn, model.material).astype("<i4").tobytes())
+        if shaded:
+            file.write(np.concatenate([model.shade, np.ones_like(model.shade[..., :1])], -1).astype("<f4").tobytes())
+    materials = [_write_material(model.materials[number], folder, int(number)) for number in worn]
+    return {"arrays": str(path), "faces": len(model.triangles), "shaded": shaded, "materials": materials}
+
+
+def _write_material(material: Material, folder: Path, number: int) -> dict[str, Any]:
+    color, texture, cut = material.color, material.texture, False
+    if texture is not None:
+        cut = bool((texture[..., 3] < SOLID).any())
+        pixels = texture if cut else texture[..., :3]
+        if not material.linear and (color < 1).any():
+            # A product of values as displayed, which Blender's nodes know nothing of.
+            pixels = pixels.copy()
+            pixels[..., :3] = np.rint(pixels[..., :3] * color)
+            color = np.ones(3, np.float32)
+        path = folder / f"texture{number}.png"
+        Image.fromarray(np.ascontiguousarray(pixels)).save(path, compress_level=1)
+    return {
+        "number": number + 1, "color": to_linear(color).tolist(), "smooth": material.smooth, "cut": cut,
+        "texture": None if texture is None else str(path),
+    }  # fmt: skip
+
+
+def _planes(path: Path) -> dict[str, NDArray[np.float32]]:
+    """A picture's channels by pass and name ("Combined.R"); its file is removed."""
+    try:
+        channels = read_exr(path)
+        path.unlink()
+    except (InputError, OSError) as error:
+        raise RenderError(f"expected a picture that Blender wrote, found {error}") from error
+    return {".".join(name.split(".")[-2:]): values for name, values in channels.items()}
+
+
+def _flat_view(camera: Camera, planes: dict[str, NDArray[np.float32]]) -> View:
+    there = planes["Combined.A"] > 0.5
+    material = next(planes[name] for name in _MATERIAL_CHANNELS if name in planes)
+    color = np.zeros((*there.shape, 4), np.uint8)
+    for channel, name in enumerate("RGB"):
+        color[..., channel] = np.where(there, _displayed(planes[f"Combined.{name}"]), 0)
+    color[..., 3] = np.where(there, 255, 0)
+    depth = np.where(there, planes["Depth.Z"], np.float32(np.inf))
+    return View(camera, color, depth, np.where(there, material - 1, -1).astype(np.int16))
+
+
+def _softened(view: View, planes: dict[str, NDArray[np.float32]], *, lit: bool) -> View:
+    """The view with the share of each pixel that is covered, and the picture under lights before white."""
+    alpha = planes["Combined.A"].clip(0, 1)
+    color, depth, material = view.color.copy(), view.depth.copy(), view.material.copy()
+    # A centre may be covered where no sample is: at the tip of a corner.
+    color[..., 3] = np.maximum(np.rint(alpha * 255), np.isfinite(depth)).astype(np.uint8)
+    # Where the outline leaves out the centre, the pixel shows what its neighbour shows.
+    rows, columns = np.nonzero((alpha > 0) & ~np.isfinite(depth))
+    known = np.pad(np.isfinite(view.depth), 1)
+    waiting = np.ones(len(rows), bool)
+    for down, right in ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
+        take = waiting & known[rows + down + 1, columns + right + 1]
+        here, there = (rows[take], columns[take]), (rows[take] + down, columns[take] + right)
+        color[(*here, slice(3))] = view.color[(*there, slice(3))]
+        depth[here], material[here] = view.depth[there], view.material[there]
+        waiting &= ~take
+    color[rows[waiting], columns[waiting]] = 0  # thinner than a pixel, and nothing is known of it
+    picture = None
+    if lit:
+        bright = [_displayed(planes[f"Combined.{name}"] + 1 - alpha) for name in "RGB"]
+        picture = np.stack(bright, axis=-1)
+    return replace(view, color=color, depth=depth, material=material, lit=picture)
+
+
+def _displayed(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """sRGB bytes of linear light."""
+    return _BYTES[(linear.clip(0, 1) * 65535 + 0.5).astype(np.uint16)]
