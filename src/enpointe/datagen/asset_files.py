@@ -41,17 +41,29 @@ class FolderFiles:
 
     def get(self, name: str) -> bytes:
         """See `Files.get`; links are followed before the check."""
+        data = read_bounded(self._find(name), self.left)
+        self.left -= len(data)
+        return data
+
+    def check(self, name: str) -> int:
+        """The size of a file that another library is to read.
+
+        Raises:
+            InputError: it is not there, not within the folder, or no regular file.
+        """
+        return _regular_size(self._find(name))
+
+    def _find(self, name: str) -> Path:
         for candidate in _spellings(name):
             try:
                 path = (self.folder / candidate).resolve()
-            except (OSError, ValueError, RuntimeError) as error:  # a loop of links, or a zero byte
-                raise InputError(f"{name!r}: expected the name of a file, found {error}") from error
-            if not path.is_relative_to(self.folder):
+                within, there = path.is_relative_to(self.folder), path.exists()
+            except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a zero byte, too long a name
+                raise InputError(f"{name[:80]!r}: expected the name of a file, found {error!r:.120}") from error
+            if not within:
                 raise InputError(f"{name!r}: expected a file within the model's own folder, found one outside")
-            if path.exists():
-                data = read_bounded(path, self.left)
-                self.left -= len(data)
-                return data
+            if there:
+                return path
         raise MissingFileError(f"{name!r}: expected a file within the model's folder, found none")
 
 
@@ -101,20 +113,26 @@ def read_bounded(path: Path, most: int = LIMITS.bytes) -> bytes:
     Raises:
         InputError: it cannot be read, is larger, or is a pipe, device or folder, which may have no end.
     """
+    size = _regular_size(path)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path.name!r}: expected a regular file, found {stat.filemode(status.st_mode)}")
         with path.open("rb") as file:
             # One byte more is asked for, in case that the file grew.
-            data = file.read(min(status.st_size, most) + 1)
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+            data = file.read(min(size, most) + 1)
+    except OSError as error:
         raise InputError(f"{path.name!r}: expected a readable file, found {error}") from error
-    if len(data) > most or status.st_size > most:
-        raise InputError(f"{path.name!r}: expected at most {most} bytes, found {max(len(data), status.st_size)}")
+    if max(len(data), size) > most:
+        raise InputError(f"{path.name!r}: expected at most {most} bytes, found {max(len(data), size)}")
     return data
+
+
+def _regular_size(path: Path) -> int:
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path.name!r}: expected a readable file, found {error}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path.name!r}: expected a regular file, found {stat.filemode(status.st_mode)}")
+    return status.st_size
 
 
 def open_library(path: Path) -> zipfile.ZipFile:

@@ -30,6 +30,7 @@ class Asset:
         licence: SPDX identifier where known, else the source's words.
         creator, source: who made it, and the collection.
         load: reads the model; raises InputError.
+        captions: whole sentences that came with it, the best first; where there are any they say more than `nouns`.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Asset:
     creator: str
     source: str
     load: Callable[[], Model]
+    captions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

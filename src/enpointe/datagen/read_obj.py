@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -65,22 +66,23 @@ class _Lines:
         self.materials: dict[str, int] = {"": 0}
         material, n_normals = 0, 0
         for line in data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").splitlines():
-            word, _, rest = line.strip().partition(b" ")
+            word, *rest = line.split(None, 1)[:2] or (b"",)
+            said = rest[0] if rest else b""
             if word == b"v":
-                self.positions.append(rest)
+                self.positions.append(said)
             elif word == b"vt":
-                self.uvs.append(rest)
+                self.uvs.append(said)
             elif word == b"vn":
                 n_normals += 1
             elif word == b"f":
-                if b"-" in rest:
-                    rest = _absolute(rest, (len(self.positions), len(self.uvs), n_normals))
-                self.faces.append(rest)
+                if b"-" in said:
+                    said = _absolute(said, (len(self.positions), len(self.uvs), n_normals))
+                self.faces.append(said)
                 self.face_material.append(material)
             elif word == b"usemtl":
-                material = self.materials.setdefault(_text(rest), len(self.materials))
+                material = self.materials.setdefault(_text(said), len(self.materials))
             elif word == b"mtllib":
-                self.libraries.append(_text(rest))
+                self.libraries.append(_text(said))
 
 
 def _text(written: bytes) -> str:
@@ -106,16 +108,26 @@ def _table(rows: list[bytes], what: str) -> NDArray[np.float64]:
         InputError: a row has fewer than three numbers (two for "vt"), or what is none.
     """
     least = 2 if what == "vt" else 3
-    split = [row.split() for row in rows]
-    width = min(map(len, split), default=least)
+    widths = set(map(len, map(bytes.split, rows)))
+    width = min(widths, default=least)
     if width < least:
         raise InputError(f"expected {least} numbers in a row of '{what}', found {width}")
-    width = 6 if width >= 6 else least
+    if len(widths) > 1:
+        rows = [b" ".join(row.split()[:width]) for row in rows]
+    return _parsed(b" ".join(rows), np.dtype(np.float64), len(rows) * width, f"rows of '{what}'").reshape(-1, width)
+
+
+def _parsed(text: bytes, kind: np.dtype[Any], count: int, what: str) -> NDArray[Any]:
+    """`count` numbers between blanks."""
     try:
-        flat = [float(word) for words in split for word in words[:width]]
-    except ValueError as error:
-        raise InputError(f"expected numbers in rows of '{what}', found {error}") from error
-    return np.array(flat).reshape(-1, width)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what is no number is only warned of
+            values = np.fromstring(text, kind, sep=" ")
+    except (DeprecationWarning, ValueError) as error:
+        raise InputError(f"expected numbers in {what}, found something else") from error
+    if len(values) != count:
+        raise InputError(f"expected {count} numbers in {what}, found {len(values)}")
+    return values
 
 
 def _corners(lines: _Lines) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -123,21 +135,33 @@ def _corners(lines: _Lines) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
     The uv is -1 where there is none.
     """
-    words = [face.split() for face in lines.faces]
-    sizes = np.array([len(corner) for corner in words], np.int64)
-    known: dict[bytes, tuple[int, int]] = {}
-    flat = [word for corners in words for word in corners]
-    try:
-        for word in set(flat):
-            parts = word.split(b"/")
-            known[word] = int(parts[0]) - 1, int(parts[1]) - 1 if len(parts) > 1 and parts[1] else -1
-            if min(known[word][0], int(parts[1]) - 1 if len(parts) > 1 and parts[1] else 0) < 0:
-                raise InputError(f"expected numbers from 1 on in a face, found {word[:40]!r}")
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"expected whole numbers in a face, found {error}") from error
-    return sizes, np.array([known[word] for word in flat], np.int64).reshape(-1, 2)
+    sizes = np.fromiter(map(len, map(bytes.split, lines.faces)), np.int64, len(lines.faces))
+    slashes = np.fromiter((face.count(b"/") for face in lines.faces), np.int64, len(lines.faces))
+    faces = lines.faces
+    if (slashes == 2 * sizes).all():
+        columns = 3
+    elif (slashes == sizes).all():
+        columns = 2
+    elif not slashes.any():
+        columns = 1
+    else:
+        # Faces of several kinds are brought to one.
+        columns, faces = 3, [b" ".join((w + b"//")[: _end(w)] for w in face.split()) for face in faces]
+    text = b" ".join(faces)
+    while b"//" in text or b"/ " in text or text.endswith(b"/"):
+        text = text.replace(b"//", b"/0/").replace(b"/ ", b"/0 ")
+        text += b"0" if text.endswith(b"/") else b""
+    flat = _parsed(text.replace(b"/", b" "), np.dtype(np.int64), int(sizes.sum()) * columns, "faces")
+    table = flat.reshape(-1, columns)
+    if table.size and (table[:, 0].min() < 1 or table.min() < 0):
+        raise InputError(f"expected numbers from 1 on in a face, found {table.min()}")
+    uv = table[:, 1] if columns > 1 else np.zeros(len(table), np.int64)
+    return sizes, np.stack([table[:, 0], uv], axis=1) - 1
+
+
+def _end(word: bytes) -> int:
+    """Where a corner ends to which two slashes were added and which needs two in all."""
+    return len(word) + 2 - word.count(b"/")
 
 
 def _dress(
