@@ -22,19 +22,18 @@ from enpointe.diffusion.schedule import Level, karras_sigmas
 from enpointe.diffusion.solvers import SOLVERS
 from enpointe.models.embedded import embedded_path, read_network, text_encoder
 from enpointe.pipeline.cascade import SIGMA_MAX, SIGMA_MIN, Preset
+from enpointe.pipeline.presets import PRESETS
 from enpointe.pipeline.upsampling import SIGMA_MAX as UP_SIGMA_MAX
 from enpointe.pipeline.upsampling import SIGMA_MIN as UP_SIGMA_MIN
 from enpointe.pipeline.upsampling import CellFrame, CellShape, anchored, cells, surroundings
 
 PROMPTS = ("a red car", "a brown dog", "a green tree", "a white house with a red roof")
 
-
+BASE_PRESET, UPSAMPLER_PRESET = PRESETS["base40M-textvec"]["fast"].base, PRESETS["base40M-textvec"]["fast"].upsampler
 RELEASED_LEVELS = (1e-3, 120.0)
 """Between which the release's base models are sampled."""
-
-
 NARROW = (0.02, 20.0)
-LOG_EVEN = 50.0
+LOG_EVEN = BASE_PRESET.rho
 """A rho of Karras' grid that is as good as even in log sigma."""
 
 
@@ -53,6 +52,7 @@ METHODS = {
     "heun": Method("heun", lambda budget: (budget + 1) // 2),
     "dpm2": Method("dpm2", lambda budget: budget // 2),
     "dpmpp": Method("dpmpp", lambda budget: budget),
+    "unipc": Method("unipc", lambda budget: budget),
     "ancestral": Method("ancestral", lambda budget: budget, exact=False),
 }
 RELEASE = Method("heun", lambda budget: (budget + 1) // 2, {"s_churn": 3.0}, exact=False)
@@ -138,7 +138,8 @@ def mixture_problem(n: int, seeds: int, guidance: float) -> Problem:
         {"weights": torch.tensor([weights], dtype=torch.float64).expand(seeds, -1)}
         for weights in ([0.6, 0.3, 0.1], [0.4, 0.3, 0.3])
     )
-    narrow = (0.02, 40.0 if guidance > 1 else 15.0)  # as the presets
+    preset = BASE_PRESET if guidance > 1 else UPSAMPLER_PRESET
+    narrow = (preset.sigma_min, preset.sigma_max)
     return Problem(Mixture(), cond, uncond, guidance, RELEASED_LEVELS, narrow, start, (0,) * seeds)
 
 

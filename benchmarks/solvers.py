@@ -9,28 +9,46 @@ On a mixture of Gaussians, whose denoiser is exact, and on the embedded models.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from benchmarks.common import Report, Row, arguments, missing_weights
-from benchmarks.problems import METHODS, RELEASE, Method, Problem, base_problem, mixture_problem, upsampler_problem
+from benchmarks.common import RESULTS, Report, Row, arguments, missing_weights
+from benchmarks.problems import (
+    BASE_PRESET,
+    METHODS,
+    RELEASE,
+    Method,
+    Problem,
+    base_problem,
+    mixture_problem,
+    upsampler_problem,
+)
 from enpointe.pipeline.device import keep_freed_memory
 
 PLOT = Path(__file__).resolve().parents[1] / "docs" / "solvers.png"
-INTERVAL = (0.1, 20.0)
+INTERVAL = BASE_PRESET.interval
 """Noise levels of the rows that guide inside an interval only."""
+BETTER = ("dpmpp", "unipc")
+"""Methods that are tried in every way, the others in the plain one only."""
 DEVIATIONS = 2
-"""Above the mean of the seed-to-seed spread, up to which a method is within it; or as near as the release's own."""
-
-
+"""Above the mean of the seed-to-seed spread, up to which a method is within it."""
 _FIRST = 3
 """Rows before those of the methods that are compared."""
+MANY, FEW = [6, 7, 8, 10, 12, 16, 24, 32, 64], [8, 12, 16, 32]
+"""Budgets of evaluations, of a denoiser that costs nothing and of a network."""
+UNITS, MEASURED = ", model units", "measured"
+EVALUATIONS = (4, 8, 16, 32, 64, 128, 256)
+DISTANCES = tuple(mark * 10.0**power for power in (-3, -2, -1, 0, 1) for mark in (1, 2, 5))
+"""Marks of the plot's axes."""
 
 
 class Energy:
@@ -73,9 +91,7 @@ def rows_of(problem: Problem, budgets: list[int], reference_steps: int) -> list[
     reference, _, _ = problem.solve(METHODS["dpmpp"], reference_steps)
     pairs, energy_to = problem.pairs(), Energy(reference)
     spread = energy_to(reference, pairs)
-    release, _, _ = problem.solve(RELEASE, 64)
-    # The release's churn leaves noise of its own: to be as near as it is, is enough.
-    limit = max(float(np.mean(spread) + DEVIATIONS * np.std(spread)), float(np.mean(energy_to(release, pairs))))
+    limit = float(np.mean(spread) + DEVIATIONS * np.std(spread))
 
     def row(name: str, method: Method, steps: int, guided: str = "everywhere", levels: str = "wide") -> Row:
         interval = INTERVAL if guided == "interval" else (0.0, float("inf"))
@@ -100,10 +116,14 @@ def rows_of(problem: Problem, budgets: list[int], reference_steps: int) -> list[
     ways = [(guided, levels) for guided in ("everywhere", "interval") for levels in ("wide", "narrow")]
     if problem.guidance == 1:
         ways = ways[:2]
-    rows = [first, row("heun", METHODS["heun"], reference_steps // 2), row("release", RELEASE, 64)]
+    rows = [
+        first,
+        row("heun", METHODS["heun"], reference_steps // 2),
+        row("release", RELEASE, min(64, reference_steps)),
+    ]
     for guided, levels in ways:
         for name, method in METHODS.items():
-            if (guided, levels) == ways[0] or name == "dpmpp":
+            if (guided, levels) == ways[0] or name in BETTER:
                 rows += [row(name, method, method.steps(budget), guided, levels) for budget in budgets]
     return rows
 
@@ -119,8 +139,10 @@ def plot(tables: Mapping[str, list[Row]], path: Path) -> None:
     """Energy distance by evaluations, a line a method, and the spread as a band; written whole or not at all."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * len(tables), 4.2), layout="constrained")
-    for axes, (title, rows) in zip(np.atleast_1d(figure.subplots(1, len(tables))), tables.items(), strict=True):
+    columns = min(len(tables), 2)
+    figure = Figure(figsize=(6.4 * columns, 4.6 * -(-len(tables) // columns)), layout="constrained")
+    panels = figure.subplots(-(-len(tables) // columns), columns, squeeze=False).flat
+    for axes, (title, rows) in zip(panels, tables.items(), strict=False):
         axes.axhspan(rows[0]["energy"], rows[0]["limit"], color="0.85", label="within")
         axes.plot(rows[2]["evaluations"], rows[2]["energy"], "k*", label="the release's own")
         lines = dict.fromkeys((row["solver"], row["guided"], row["levels"]) for row in rows[_FIRST:])
@@ -132,37 +154,48 @@ def plot(tables: Mapping[str, list[Row]], path: Path) -> None:
                 marker="o", markersize=3, linestyle=":" if (guided, levels) == ("everywhere", "wide") else "-",
                 label=", ".join([solver, *[levels] * (levels != "wide"), *[guided] * (guided != "everywhere")]),
             )  # fmt: skip
-        axes.set(
-            title=title, xlabel="evaluations a sample (a guided pair is two)", ylabel="energy distance",
-            xscale="log", yscale="log",
-        )  # fmt: skip
-        axes.set_xticks([8, 16, 32, 64, 128, 256], [8, 16, 32, 64, 128, 256])
-        axes.minorticks_off()
-        axes.legend(fontsize=7)
+        axes.set(title=title, xlabel="evaluations a sample (a guided pair is two)", ylabel="energy distance")
+        for axis, marks in ((axes.xaxis, EVALUATIONS), (axes.yaxis, DISTANCES)):
+            axis.axes.set(xscale="log", yscale="log")
+            low, high = axis.get_view_interval()
+            axis.set_ticks([mark for mark in marks if low <= mark <= high])
+            axis.set_ticks([], minor=True)
+            axis.set_major_formatter("{x:g}")
+        axes.legend(fontsize=7, ncols=2)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     figure.savefig(temporary, format="png", dpi=110)
     os.replace(temporary, path)
 
 
+def earlier(options: argparse.Namespace, titles: list[str]) -> tuple[dict[str, list[Row]], dict[str, str]]:
+    """Tables of these titles in the results file, and when each was measured."""
+    path = (options.results or RESULTS) / "solvers.json"
+    if options.quick or not path.is_file():
+        return {}, {}
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    dates = {row["of"]: row["date"] for row in document["tables"].get(MEASURED, [])}
+    found = {title: document["tables"].get(title + UNITS, []) for title in titles}
+    whole = {title: rows for title, rows in found.items() if title in dates and len(rows) > _FIRST}
+    return whole, {title: dates[title] for title in whole}
+
+
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--evaluations", type=int, nargs="+", default=[8, 10, 12, 16, 24, 32, 64], metavar="N")
-    parser.add_argument("--reference", type=int, default=500, metavar="STEPS")
+    parser.add_argument("--evaluations", type=int, nargs="+", metavar="N", help="default: 6 to 64; embedded 8 to 32")
+    parser.add_argument("--reference", type=int, metavar="STEPS", help="default: 500; of embedded models 200")
     parser.add_argument("--prompts", type=int, default=2, metavar="N", help="of the embedded base model")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="of every prompt; at least 2")
     parser.add_argument(
         "--points", type=int, default=256, metavar="N", help="of a cloud of the base model; it makes 1024"
     )
-    parser.add_argument("--only", choices=("mixture", "base", "upsampler"), help="one of the three problems")
+    parser.add_argument(
+        "--only", choices=("mixture", "base", "upsampler"), help="some of the problems; of the others keep the results"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="default: docs/solvers.png; with --quick none")
     options: argparse.Namespace = parser.parse_args()
     report = Report("solvers", options)
     keep_freed_memory()
-    budgets, steps, prompts, seeds, points = (
-        options.evaluations, options.reference, options.prompts, options.seeds, options.points,
-    )  # fmt: skip
-    if options.quick:
-        budgets, steps, prompts, seeds, points = [2, 4], 8, 1, 2, 64
+    prompts, seeds, points = (1, 2, 64) if options.quick else (options.prompts, options.seeds, options.points)
     n = 200 if options.quick else 1000
     problems: dict[str, Callable[[], Problem | None]] = {
         "mixture of Gaussians, exact denoiser, guided": lambda: mixture_problem(n, seeds + 1, 3.0),
@@ -170,18 +203,28 @@ def main() -> None:
         "embedded base": lambda: None if missing_weights("base") else base_problem(prompts, seeds, points),
         "embedded upsampler": lambda: None if missing_weights("up") else upsampler_problem(seeds),
     }
+    kept, dates = earlier(options, [title for title in problems if options.only and options.only not in title])
     tables: dict[str, list[Row]] = {}
     for title, make in problems.items():
+        if title in kept:
+            tables[title] = report.tables[title + UNITS] = kept[title]
         if options.only and options.only not in title:
             continue
         problem = make()
         if problem is None:
             report.note(title, "no such weights in the package")
             continue
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=problem.start.dtype == torch.float32):
+        exact = problem.start.dtype == torch.float64
+        budgets = options.evaluations or (MANY if exact else FEW)
+        steps = options.reference or (500 if exact else 200)
+        if options.quick:
+            budgets, steps = [2, 4], 8
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not exact):
             tables[title] = rows_of(problem, budgets, steps)
-        report.table(f"{title}, model units", tables[title])
+        dates[title] = datetime.now(UTC).isoformat(timespec="seconds")
+        report.table(title + UNITS, tables[title])
     report.table("fewest evaluations within the spread", [{"of": t, **fastest(rows)} for t, rows in tables.items()])
+    report.table(MEASURED, [{"of": title, "date": dates[title]} for title in tables])
     path = options.plot or (None if options.quick else PLOT)
     if path is not None:
         plot(tables, path)

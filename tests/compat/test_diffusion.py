@@ -11,11 +11,17 @@ import torch
 from torch import Tensor
 
 from enpointe.errors import InputError
+from point_e.diffusion import bounds
 from point_e.diffusion.configs import DIFFUSION_CONFIGS, diffusion_from_config
 from point_e.diffusion.gaussian_diffusion import (
     GaussianDiffusion,
     SpacedDiffusion,
+    approx_standard_normal_cdf,
+    betas_for_alpha_bar,
+    discretized_gaussian_log_likelihood,
+    get_beta_schedule,
     get_named_beta_schedule,
+    normal_kl,
     space_timesteps,
 )
 from point_e.models.configs import model_from_config
@@ -217,11 +223,107 @@ def test_losses_with_rescaling_and_without_variance() -> None:
     torch.testing.assert_close(rescaled["loss"], full["mse"] + rescaled["vb"])
 
 
-@pytest.mark.parametrize(
-    "option", [{"model_mean_type": "v"}, {"model_var_type": "none"}, {"loss_type": "kl"}, {"discretized_t0": True}]
-)
+@pytest.mark.parametrize("option", [{"model_mean_type": "v"}, {"model_var_type": "none"}, {"loss_type": "l1"}])
 def test_options_that_are_not_there(option: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(option))}: expected one of"):
         process(**option)
     with pytest.raises(InputError, match="beta schedule"):
         get_named_beta_schedule("sigmoid", 10)
+
+
+def test_other_betas() -> None:
+    np.testing.assert_allclose(
+        get_beta_schedule("linear", beta_start=0.1, beta_end=0.3, num_diffusion_timesteps=3), [0.1, 0.2, 0.3]
+    )
+    cosine = betas_for_alpha_bar(STEPS, lambda t: float(np.cos((t + 0.008) / 1.008 * np.pi / 2) ** 2))
+    np.testing.assert_allclose(cosine, get_named_beta_schedule("cosine", STEPS), rtol=1e-12)
+    with pytest.raises(InputError, match="beta_schedule: expected one of linear"):
+        get_beta_schedule("const", beta_start=0.1, beta_end=0.3, num_diffusion_timesteps=3)
+
+
+def test_kl_of_normal_distributions() -> None:
+    other = torch.distributions.Normal(0.5, 2.0)
+    expected = torch.distributions.kl_divergence(torch.distributions.Normal(X0, torch.tensor(0.3)), other)
+    log_variances = 2 * torch.tensor(0.3).log(), 2 * torch.tensor(2.0).log()
+    torch.testing.assert_close(normal_kl(X0, log_variances[0], 0.5, float(log_variances[1])), expected)
+    with pytest.raises(InputError, match="at least one tensor"):
+        normal_kl(0.0, 0.0, 0.0, 0.0)
+
+
+def test_likelihood_of_values_of_8_bits() -> None:
+    exact = torch.distributions.Normal(0.0, 1.0).cdf(x := torch.linspace(-5, 5, 101))
+    assert float((approx_standard_normal_cdf(x) - exact).abs().max()) < 3e-4
+    values = torch.linspace(-1, 1, 256)
+    mean, log_std = torch.full((256,), 0.2), torch.full((256,), -2.0)
+    log = discretized_gaussian_log_likelihood(values, means=mean, log_scales=log_std)
+    assert float(log.exp().sum()) == pytest.approx(1, abs=1e-5)  # the intervals leave nothing out
+    assert float(values[log.argmax()]) == pytest.approx(0.2, abs=1 / 255)
+
+
+@pytest.mark.parametrize("values", [None, torch.linspace(-1, 1, 30).reshape(3, 2, 5)])
+def test_the_general_losses_are_the_default_ones(values: Tensor | None) -> None:
+    """Two ways to the same numbers: the core's loss, and the terms put together here."""
+    kind = "fixed_small" if values is None else "learned_range"
+    for loss_type in ("mse", "rescaled_mse"):
+        diffusion = process(model_var_type=kind, loss_type=loss_type, channel_scales=np.array([2.0, 3.0]))
+        x0 = diffusion.scale_channels(X0)
+        ours = diffusion.training_losses(net(0.3 * X_T, values), X0, T, noise=X_T)
+        general = bounds.losses(diffusion, net(0.3 * X_T, values), x0, T, X_T, None)
+        assert ours.keys() == general.keys()
+        for name, loss in ours.items():
+            torch.testing.assert_close(general[name], loss, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("mean_type", ["epsilon", "x_start", "x_prev"])
+def test_the_bound_is_all_of_the_loss(mean_type: str) -> None:
+    """A prediction that is exact costs nothing after step 0; without an exact one, the same for every mean type."""
+    t = T.clamp(1)
+    diffusion = process(model_mean_type=mean_type, loss_type="kl")
+    x_t = diffusion.q_sample(X0, t, noise=X_T)
+    previous = diffusion.q_posterior_mean_variance(X0, x_t, t)[0]
+    exact = {"epsilon": X_T, "x_start": X0, "x_prev": previous}[mean_type]
+    assert diffusion.training_losses(net(exact), X0, t, noise=X_T)["loss"].tolist() == pytest.approx([0] * 3, abs=1e-3)
+    off = previous + 0.1  # as a mean; then as a loss, by hand
+    variance = torch.from_numpy(diffusion.posterior_variance)[t].float()
+    wrong = process(model_mean_type="x_prev", loss_type="kl").training_losses(net(off), X0, t, noise=X_T)["loss"]
+    torch.testing.assert_close(wrong, 0.005 / variance / np.log(2), rtol=1e-3, atol=1e-3)
+    rescaled = process(model_mean_type="x_prev", loss_type="rescaled_kl").training_losses(net(off), X0, t, noise=X_T)
+    torch.testing.assert_close(rescaled["loss"], wrong * STEPS)
+    plain = process(model_mean_type=mean_type).training_losses(net(exact), X0, t, noise=X_T)
+    assert plain["mse"].tolist() == pytest.approx([0] * 3, abs=1e-6)
+
+
+def test_a_variance_that_is_learned_freely_and_the_first_step_s_likelihood() -> None:
+    diffusion = process(model_var_type="learned", discretized_t0=True)
+    log = torch.from_numpy(diffusion.posterior_log_variance_clipped)[T].float()[:, None, None].expand_as(X0)
+    losses = diffusion.training_losses(net(X_T, log), 0.2 * X0, T, noise=X_T)
+    x_t = diffusion.q_sample(0.2 * X0, T, noise=X_T)
+    mean = diffusion.p_mean_variance(net(X_T, log), x_t, T)["mean"]
+    nats = -discretized_gaussian_log_likelihood(0.2 * X0[:1], means=mean[:1], log_scales=log[:1] / 2)
+    assert losses["vb"].tolist() == pytest.approx([float(nats.mean()) / np.log(2), 0, 0], rel=1e-4, abs=1e-3)
+
+
+def test_bits_of_the_whole_bound() -> None:
+    """For data of one point the exact network's bound is the prior's part alone, and its errors are 0."""
+    diffusion = process()
+    alphas = torch.from_numpy(diffusion.alphas_cumprod).float()
+
+    def exact(x: Tensor, t: Tensor) -> Tensor:
+        alpha_bar = alphas[t][:, None, None]
+        return (x - alpha_bar.sqrt() * X0) / (1 - alpha_bar).sqrt()
+
+    found = diffusion.calc_bpd_loop(exact, X0)
+    assert {name: tuple(value.shape) for name, value in found.items()} == {
+        "total_bpd": (3,), "prior_bpd": (3,), "vb": (3, STEPS), "xstart_mse": (3, STEPS), "mse": (3, STEPS),
+    }  # fmt: skip
+    assert float(found["mse"].max()) < 1e-6
+    torch.testing.assert_close(found["total_bpd"], found["prior_bpd"] + found["vb"].sum(1))
+    last = torch.full((3,), STEPS - 1)
+    mean, variance, _ = diffusion.q_mean_variance(X0, last)
+    prior = torch.distributions.kl_divergence(
+        torch.distributions.Normal(mean, variance.sqrt()), torch.distributions.Normal(0.0, 1.0)
+    )
+    torch.testing.assert_close(found["prior_bpd"], prior.mean(dim=(1, 2)) / np.log(2), rtol=1e-3, atol=1e-6)
+    worse = diffusion.calc_bpd_loop(lambda x, t: exact(x, t) + 1, X0)
+    assert worse["mse"].mean().item() == pytest.approx(1, rel=1e-3)
+    assert bool((worse["total_bpd"] > found["total_bpd"] + 1).all())

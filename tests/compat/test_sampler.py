@@ -14,6 +14,9 @@ from enpointe.errors import InputError
 from point_e.diffusion.configs import DIFFUSION_CONFIGS, diffusion_from_config
 from point_e.diffusion.k_diffusion import (
     GaussianToKarrasDenoiser,
+    KarrasDenoiser,
+    append_zero,
+    get_ancestral_step,
     get_sigmas_karras,
     karras_sample,
     karras_sample_progressive,
@@ -293,3 +296,53 @@ def test_unknown_samplers_and_processes() -> None:
         karras_sample(diffusion, lambda x, t: x, (1, 6, 2), 2, sampler="plms")
     with pytest.raises(InputError, match="expected a GaussianDiffusion, found str"):
         karras_sample("cosine", lambda x, t: x, (1, 6, 2), 2)
+
+
+def test_karras_scalings_keep_unit_variance() -> None:
+    """Data N(0, 1/4): in- and target have variance 1, and the exact network leaves no loss (Karras, section 5)."""
+    torch.manual_seed(0)
+    karras, sigmas = KarrasDenoiser(0.5), torch.tensor([0.01, 0.5, 20.0])
+    x0, noise = 0.5 * torch.randn(3, 2, 40_000), torch.randn(3, 2, 40_000)
+    skip, out, inside = karras.get_scalings(sigmas)
+    x = x0 + sigmas[:, None, None] * noise
+    assert (inside * x.std(dim=(1, 2))).tolist() == pytest.approx([1] * 3, rel=0.02)
+    target = (x0 - skip[:, None, None] * x) / out[:, None, None]
+    assert target.std(dim=(1, 2)).tolist() == pytest.approx([1] * 3, rel=0.02)
+    told = []
+
+    def exact(scaled: Tensor, t: Tensor) -> Tensor:
+        told.append(t)
+        return target
+
+    losses = karras.training_losses(exact, x0, sigmas, noise=noise)
+    torch.testing.assert_close(told[0], 250 * sigmas.log())
+    assert losses.keys() == {"loss", "mse", "xs_mse"}
+    assert [float(loss.max()) for loss in losses.values()] == pytest.approx([0] * 3, abs=1e-6)
+    nothing = karras.training_losses(lambda scaled, t: 0 * scaled, x0, sigmas, noise=noise)
+    assert nothing["loss"].tolist() == pytest.approx([1] * 3, rel=0.02)
+    assert karras.get_snr(sigmas).tolist() == pytest.approx([1e4, 4, 1 / 400])
+    assert karras.get_sigmas(sigmas) is sigmas
+
+
+@pytest.mark.parametrize("sampler", ["heun", "dpm", "ancestral"])
+def test_sampling_with_karras_scalings(sampler: str) -> None:
+    """The exact network for N(0.2, 1/4) says nothing of the noise, and the samples have the data's moments."""
+    karras = KarrasDenoiser(0.5)
+
+    def exact(scaled: Tensor, t: Tensor) -> Tensor:
+        sigma = (t / 250).exp()
+        return (0.2 * sigma**2 / (sigma**2 + 0.25) / karras.get_scalings(sigma)[1])[:, None, None].expand_as(scaled)
+
+    torch.manual_seed(0)
+    found = karras_sample(karras, exact, (4, 2, 5000), 32, clip_denoised=False, model_kwargs={}, sampler=sampler)
+    assert float(found.mean()) == pytest.approx(0.2, abs=0.02)
+    assert float(found.std()) == pytest.approx(0.5, rel=0.2 if sampler == "ancestral" else 0.05)  # of first order
+    clipped = karras_sample(karras, lambda x, t: 100 + 0 * x, (1, 2, 5), 4)
+    assert float(clipped.max()) == 1
+
+
+def test_ancestral_levels_and_zero() -> None:
+    down, up = get_ancestral_step(torch.tensor(2.0), torch.tensor(1.5))
+    assert float(down**2 + up**2) == pytest.approx(1.5**2)
+    assert float(down) == pytest.approx(1.5**2 / 2)  # the variance of q(x_next | x, x0)
+    assert append_zero(torch.ones(2)).tolist() == [1, 1, 0]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TypeVar
 
 from torch import Tensor
 
 from enpointe.diffusion.denoiser import Denoiser
 from enpointe.diffusion.step import Noise, Step, slope
+
+L = TypeVar("L", float, Tensor)
 
 
 def ancestral(
@@ -32,11 +35,16 @@ def ancestral(
     for i, (sigma, sigma_next) in enumerate(pairwise(levels)):
         denoised = denoiser(x, sigma)
         yield Step(x, denoised, sigma, i)
-        sigma_up = eta * sigma_next * (1 - (sigma_next / sigma) ** 2) ** 0.5
-        sigma_down = (sigma_next**2 - sigma_up**2) ** 0.5
+        sigma_down, sigma_up = down_and_up(sigma, sigma_next, eta)
         x = x + (sigma_down - sigma) * slope(x, denoised, sigma)
         if sigma_up > 0:
             x = x + sigma_up * noise(x.shape).to(x)
         elif draw_unused:
             noise(x.shape)
     yield Step(x, denoised, levels[-1], len(levels) - 1)
+
+
+def down_and_up(sigma: L, sigma_next: L, eta: float = 1.0) -> tuple[L, L]:
+    """The level that a step goes down to, and that of the noise which lifts it from there to sigma_next."""
+    sigma_up = eta * sigma_next * (1 - (sigma_next / sigma) ** 2) ** 0.5
+    return (sigma_next**2 - sigma_up**2) ** 0.5, sigma_up

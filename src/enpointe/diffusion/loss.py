@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from enpointe.diffusion.denoiser import Network
+from enpointe.diffusion.likelihood import normal_kl
 from enpointe.diffusion.posterior import at, log_variance, posterior_mean, split_output, x0_from_eps
 from enpointe.diffusion.schedule import DiscreteProcess, velocity_time
 
@@ -65,8 +66,7 @@ def _variational_bound(
     mean = posterior_mean(process, x0_from_eps(process, x_t, index, eps), x_t, index)
     true_log = at(process.posterior_log_variance_clipped, index, x0)
     log = log_variance(process, values, index, x0)
-    kl = 0.5 * (log - true_log - 1 + (true_log - log).exp() + (true_mean - mean) ** 2 * (-log).exp())
-    bits = _mean(kl) / math.log(2)
+    bits = _mean(normal_kl(true_mean, true_log, mean, log)) / math.log(2)
     return torch.where(index.to(bits.device) == 0, 0.0, bits)
 
 

@@ -24,6 +24,8 @@ class PointNet2Output(NamedTuple):
     """(B, classes), natural logarithms."""
     features: Tensor
     """(B, feature_dim), before the last activation: what P-FID compares."""
+    pooled: Tensor
+    """(B, 1024 * width), the maximum over all of a cloud, before the dense layers."""
 
 
 class PointNet2(nn.Module):
@@ -32,6 +34,7 @@ class PointNet2(nn.Module):
     Args:
         classes: how many there are to tell apart; 40 in the release (ModelNet40).
         width: multiplies every layer's channels; 2 in the released checkpoint, 1 in the paper.
+        channels: further ones of each point, such as a normal's 3; none in the released checkpoint.
         samples: centres of the two levels.
         radii: of their neighbourhoods.
         neighbours: how many of a neighbourhood's points are seen at most, those of the lowest index first.
@@ -43,16 +46,17 @@ class PointNet2(nn.Module):
         *,
         classes: int = 40,
         width: float = 2,
+        channels: int = 0,
         samples: tuple[int, int] = (512, 128),
         radii: tuple[float, float] = (0.2, 0.4),
         neighbours: tuple[int, int] = (32, 64),
         dropout: float = 0.4,
     ) -> None:
         super().__init__()
-        c64, c128, c256, c512, c1024 = (max(1, round(channels * width)) for channels in (64, 128, 256, 512, 1024))
+        c64, c128, c256, c512, c1024 = (max(1, round(size * width)) for size in (64, 128, 256, 512, 1024))
         self.feature_dim = c256
         self.classes = classes
-        self.sa1 = SetAbstraction(0, (c64, c64, c128), samples[0], radii[0], neighbours[0])
+        self.sa1 = SetAbstraction(channels, (c64, c64, c128), samples[0], radii[0], neighbours[0])
         self.sa2 = SetAbstraction(c128, (c128, c128, c256), samples[1], radii[1], neighbours[1])
         self.sa3 = SharedMLP(c256, (c256, c512, c1024))
         self.fc1 = nn.Linear(c1024, c512)
@@ -67,22 +71,22 @@ class PointNet2(nn.Module):
         """Classify clouds.
 
         Args:
-            points: (B, 3, N) in the unit ball; any N of at least 1 (centres repeat where N is small).
+            points: (B, 3 + channels, N), x, y, z in the unit ball; any N of at least 1 (centres repeat for small N).
             start: (B,) integers, the index (modulo the count) at which the farthest-point sampling of each
                 cloud starts, in both levels; None is 0, which makes a cloud's result its own, whatever
                 batch it sits in. The release starts at the cloud's place in its batch, and at random
                 while training: both are for the caller to give.
         """
-        points = points.transpose(1, 2)
+        points, further = points.transpose(1, 2).split([3, points.shape[1] - 3], dim=2)
         if start is None:
             start = torch.zeros(len(points), dtype=torch.long, device=points.device)
-        centres, h = self.sa1(points, None, start)
+        centres, h = self.sa1(points, further if further.shape[2] else None, start)
         centres, h = self.sa2(centres, h, start)
-        h = self.sa3.rows(centres, self.sa3.share(h)).amax(dim=1)
-        h = self.drop1(F.relu(self.bn1(self.fc1(h))))
+        pooled = self.sa3.rows(centres, self.sa3.share(h)).amax(dim=1)
+        h = self.drop1(F.relu(self.bn1(self.fc1(pooled))))
         features = self.bn2(self.fc2(h))
         logits = self.fc3(self.drop2(F.relu(features)))
-        return PointNet2Output(F.log_softmax(logits, dim=-1), features)
+        return PointNet2Output(F.log_softmax(logits, dim=-1), features, pooled)
 
 
 class SharedMLP(nn.Module):

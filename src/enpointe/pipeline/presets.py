@@ -45,14 +45,13 @@ class ReleasedPreset:
 
 
 # Measured by benchmarks/solvers.py on a mixture of Gaussians with its exact denoiser, guided for the base and not for
-# the upsampler: the fewest evaluations that are no farther from 500 steps than the release's own 64 Heun steps with
-# churn, or than seeds are from each other (docs/speed.md). Levels spread evenly in log sigma over a narrow range take
-# half as many as the release's range.
+# the upsampler: the fewest evaluations whose distance to 500 steps is within the seed-to-seed spread (docs/speed.md).
+# Levels spread evenly in log sigma over a narrow range, and the corrector, take a third of the release's range's.
 _FAST = ReleasedPreset(
     base=Sampling(
-        steps=12, sigma_min=0.02, sigma_max=40.0, rho=50.0, guidance=3.0, interval=(0.1, 20.0), sampler="dpmpp"
+        steps=12, sigma_min=0.02, sigma_max=80.0, rho=50.0, guidance=3.0, interval=(0.3, 25.0), sampler="unipc"
     ),
-    upsampler=Sampling(steps=10, sigma_min=0.02, sigma_max=15.0, rho=50.0, guidance=1.0, sampler="dpmpp"),
+    upsampler=Sampling(steps=7, sigma_min=0.025, sigma_max=15.0, rho=50.0, guidance=1.0, sampler="unipc"),
 )
 # The release's sampler, as its examples call it: with a picture the upsampler is guided, without one it is not.
 _REFERENCE_PICTURE = ReleasedPreset(

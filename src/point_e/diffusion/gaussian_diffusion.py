@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from enpointe.diffusion import likelihood
 from enpointe.diffusion.channels import ChannelScaling
 from enpointe.diffusion.ddim import ddim_inverse_step, ddim_step
 from enpointe.diffusion.loss import eps_loss
@@ -18,16 +19,20 @@ from enpointe.diffusion.posterior import at, eps_from_x0, log_variance, posterio
 from enpointe.diffusion.schedule import BETAS, TabulatedProcess, kept_steps
 from enpointe.errors import InputError
 
+from . import bounds
+from .bounds import mean_flat as mean_flat
+
 Model = Callable[..., Any]
 """(x (N, C, P), t (N,), **model_kwargs) -> (N, C or 2 C, P)."""
 Table = NDArray[np.float64]
+Value = float | Tensor
 Out = dict[str, Any]
 Kwargs = Mapping[str, Any] | None
 Loop = Iterator[Out]
 
 MEAN_TYPES = ("epsilon", "x_start", "x_prev")
 VAR_TYPES = ("learned", "learned_range", "fixed_small", "fixed_large")
-LOSS_TYPES = ("mse", "rescaled_mse")
+LOSS_TYPES = ("mse", "rescaled_mse", "kl", "rescaled_kl")
 
 
 def get_named_beta_schedule(schedule_name: str, num_diffusion_timesteps: int) -> Table:
@@ -35,6 +40,21 @@ def get_named_beta_schedule(schedule_name: str, num_diffusion_timesteps: int) ->
     if schedule_name not in BETAS:
         raise InputError(f"beta schedule: expected one of {sorted(BETAS)}, found {schedule_name!r}")
     return BETAS[schedule_name](num_diffusion_timesteps).numpy()
+
+
+def get_beta_schedule(beta_schedule: str, *, beta_start: float, beta_end: float, num_diffusion_timesteps: int) -> Table:
+    """Betas (T,) that rise evenly from one value to another: only "linear"."""
+    _check("beta_schedule", beta_schedule, ("linear",))
+    return np.linspace(beta_start, beta_end, num_diffusion_timesteps)
+
+
+def betas_for_alpha_bar(
+    num_diffusion_timesteps: int, alpha_bar: Callable[[float], float], max_beta: float = 0.999
+) -> Table:
+    """Betas (T,) of a product of alphas that is given as a function of the time from 0 to 1."""
+    times = np.arange(num_diffusion_timesteps + 1) / num_diffusion_timesteps
+    bars = np.array([alpha_bar(float(time)) for time in times])
+    return np.minimum(1 - bars[1:] / bars[:-1], max_beta)
 
 
 def space_timesteps(num_timesteps: int, section_counts: str | Sequence[int]) -> set[int]:
@@ -51,8 +71,8 @@ class GaussianDiffusion:
         model_mean_type: what the network predicts: "epsilon", "x_start" or "x_prev".
         model_var_type: "learned_range", "learned" (the network has twice the channels), "fixed_small"
             or "fixed_large".
-        loss_type: "mse" or "rescaled_mse".
-        discretized_t0: only False; the other is for pictures of 8 bits.
+        loss_type: "mse", "rescaled_mse", "kl" or "rescaled_kl".
+        discretized_t0: whether the bound's first term is the likelihood of 8-bit values (pictures), else nothing.
         channel_scales, channel_biases: from world units to the network's, (C,) each.
 
     Raises:
@@ -73,7 +93,6 @@ class GaussianDiffusion:
         _check("model_mean_type", model_mean_type, MEAN_TYPES)
         _check("model_var_type", model_var_type, VAR_TYPES)
         _check("loss_type", loss_type, LOSS_TYPES)
-        _check("discretized_t0", discretized_t0, (False,))
         self.model_mean_type = model_mean_type
         self.model_var_type = model_var_type
         self.loss_type = loss_type
@@ -355,23 +374,27 @@ class GaussianDiffusion:
         model_kwargs: Kwargs = None,
         noise: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """ "loss", "mse" and, with a learned variance, "vb": each (N,).
+        """ "loss" and, where they are of its kind, "mse" and with a learned variance "vb": each (N,).
 
         Args:
             x_start: (N, C, P) in world units. t: (N,) integers, of the kept steps.
-
-        Raises:
-            InputError: for a network that predicts something else than noise, with a learned range or no variance.
         """
-        _check("model_mean_type", self.model_mean_type, ("epsilon",))
-        _check("model_var_type", self.model_var_type, ("learned_range", "fixed_small", "fixed_large"))
         x0 = self.scale_channels(x_start)
         drawn = torch.randn_like(x0) if noise is None else noise
+        ours = self.loss_type.endswith("mse") and self.model_mean_type == "epsilon" and not self.discretized_t0
+        if not ours or self.model_var_type == "learned":
+            return bounds.losses(self, model, x0, t, drawn, model_kwargs)
         losses = eps_loss(self.noise_predictor(model), self.process, x0, t, drawn, **(model_kwargs or {}))
         if self.model_var_type != "learned_range":
             return {"mse": losses.mse, "loss": losses.mse}
         scale = self.num_timesteps / 1000 if self.loss_type == "rescaled_mse" else 1.0
         return {"mse": losses.mse, "vb": scale * losses.vb, "loss": losses.mse + scale * losses.vb}
+
+    def calc_bpd_loop(
+        self, model: Model, x_start: Tensor, clip_denoised: bool = False, model_kwargs: Kwargs = None
+    ) -> dict[str, Tensor]:
+        """The variational bound in bits per channel, see `bounds.bits`; x_start (N, C, P) in the network's units."""
+        return bounds.bits(self, model, x_start, clip_denoised, model_kwargs)
 
 
 class SpacedDiffusion(GaussianDiffusion):
@@ -392,9 +415,23 @@ class SpacedDiffusion(GaussianDiffusion):
         return TabulatedProcess(torch.from_numpy(betas), self.use_timesteps)
 
 
-def mean_flat(tensor: Tensor) -> Tensor:
-    """Mean over all but the first axis: (N,)."""
-    return tensor.flatten(1).mean(dim=1)
+def normal_kl(mean1: Value, logvar1: Value, mean2: Value, logvar2: Value) -> Tensor:
+    """KL divergence in nats of normal distributions; at least one argument is a tensor, shapes broadcast."""
+    given = (mean1, logvar1, mean2, logvar2)
+    tensor = next((value for value in given if isinstance(value, Tensor)), None)
+    if tensor is None:
+        raise InputError("arguments of normal_kl: expected at least one tensor, found none")
+    return likelihood.normal_kl(*(torch.as_tensor(value).to(tensor) for value in given))
+
+
+def approx_standard_normal_cdf(x: Tensor) -> Tensor:
+    """The cumulative distribution of N(0, 1), about."""
+    return likelihood.standard_normal_cdf(x)
+
+
+def discretized_gaussian_log_likelihood(x: Tensor, *, means: Tensor, log_scales: Tensor) -> Tensor:
+    """Log probabilities in nats of 8-bit values in [-1, 1], of x's shape."""
+    return likelihood.discretized_log_likelihood(x, means, log_scales)
 
 
 def _last(steps: Loop) -> Tensor:

@@ -10,20 +10,64 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from enpointe.diffusion.ancestral import down_and_up
 from enpointe.diffusion.denoiser import EpsDenoiser
 from enpointe.diffusion.guidance import Guided
+from enpointe.diffusion.preconditioned import Preconditioning
 from enpointe.diffusion.schedule import Level, karras_sigmas
 from enpointe.diffusion.solvers import solver
 from enpointe.diffusion.step import Noise
 from enpointe.errors import InputError
 
-from .gaussian_diffusion import GaussianDiffusion, Model
+from .gaussian_diffusion import GaussianDiffusion, Model, mean_flat
 
 SAMPLERS = {"heun": "heun", "dpm": "dpm2", "ancestral": "ancestral"}
 """The release's name of a sampler -> enpointe's."""
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """(x (N, C, P), sigma (N,)) -> x0 (N, C, P)."""
+
+
+class KarrasDenoiser:
+    """Training and denoising of a network with Karras' scalings; see `Preconditioning`. No released model is one."""
+
+    def __init__(self, sigma_data: float = 0.5) -> None:
+        self.sigma_data = sigma_data
+
+    def get_snr(self, sigmas: Tensor) -> Tensor:
+        """Signal to noise at noise levels, as variances."""
+        return sigmas**-2
+
+    def get_sigmas(self, sigmas: Tensor) -> Tensor:
+        """The noise levels themselves."""
+        return sigmas
+
+    def get_scalings(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Factors of x, of the network's output and of its input."""
+        return tuple(self._preconditioning.scalings(sigma))
+
+    def training_losses(
+        self,
+        model: Model,
+        x_start: Tensor,
+        sigmas: Tensor,
+        model_kwargs: Mapping[str, Any] | None = None,
+        noise: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """ "loss" and "mse" of the network's output, "xs_mse" of the clean sample: each (N,). x_start (N, C, P)."""
+        drawn = torch.randn_like(x_start) if noise is None else noise
+        x_t = x_start + append_dims(sigmas, x_start.ndim) * drawn
+        output, denoised = self.denoise(model, x_t, sigmas, **(model_kwargs or {}))
+        mse = mean_flat((output - self._preconditioning.target(x_start, x_t, sigmas)) ** 2)
+        return {"mse": mse, "xs_mse": mean_flat((denoised - x_start) ** 2), "loss": mse}
+
+    def denoise(self, model: Model, x_t: Tensor, sigmas: Tensor, **model_kwargs: Any) -> tuple[Tensor, Tensor]:
+        """x_t (N, C, P) at sigmas (N,) -> the network's output and the expected x_0."""
+        return self._preconditioning.denoise(model, x_t, sigmas, **model_kwargs)
+
+    @property
+    def _preconditioning(self) -> Preconditioning:
+        return Preconditioning(self.sigma_data)
 
 
 class GaussianToKarrasDenoiser:
@@ -59,7 +103,7 @@ def karras_sample(*args: Any, **kwargs: Any) -> Tensor:
 
 @torch.no_grad()
 def karras_sample_progressive(
-    diffusion: GaussianDiffusion,
+    diffusion: GaussianDiffusion | KarrasDenoiser,
     model: Model,
     shape: Sequence[int],
     steps: int,
@@ -77,7 +121,7 @@ def karras_sample_progressive(
     s_noise: float = 1.0,
     guidance_scale: float = 0.0,
 ) -> Iterator[dict[str, Any]]:
-    """Draws samples; every step gives "x" and "pred_xstart" in world units (N, C, P).
+    """Draws samples; every step gives "x" and "pred_xstart" (N, C, P), in world units (of a `KarrasDenoiser`: its own).
 
     Args:
         model_kwargs: conditions of the network. With guidance (a scale other than 0 and 1) each is of
@@ -85,17 +129,11 @@ def karras_sample_progressive(
         sampler: "heun", "dpm" or "ancestral".
 
     Raises:
-        InputError: another sampler, or a diffusion that is no `GaussianDiffusion`.
+        InputError: another sampler, or a diffusion that is neither a `GaussianDiffusion` nor a `KarrasDenoiser`.
     """
-    if not isinstance(diffusion, GaussianDiffusion):
-        raise InputError(f"diffusion: expected a GaussianDiffusion, found {type(diffusion).__name__}")
     if sampler not in SAMPLERS:
         raise InputError(f"sampler: expected one of {', '.join(SAMPLERS)}, found {sampler!r}")
-    karras = GaussianToKarrasDenoiser(model, diffusion)
-
-    def denoise(x: Tensor, sigma: Level, /, **cond: Any) -> Tensor:
-        return karras.denoise(x, _of_batch(sigma, x), clip_denoised, cond)[1]
-
+    denoise = _denoiser(diffusion, model, clip_denoised)
     cond, uncond = dict(model_kwargs or {}), {}
     if guidance_scale not in (0, 1):
         both, n = cond, shape[0]
@@ -108,7 +146,28 @@ def karras_sample_progressive(
     )
     sigmas = karras_sigmas(steps, sigma_min, sigma_max, rho)
     for out in _sample(SAMPLERS[sampler], guided, start, sigmas, progress, noise, churn):
-        yield diffusion.unscale_out_dict(out)
+        yield diffusion.unscale_out_dict(out) if isinstance(diffusion, GaussianDiffusion) else out
+
+
+def _denoiser(
+    diffusion: GaussianDiffusion | KarrasDenoiser, model: Model, clip_denoised: bool
+) -> Callable[..., Tensor]:
+    """(x (N, C, P), sigma, **conditions) -> x0."""
+    if isinstance(diffusion, KarrasDenoiser):
+
+        def preconditioned(x: Tensor, sigma: Level, /, **cond: Any) -> Tensor:
+            denoised = diffusion.denoise(model, x, _of_batch(sigma, x), **cond)[1]
+            return denoised.clamp(-1, 1) if clip_denoised else denoised
+
+        return preconditioned
+    if not isinstance(diffusion, GaussianDiffusion):
+        raise InputError(f"diffusion: expected a GaussianDiffusion, found {type(diffusion).__name__}")
+    karras = GaussianToKarrasDenoiser(model, diffusion)
+
+    def denoise(x: Tensor, sigma: Level, /, **cond: Any) -> Tensor:
+        return karras.denoise(x, _of_batch(sigma, x), clip_denoised, cond)[1]
+
+    return denoise
 
 
 def sample_heun(
@@ -178,6 +237,16 @@ def get_sigmas_karras(
 def to_d(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
     """dx/dsigma of the probability flow at sigma, one number or (N,)."""
     return (x - denoised) / append_dims(sigma, x.ndim)
+
+
+def get_ancestral_step(sigma_from: Tensor, sigma_to: Tensor) -> tuple[Tensor, Tensor]:
+    """The level that a step goes down to, and that of the noise which lifts it to sigma_to."""
+    return down_and_up(sigma_from, sigma_to)
+
+
+def append_zero(x: Tensor) -> Tensor:
+    """x (n,) with a zero behind."""
+    return torch.cat([x, x.new_zeros(1)])
 
 
 def append_dims(x: Tensor, target_dims: int) -> Tensor:

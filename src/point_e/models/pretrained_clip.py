@@ -22,6 +22,8 @@ class ImageCLIP:
 
     Args:
         device: where its outputs are wanted.
+        dtype: only float32 or None.
+        ensure_used_params: not used: enpointe's CLIP has no gradients.
         clip_name: only "ViT-L/14".
         cache_dir: not used; CLIP's files lie where enpointe.conditioning.clip finds them.
     """
@@ -31,8 +33,16 @@ class ImageCLIP:
     grid_feature_dim = CLIP_CHANNELS
 
     def __init__(
-        self, device: torch.device | str, *, clip_name: str = "ViT-L/14", cache_dir: str | None = None
+        self,
+        device: torch.device | str,
+        dtype: torch.dtype | None = torch.float32,
+        ensure_used_params: bool = True,
+        clip_name: str = "ViT-L/14",
+        cache_dir: str | None = None,
     ) -> None:
+        _ = ensure_used_params
+        if dtype not in (None, torch.float32):
+            raise InputError(f"dtype of CLIP: expected torch.float32, found {dtype}")
         if clip_name != "ViT-L/14":
             raise InputError(f"clip_name: expected 'ViT-L/14', found {clip_name!r}")
         self.device = torch.device(device)
@@ -88,6 +98,9 @@ class ImageCLIP:
 
 class FrozenImageCLIP(ImageCLIP):
     """The same: enpointe's CLIP is never trained."""
+
+    def __init__(self, device: torch.device | str, **kwargs: Any) -> None:
+        super().__init__(device, None, False, **kwargs)
 
 
 def _picture(x: ImageType | None) -> Image.Image:

@@ -13,6 +13,12 @@ from enpointe.models.released import IMAGE
 from enpointe.nn.blocks import init_weights
 from enpointe.nn.point_transformer import PointTransformer
 
+from .blocks import MLP as MLP
+from .blocks import MultiheadAttention as MultiheadAttention
+from .blocks import QKVMultiheadAttention as QKVMultiheadAttention
+from .blocks import ResidualAttentionBlock as ResidualAttentionBlock
+from .blocks import Transformer as Transformer
+from .blocks import init_linear as init_linear
 from .keys import ReleasedKeys
 from .pretrained_clip import FrozenImageCLIP, ImageType
 
