@@ -60,7 +60,7 @@ def of_text(text: str) -> NDArray[np.float32]:
         raise InputError(f"expected a descriptor, found {error}") from error
     if len(data) != 2 * LENGTH:
         raise InputError(f"expected a descriptor of {LENGTH} numbers, found {len(data)} bytes")
-    return np.frombuffer(data, "<i2").astype(np.float32) / _STEPS
+    return (np.frombuffer(data, "<i2") / _STEPS).astype(np.float32)
 
 
 def duplicates(descriptors: NDArray[np.float32], threshold: float) -> dict[int, tuple[int, float]]:

@@ -97,7 +97,7 @@ class Record:
 
     def cloud(self) -> PointCloud:
         """In the unit frame."""
-        return PointCloud(self.points.astype(np.float32) / SCALE, self.colors.astype(np.float32) / 255)
+        return PointCloud((self.points / SCALE).astype(np.float32), (self.colors / 255).astype(np.float32))
 
     def encode(self) -> bytes:
         """The same record gives the same bytes: tar members (see `tar.members`) named by `record_id`, sorted."""
@@ -209,11 +209,20 @@ def _decoded(files: dict[str, bytes]) -> Record:
     if files:
         raise InputError(f"expected nothing but the record's members, found {', '.join(sorted(files))}")
     captions = tuple(_text(caption, "captions") for caption in _list(written, "captions"))
-    words = {what: _text(written.get(what), what) for what in ("key", "licence", "creator", "source")}
     provenance = written.get("provenance")
     if not isinstance(provenance, dict):
         raise InputError(f"json: expected an object as provenance, found {type(provenance).__name__}")
-    return Record(points=points, captions=captions, views=views, provenance=provenance, **arrays, **words)
+    return Record(
+        key=_text(written.get("key"), "key"),
+        points=points,
+        captions=captions,
+        licence=_text(written.get("licence"), "licence"),
+        creator=_text(written.get("creator"), "creator"),
+        source=_text(written.get("source"), "source"),
+        views=views,
+        provenance=provenance,
+        **arrays,
+    )
 
 
 def _json(record: Record) -> bytes:
