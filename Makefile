@@ -32,7 +32,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@# One that works is kept, with the PyTorch that may have been chosen for it; a broken one is made anew.
 	@$(BIN)/python -c 'import pip, subprocess, sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null \
 		|| { echo 'creating $(VENV)'; $(PYTHON) -m venv --clear $(VENV); }
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,data,dev]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fps]' \
+		|| echo 'fpsample could not be built (it takes a C++ compiler): numpy does its work, ten times slower'
 	@touch $(STAMP)
 
 blender: $(BLENDER_STAMP)

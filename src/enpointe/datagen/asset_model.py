@@ -65,6 +65,11 @@ class Model:
         """
         return replace(self, triangles=unit_frame(self.triangles))
 
+    def box(self) -> NDArray[np.float64]:
+        """(8, 3) corners of its bounding box."""
+        low, high = self.triangles.min(axis=(0, 1)), self.triangles.max(axis=(0, 1))
+        return np.where(np.indices((2, 2, 2)).reshape(3, 8).T == 1, high, low)
+
 
 def unit_frame(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
     """Triangles (f, 3, 3), moved and scaled so that their bounding box is centred and its longest side 1.

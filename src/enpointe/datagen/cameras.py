@@ -64,6 +64,15 @@ class Camera:
             pixels = self.focal * local[:, :2] / depth[:, None] + self.size / 2
         return pixels, depth
 
+    def window(self, points: NDArray[np.floating]) -> tuple[slice, slice]:
+        """Rows and columns of the picture outside which nothing of the convex hull of points (n, 3) appears."""
+        pixels, depth = self.project(points)
+        if depth.min() <= 0:
+            return slice(0, self.size), slice(0, self.size)
+        low = np.floor(pixels.min(axis=0)).clip(0, self.size).astype(int)
+        high = np.ceil(pixels.max(axis=0)).clip(0, self.size).astype(int)
+        return slice(low[1], high[1]), slice(low[0], high[0])
+
     def rays(self, pixels: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
         """Directions (n, 3) in the world through pixel coordinates (n, 2), one unit of depth long.
 

@@ -142,15 +142,19 @@ def _normals(views: Sequence[View], pixels: list[NDArray[np.int64]]) -> NDArray[
 
 
 def _view_normals(view: View, pixels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, 3) from what lies beside each of n pixels; towards the camera where nothing does."""
+    """(n, 3) from what lies beside each of n pixels; towards the camera as far as that leaves open."""
     row, column = np.divmod(pixels, view.camera.size)
     points = _lift(view, row, column)
-    normals = np.cross(_along(view, row, column, points, (0, 1)), _along(view, row, column, points, (1, 0)))
+    across = _along(view, row, column, points, (0, 1))
+    down = _along(view, row, column, points, (1, 0))
     towards = view.camera.position - points
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    known = length[:, 0] > 0
-    normals[known] /= length[known]
-    normals[~known] = towards[~known] / np.linalg.norm(towards[~known], axis=1, keepdims=True)
+    normals = np.cross(across, down)
+    wire = np.flatnonzero(~normals.any(axis=1))
+    tangent = across[wire] + down[wire]
+    square = np.maximum(np.square(tangent).sum(axis=1), 1e-30)
+    along = np.einsum("nd,nd->n", towards[wire], tangent) / square
+    normals[wire] = towards[wire] - along[:, None] * tangent
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     return np.where(np.einsum("nd,nd->n", normals, towards)[:, None] < 0, -normals, normals)
 
 

@@ -96,7 +96,7 @@ class _Canvas:
 
     def __init__(self, context: Any, size: int) -> None:
         self._held: list[Any] = []
-        (self.centre, *self._centre), (self.samples, *self._samples), (self.picture, self.color, self.surface) = (
+        (self.centre, *self._centre), (self.samples, *self._samples), (self.picture, *_) = (
             self._target(context, (size, size), samples, depth)
             for samples, depth in ((0, True), (_SAMPLES, True), (0, False))
         )
@@ -134,7 +134,9 @@ class GlRasterizer:
             raise DeviceError(f"expected EGL with OpenGL 3.3, found {error}") from error
         if self._context.max_samples < _SAMPLES:
             raise DeviceError(f"expected OpenGL with {_SAMPLES} samples a pixel, found {self._context.max_samples}")
-        self.name = f"gl, {self._context.info['GL_RENDERER']}"
+        device = self._context.info["GL_RENDERER"]
+        self.name = f"gl, {device}"
+        self.likes_few_faces = any(word in device.lower() for word in ("llvmpipe", "softpipe", "swrast"))
         self._draw = self._context.program(_VERTEX, _FRAGMENT)
         self._draw["solid"].value = SOLID / 255
         self._resolve = self._context.program(_SCREEN, _RESOLVE)
@@ -148,7 +150,8 @@ class GlRasterizer:
         if len(model.triangles) == 0:
             raise InputError("expected a model with triangles, found none")
         with self._uploaded(model) as batches:
-            return [self._view(camera, batches, model) for camera in cameras]
+            box = model.box()
+            return [self._view(camera, batches, box) for camera in cameras]
 
     def close(self) -> None:
         """Everything of the context goes with it."""
@@ -193,27 +196,31 @@ class GlRasterizer:
         texture.filter = (kind, kind)
         return texture
 
-    def _view(self, camera: Camera, batches: list[_Batch], model: Model) -> View:
-        size = camera.size
-        if size not in self._canvases:
-            self._canvases[size] = _Canvas(self._context, size)
-        canvas = self._canvases[size]
-        self._draw["clip_from_world"].write(_clip_from_world(camera, model).T.astype(np.float32).tobytes())
+    def _view(self, camera: Camera, batches: list[_Batch], box: NDArray[np.float64]) -> View:
+        if camera.size not in self._canvases:
+            self._canvases[camera.size] = _Canvas(self._context, camera.size)
+        canvas = self._canvases[camera.size]
+        rows, columns = window = camera.window(box)
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        part = columns.start, rows.start, shape[1], shape[0]
+        self._draw["clip_from_world"].write(_clip_from_world(camera, box).T.astype(np.float32).tobytes())
         self._context.enable_only(moderngl.DEPTH_TEST)
         for target in (canvas.centre, canvas.samples):
+            target.scissor = part
             target.use()
             target.clear()
             self._draw_all(batches)
+        canvas.picture.scissor = part
         canvas.picture.use()
         self._context.enable_only(moderngl.NOTHING)
         canvas.use_drawn()
         self._screen.render(moderngl.TRIANGLES, vertices=3)
-        rgba = np.frombuffer(canvas.color.read(), np.uint8).reshape(size, size, 4)
-        found = np.frombuffer(canvas.surface.read(), np.float32).reshape(size, size, 2)
+        rgba = np.frombuffer(canvas.picture.read(part, 4), np.uint8).reshape(*shape, 4)
+        found = np.frombuffer(canvas.picture.read(part, 2, attachment=1, dtype="f4"), np.float32).reshape(*shape, 2)
         there = rgba[..., 3] > 0
         color = np.where(there[..., None], rgba, np.uint8(0))
         depth = np.where(there, found[..., 0], np.float32(np.inf))
-        return View(camera, color, depth, np.where(there, found[..., 1] - 1, -1).astype(np.int16))
+        return View.of_window(camera, window, color, depth, np.where(there, found[..., 1] - 1, -1).astype(np.int16))
 
     def _draw_all(self, batches: list[_Batch]) -> None:
         for array, worn, picture in batches:
@@ -238,11 +245,9 @@ def _vertices(model: Model, faces: NDArray[np.int64], plain: bool) -> NDArray[np
     return out.reshape(-1, 9)
 
 
-def _clip_from_world(camera: Camera, model: Model) -> NDArray[np.float64]:
+def _clip_from_world(camera: Camera, box: NDArray[np.float64]) -> NDArray[np.float64]:
     """(4, 4). Rows of the framebuffer rise as the camera's y falls, so that what is read starts at the top."""
-    low, high = model.triangles.min(axis=(0, 1)), model.triangles.max(axis=(0, 1))
-    corners = np.where(np.indices((2, 2, 2)).reshape(3, 8).T == 1, high, low)
-    _, depth = camera.project(corners)
+    _, depth = camera.project(box)
     near, far = max(float(depth.min()) - 0.01, 0.01), max(float(depth.max()), 0.02) + 0.01
     scale = 2 * camera.focal / camera.size
     projection = np.diag([scale, scale, (far + near) / (far - near), 0])

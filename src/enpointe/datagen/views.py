@@ -38,6 +38,19 @@ class View:
         """(size, size): wholly covered, with a depth. The others mix the object with what is behind it."""
         return (self.color[..., 3] == 255) & np.isfinite(self.depth)
 
+    @classmethod
+    def of_window(
+        cls, camera: Camera, window: tuple[slice, slice], color: NDArray[np.uint8], depth: NDArray[np.float32],
+        material: NDArray[np.int16],
+    ) -> View:  # fmt: skip
+        """A view that is empty outside a window of rows and columns."""
+        shape = (camera.size, camera.size)
+        whole = cls(
+            camera, np.zeros((*shape, 4), np.uint8), np.full(shape, np.inf, np.float32), np.full(shape, -1, np.int16)
+        )
+        whole.color[window], whole.depth[window], whole.material[window] = color, depth, material
+        return whole
+
 
 class Renderer(Protocol):
     """What makes views of models in memory."""
