@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from enpointe.errors import InputError, OutputError, WeightsError
-from enpointe.models import conversion, structure
+from enpointe.models import conversion, download, structure
 from enpointe.models.cache import cache_dir, read_pin
 from enpointe.models.catalog import RELEASED_FILES
 from enpointe.models.checkpoints import RELEASED_NAMES, export_released, load_released, read_released_state
@@ -320,6 +320,54 @@ def test_a_changed_cache_is_noticed(tiny: Tiny, tmp_path: Path) -> None:
     converted.write_bytes(data)
     with pytest.raises(WeightsError, match=f"expected SHA-256 .* found {digest(bytes(data))}.*--again"):
         load_released("tiny")
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files whose digests were computed, in order."""
+    paths: list[Path] = []
+    compute = download.sha256
+
+    def counting(path: Path) -> str:
+        paths.append(path)
+        return compute(path)
+
+    monkeypatch.setattr(download, "sha256", counting)
+    return paths
+
+
+def test_an_unchanged_file_is_not_read_for_its_digest(tiny: Tiny, tmp_path: Path, hashed: list[Path]) -> None:
+    source = tiny.write(tmp_path)
+    pin = import_file(source, "tiny")
+    converted = tiny.cache / "tiny.safetensors"
+    assert hashed == [source, converted]
+    assert [load_released("tiny")[1] for _ in range(3)] == [pin.source_sha256] * 3
+    assert len(hashed) == 2
+    os.utime(converted, ns=(10**18, 10**18))  # touched, or copied: read once, and then known again
+    assert [load_released("tiny")[1] for _ in range(3)] == [pin.source_sha256] * 3
+    assert len(hashed) == 3
+    data = bytearray(converted.read_bytes())
+    data[-1] ^= 1
+    converted.write_bytes(data)
+    os.utime(converted, ns=(10**18, 10**18))  # other bytes, of the same size and time
+    with pytest.raises(WeightsError, match="has changed since it was verified"):
+        load_released("tiny")
+
+
+def test_a_pin_that_cannot_be_written_is_left(
+    tiny: Tiny, tmp_path: Path, hashed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_file(tiny.write(tmp_path), "tiny")
+    known = json.loads((tiny.cache / "tiny.json").read_text())
+    del known["stamp"]  # as former versions wrote it
+    (tiny.cache / "tiny.json").write_text(json.dumps(known))
+
+    def refused(name: str, pin: object) -> None:
+        raise OutputError("read-only")
+
+    monkeypatch.setattr(download, "write_pin", refused)
+    assert load_released("tiny")[1] == load_released("tiny")[1] == known["source_sha256"]
+    assert len(hashed) == 4
 
 
 def test_weights_put_into_the_cache_by_hand_are_checked_and_pinned(tiny: Tiny) -> None:

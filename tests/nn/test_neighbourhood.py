@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from enpointe.models.config import PointTransformerConfig
+from enpointe.nn import neighbourhood
 from enpointe.nn.neighbourhood import Neighbourhood, offsets
 
 
@@ -37,6 +39,26 @@ def test_same_neighbours_in_any_batch() -> None:
     together = offsets(points, 16)
     for i in range(len(points)):
         assert torch.equal(offsets(points[i : i + 1], 16)[0], together[i])
+
+
+@torch.no_grad()
+def test_a_guided_pair_s_neighbours_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, clouds = Neighbourhood(6, 8, 4), torch.randn(4, 20, 6)
+    torch.nn.init.normal_(layer.outer.weight)
+    apart = torch.cat([layer(cloud[None]) for cloud in clouds])
+    sizes: list[int] = []
+
+    def counting(points: Tensor, k: int) -> Tensor:
+        sizes.append(len(points))
+        return offsets(points, k)
+
+    monkeypatch.setattr(neighbourhood, "offsets", counting)
+    assert torch.allclose(layer(torch.cat([clouds, clouds])), torch.cat([apart, apart]), atol=1e-6)
+    assert torch.allclose(layer(clouds), apart, atol=1e-6)
+    assert sizes == [4, 4]
+    with torch.enable_grad():
+        layer(torch.cat([clouds, clouds])).sum().backward()
+    assert sizes[2:] == [8]
 
 
 def test_a_trained_network_can_be_given_one() -> None:

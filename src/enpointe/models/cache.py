@@ -53,12 +53,20 @@ class Pin:
         n_bytes: its size.
         source_sha256: of the file that it was converted from.
         source: that file's address, or its path.
+        stamp: the cached file's, see `stamp_of`, when it was last read and found to be this one.
     """
 
     sha256: str
     n_bytes: int
     source_sha256: str
     source: str
+    stamp: str = ""
+
+
+def stamp_of(path: Path) -> str:
+    """What changes when a file does: its time of modification and, which cannot be set back, of any change."""
+    status = path.stat()
+    return f"{status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def read_pin(name: str) -> Pin | None:

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from enpointe.errors import InputError
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
+from enpointe.nn.sight import SightSDF
 
-C = TypeVar("C", bound="PointTransformerConfig | SDFConfig")
+C = TypeVar("C", bound="PointTransformerConfig | SDFConfig | SightSDFConfig")
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,24 @@ class SDFConfig:
     encoder_heads: int
     decoder_layers: int
     decoder_heads: int
-    position_bands: int = 0
-    nearest: int = 0
 
     def build(self) -> SDFTransformer:
         """A network with fresh weights, on the CPU, in float32."""
         return SDFTransformer(**dataclasses.asdict(self))
+
+
+@dataclass(frozen=True)
+class SightSDFConfig:
+    """Arguments of `SightSDF`."""
+
+    width: int
+    layers: int
+    nearest: int
+    grids: tuple[int, ...]
+
+    def build(self) -> SightSDF:
+        """A network with fresh weights, on the CPU, in float32."""
+        return SightSDF(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
 
 
 def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:

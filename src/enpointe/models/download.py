@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from enpointe.errors import InputError, OutputError, WeightsError
-from enpointe.models.cache import Pin, cache_dir, locked, read_pin, weights_path, write_pin
+from enpointe.models.cache import Pin, cache_dir, locked, read_pin, stamp_of, weights_path, write_pin
 from enpointe.models.catalog import MIRRORS, RELEASE_URL, RELEASED_FILES, ReleasedFile, released_file
 from enpointe.models.conversion import convert, read_released_state
 from enpointe.models.transfer import Patience, Report, Transfer, discard, download
@@ -41,7 +43,7 @@ def ensure(name: str, *, again: bool = False, patience: Patience | None = None, 
     """As `fetch`, but gives what is pinned: the digests of `weights_path(name)` and of what it came from."""
     release = released_file(name)
     path, pin = weights_path(name), read_pin(name)
-    if not again and pin is not None and _is(path, pin):
+    if not again and pin is not None and _is(name, path, pin):
         return pin
     if (again or not path.is_file()) and is_offline():
         raise WeightsError(
@@ -118,7 +120,7 @@ def _store(source: Path, name: str, origin: str, digest: str) -> Pin:
     if free < size:
         raise OutputError(f"expected at least {size / 1e6:.0f} MB free at {cache_dir()}, found {free / 1e6:.0f} MB")
     convert(source, name, target)
-    pin = Pin(sha256=sha256(target), n_bytes=target.stat().st_size, source_sha256=digest, source=origin)
+    pin = _seen(target, digest, origin)
     write_pin(name, pin)
     return pin
 
@@ -127,10 +129,9 @@ def _verified(name: str, path: Path) -> Pin:
     pin = read_pin(name)
     if pin is None:  # put there by hand, or by a process that was killed just then
         read_released_state(path, name)
-        digest = sha256(path)
-        pin = Pin(sha256=digest, n_bytes=path.stat().st_size, source_sha256=digest, source=str(path))
+        pin = _seen(path, None, str(path))
         write_pin(name, pin)
-    elif not _is(path, pin):
+    elif not _is(name, path, pin):
         raise WeightsError(
             f"{path}: expected SHA-256 {pin.sha256}, found {sha256(path)}: the file has changed since it was verified; "
             f"'enpointe models download {name} --again' replaces it"
@@ -138,9 +139,29 @@ def _verified(name: str, path: Path) -> Pin:
     return pin
 
 
-def _is(path: Path, pin: Pin) -> bool:
-    """Whether a file is the one that was pinned."""
-    return path.is_file() and path.stat().st_size == pin.n_bytes and sha256(path) == pin.sha256
+def _is(name: str, path: Path, pin: Pin) -> bool:
+    """Whether a file is the one that was pinned. Gigabytes are read only if something has changed since the last time.
+
+    Where the pin cannot be written, they are read every time.
+    """
+    if not path.is_file() or path.stat().st_size != pin.n_bytes:
+        return False
+    stamp = stamp_of(path)
+    if stamp == pin.stamp:
+        return True
+    if sha256(path) != pin.sha256:
+        return False
+    if stamp_of(path) == stamp:
+        with suppress(OutputError):
+            write_pin(name, replace(pin, stamp=stamp))
+    return True
+
+
+def _seen(path: Path, source_sha256: str | None, source: str) -> Pin:
+    """The pin of a file in the cache; without a source_sha256 it is its own source."""
+    stamp, digest = stamp_of(path), sha256(path)
+    unchanged = stamp if stamp_of(path) == stamp else ""
+    return Pin(digest, path.stat().st_size, source_sha256 or digest, source, unchanged)
 
 
 def _by_hand(name: str) -> str:

@@ -10,10 +10,10 @@ from tokenizers import Tokenizer
 
 from enpointe.conditioning.minilm import TextEncoder
 from enpointe.errors import InputError, WeightsError
-from enpointe.models.config import PointTransformerConfig, SDFConfig, from_dict
+from enpointe.models.config import PointTransformerConfig, SightSDFConfig, from_dict
 from enpointe.models.weights import ASSETS, Weights, load_into, read_weights
 from enpointe.nn.point_transformer import PointTransformer
-from enpointe.nn.sdf import SDFTransformer
+from enpointe.nn.sight import SightSDF
 from enpointe.nn.text_encoder import BertEncoder
 
 
@@ -39,11 +39,11 @@ def embedded_path(member: str) -> Path:
     return ASSETS / f"pocket-{member}.safetensors"
 
 
-def read_network(path: Path, kind: str) -> tuple[PointTransformer | SDFTransformer, Weights]:
+def read_network(path: Path, kind: str) -> tuple[PointTransformer | SightSDF, Weights]:
     """A network with its weights, as the file itself describes it, on the CPU, in evaluation mode.
 
     Args:
-        kind: "point_transformer" or "sdf_transformer".
+        kind: "point_transformer" or "sight_sdf".
 
     Raises:
         WeightsError: missing, damaged, or of another kind.
@@ -53,8 +53,8 @@ def read_network(path: Path, kind: str) -> tuple[PointTransformer | SDFTransform
     if found != kind:
         raise WeightsError(f"{path}: expected weights of a {kind}, found {found!r}")
     try:
-        if kind == "sdf_transformer":
-            config: SDFConfig | PointTransformerConfig = from_dict(SDFConfig, weights.info["config"])
+        if kind == "sight_sdf":
+            config: SightSDFConfig | PointTransformerConfig = from_dict(SightSDFConfig, weights.info["config"])
         else:
             config = from_dict(PointTransformerConfig, weights.info["config"])
     except (InputError, KeyError, TypeError) as error:

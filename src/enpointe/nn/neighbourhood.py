@@ -38,8 +38,21 @@ class Neighbourhood(nn.Module):
         """Points (N, P, C) -> features (N, P, width); zeros for a point that is alone."""
         if points.shape[1] < 2:
             return points.new_zeros(*points.shape[:2], self.outer.out_features)
+        if _is_guided_pair(points):
+            return self._features(points[: len(points) // 2]).repeat(2, 1, 1)
+        return self._features(points)
+
+    def _features(self, points: Tensor) -> Tensor:
         hidden = self.inner(offsets(points, self.k) * OFFSET_SCALE)
         return self.outer(torch.cat([hidden.mean(dim=2), hidden.amax(dim=2)], dim=-1))
+
+
+def _is_guided_pair(points: Tensor) -> bool:
+    """Whether both halves of a batch are the same points. Not asked of a GPU, which looking would stall."""
+    if torch.is_grad_enabled() or points.device.type != "cpu" or len(points) % 2:
+        return False
+    half = len(points) // 2
+    return torch.equal(points[:half], points[half:])
 
 
 @torch.no_grad()
