@@ -297,7 +297,9 @@ def test_coverage_is_the_share_of_the_pixel(renderer: RasterRenderer) -> None:
     assert (view.color[nothing] == 0).all()
     assert np.isinf(view.depth[nothing]).all()
     assert (view.material[nothing] == -1).all()
-    assert np.isfinite(view.depth[~nothing]).all()
+    assert np.isfinite(view.depth[view.opaque]).all()
+    assert view.opaque.sum() > 0.95 * side**2
+    assert (view.material == np.where(np.isfinite(view.depth), 0, -1)).all()
 
 
 def agree(first: list[View], second: list[View]) -> None:

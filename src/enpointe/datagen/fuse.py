@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from enpointe.datagen.views import View
 from enpointe.errors import InputError
 from enpointe.geometry.subsample import farthest_point
 
-_CANDIDATES = 24
-"""Pixels drawn for each point wanted, of which the farthest are kept: more make no evener cloud."""
+_CANDIDATES = 16
+"""Pixels looked at for each point wanted, of which the farthest are kept: more make no evener cloud."""
 _BUCKETED_FROM = 1024
 """Points from which on fpsample's tree is worth its making."""
 _TREE_HEIGHT = 7
@@ -67,15 +68,15 @@ def dense_cloud(views: Sequence[View]) -> DenseCloud:
     Raises:
         InputError: there is none.
     """
-    pixels = _all_pixels(views)
-    return DenseCloud(*_points(views, pixels), _normals(views, pixels), *_labels(views, pixels))
+    stack = _Stack(views)
+    return DenseCloud(*stack.cloud(stack.usable()))
 
 
 def fuse(views: Sequence[View], n_points: int = 4096, seed: int = 0) -> FusedCloud:
     """An even cloud of n_points: the same for the same views and seed.
 
-    Of pixels drawn at random from all views, farthest-point sampling keeps n_points. An object that is
-    seen in fewer pixels repeats some.
+    Of many pixels of all views, farthest-point sampling keeps n_points. An object that is seen in fewer
+    pixels repeats some.
 
     Raises:
         InputError: no pixel is usable, or `n_points` is not positive.
@@ -83,100 +84,102 @@ def fuse(views: Sequence[View], n_points: int = 4096, seed: int = 0) -> FusedClo
     if n_points < 1:
         raise InputError(f"expected at least one point, found n_points = {n_points}")
     rng = np.random.default_rng(seed)
-    pixels = _all_pixels(views)
-    total = sum(map(len, pixels))
+    stack = _Stack(views)
+    pixels = stack.usable()
     candidates = _CANDIDATES * n_points
-    if total > candidates:
-        pixels = _select(pixels, np.sort(rng.choice(total, candidates, replace=False)))
-        total = candidates
-    points, _ = _points(views, pixels)
-    chosen = _farthest(points, min(n_points, total), rng)
-    if total < n_points:
-        chosen = np.concatenate([chosen, rng.choice(total, n_points - total)])
-    # What else there is to know is looked up for these alone, in the order of the views.
-    order, back = np.unique(chosen, return_inverse=True)
-    pixels = _select(pixels, order)
-    points, colors = _points(views, pixels)
-    material, view = _labels(views, pixels)
-    return FusedCloud(points[back], colors[back], _normals(views, pixels)[back], material[back], view[back])
+    if len(pixels) > candidates:
+        # One of each so many in a row: more even than as many drawn.
+        pixels = pixels[((np.arange(candidates) + rng.random()) * (len(pixels) / candidates)).astype(np.int64)]
+    chosen = _farthest(stack.points(pixels), min(n_points, len(pixels)), rng)
+    if len(pixels) < n_points:
+        chosen = np.concatenate([chosen, rng.choice(len(pixels), n_points - len(pixels))])
+    return FusedCloud(*stack.cloud(pixels[chosen]))
 
 
-def _all_pixels(views: Sequence[View]) -> list[NDArray[np.int64]]:
-    """Flat indices of the usable pixels of each view."""
-    pixels = [np.flatnonzero(usable_pixels(view)) for view in views]
-    if not any(map(len, pixels)):
-        raise InputError(f"expected an object in {len(views)} views, found none wholly covering a pixel")
-    return pixels
+class _Stack:
+    """All views' pixels in one row, so that a number tells a pixel of any of them.
 
+    Methods take n such numbers.
+    """
 
-def _select(pixels: list[NDArray[np.int64]], which: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Those of all views' pixels in a row that have the rising indices `which`, again for each view."""
-    borders = np.cumsum([0, *map(len, pixels)])
-    ends = np.searchsorted(which, borders)
-    return [
-        kept[which[start:end] - border]
-        for kept, start, end, border in zip(pixels, ends[:-1], ends[1:], borders[:-1], strict=True)
-    ]
+    def __init__(self, views: Sequence[View]) -> None:
+        self._views = views
+        cameras = [view.camera for view in views]
+        self._size = np.array([camera.size for camera in cameras])
+        self._start = np.cumsum([0, *self._size**2])
+        self._focal = np.array([camera.focal for camera in cameras])
+        self._pose = np.array([camera.world_from_camera for camera in cameras])
+        self._depth = np.concatenate([view.depth.reshape(-1) for view in views])
+        self._color = np.concatenate([view.color.reshape(-1, 4) for view in views])
 
+    def usable(self) -> NDArray[np.int64]:
+        """Those that stand for a place of the surface, rising."""
+        usable = np.flatnonzero(np.concatenate([usable_pixels(view).reshape(-1) for view in self._views]))
+        if len(usable) == 0:
+            raise InputError(f"expected an object in {len(self._views)} views, found none wholly covering a pixel")
+        return usable
 
-def _points(views: Sequence[View], pixels: list[NDArray[np.int64]]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Points (n, 3) and colours (n, 3)."""
-    points = [_lift(view, *np.divmod(kept, view.camera.size)) for view, kept in zip(views, pixels, strict=True)]
-    colors = [view.color.reshape(-1, 4)[kept, :3] for view, kept in zip(views, pixels, strict=True)]
-    return np.concatenate(points).astype(np.float32), np.concatenate(colors)
+    def cloud(self, pixels: NDArray[np.int64]) -> tuple[Any, ...]:
+        """What clouds consist of."""
+        view = self._view(pixels)
+        material = np.concatenate([view.material.reshape(-1) for view in self._views])
+        points = self.points(pixels)
+        return points, self._color[pixels, :3], self._normals(pixels, points), material[pixels], view.astype(np.int16)
 
+    def points(self, pixels: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, 3) in the world."""
+        view = self._view(pixels)
+        return (self._turned(self._local(pixels, view), view) + self._pose[view, :3, 3]).astype(np.float32)
 
-def _labels(views: Sequence[View], pixels: list[NDArray[np.int64]]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """Material (n,) and view (n,)."""
-    material = [view.material.reshape(-1)[kept] for view, kept in zip(views, pixels, strict=True)]
-    return np.concatenate(material), np.repeat(np.arange(len(views), dtype=np.int16), list(map(len, pixels)))
+    def _normals(self, pixels: NDArray[np.int64], points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, 3) from what lies beside each pixel; towards the camera as far as that leaves open."""
+        view = self._view(pixels)
+        towards = self._pose[view, :3, 3] - points
+        across, down = self._tangents(pixels, view, (0, 1)), self._tangents(pixels, view, (1, 0))
+        normals = np.cross(across, down)
+        wire = np.flatnonzero(~normals.any(axis=1))
+        tangent = across[wire] + down[wire]
+        square = np.maximum(np.square(tangent).sum(axis=1), 1e-30)
+        along = np.einsum("nd,nd->n", towards[wire], tangent) / square
+        normals[wire] = towards[wire] - along[:, None] * tangent
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        facing = np.einsum("nd,nd->n", normals, towards) >= 0
+        return np.where(facing[:, None], normals, -normals).astype(np.float32)
 
+    def _tangents(
+        self, pixels: NDArray[np.int64], view: NDArray[np.int64], step: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """(n, 3) through that one of two opposite neighbours which is nearer in depth; 0 without any."""
+        size, here = self._size[view], self._local(pixels, view)
+        place = np.divmod(pixels - self._start[view], size)
+        best = np.full(len(pixels), np.inf, np.float32)
+        tangents = np.zeros((len(pixels), 3))
+        for sign in (1, -1):
+            within = np.ones(len(pixels), bool)
+            for at, by in zip(place, step, strict=True):
+                within &= (at + sign * by >= 0) & (at + sign * by < size)
+            beside = np.where(within, pixels + sign * (step[0] * size + step[1]), pixels)
+            jump = np.where(within, np.abs(self._depth[beside] - self._depth[pixels]), np.float32(np.inf))
+            # An outline may belong to another part: it serves where nothing better does.
+            jump[self._color[beside, 3] < 255] += 10
+            nearer = np.flatnonzero(jump < best)
+            best[nearer] = jump[nearer]
+            tangents[nearer] = sign * (self._local(beside[nearer], view[nearer]) - here[nearer])
+        return self._turned(tangents, view)
 
-def _lift(view: View, row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Points (n, 3) seen at the centres of n pixels."""
-    return view.camera.back_project(np.stack([column, row], axis=1) + 0.5, view.depth[row, column])
+    def _view(self, pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.searchsorted(self._start, pixels, side="right") - 1
 
+    def _local(self, pixels: NDArray[np.int64], view: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n, 3) along the axes of each pixel's camera."""
+        size, depth = self._size[view], self._depth[pixels]
+        row, column = np.divmod(pixels - self._start[view], size)
+        slope = depth / self._focal[view]
+        return np.stack([(column + 0.5 - size / 2) * slope, (row + 0.5 - size / 2) * slope, depth], axis=1)
 
-def _normals(views: Sequence[View], pixels: list[NDArray[np.int64]]) -> NDArray[np.float32]:
-    return np.concatenate([_view_normals(*pair) for pair in zip(views, pixels, strict=True)]).astype(np.float32)
-
-
-def _view_normals(view: View, pixels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, 3) from what lies beside each of n pixels; towards the camera as far as that leaves open."""
-    row, column = np.divmod(pixels, view.camera.size)
-    points = _lift(view, row, column)
-    across = _along(view, row, column, points, (0, 1))
-    down = _along(view, row, column, points, (1, 0))
-    towards = view.camera.position - points
-    normals = np.cross(across, down)
-    wire = np.flatnonzero(~normals.any(axis=1))
-    tangent = across[wire] + down[wire]
-    square = np.maximum(np.square(tangent).sum(axis=1), 1e-30)
-    along = np.einsum("nd,nd->n", towards[wire], tangent) / square
-    normals[wire] = towards[wire] - along[:, None] * tangent
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.where(np.einsum("nd,nd->n", normals, towards)[:, None] < 0, -normals, normals)
-
-
-def _along(
-    view: View, row: NDArray[np.int64], column: NDArray[np.int64], points: NDArray[np.float64], step: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Tangents (n, 3) from each pixel to the one of its two neighbours that is nearer in depth; 0 without any."""
-    size = view.camera.size
-    here = view.depth[row, column]
-    best = np.full(len(row), np.inf, np.float32)
-    tangent = np.zeros((len(row), 3))
-    for sign in (1, -1):
-        r, c = row + sign * step[0], column + sign * step[1]
-        at = np.flatnonzero((r >= 0) & (r < size) & (c >= 0) & (c < size))
-        jump = np.abs(view.depth[r[at], c[at]] - here[at])
-        # An outline's depth may be from beside the pixel's centre: it serves where nothing better does.
-        jump += np.where(view.color[r[at], c[at], 3] == 255, np.float32(0), np.float32(10))
-        nearer = jump < best[at]
-        at = at[nearer]
-        best[at] = jump[nearer]
-        tangent[at] = sign * (_lift(view, r[at], c[at]) - points[at])
-    return tangent
+    def _turned(self, local: NDArray[np.float64], view: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Vectors (n, 3) along the cameras' axes -> along the world's."""
+        return np.einsum("nij,nj->ni", self._pose[view, :3, :3], local)
 
 
 def _farthest(points: NDArray[np.float32], n: int, rng: np.random.Generator) -> NDArray[np.int64]:

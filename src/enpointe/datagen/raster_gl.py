@@ -67,26 +67,25 @@ _SCREEN = """
 #version 330 core
 void main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4 - 1, 0, 1); }
 """
-# A wholly covered pixel shows the place at its centre. A mean over its samples would be of no place.
+# What is at the pixel's centre, with the coverage of its samples. A mean over their colours would be of no place.
 _RESOLVE = f"""
 #version 330 core
-uniform sampler2D centre_colors, centre_surfaces;
-uniform sampler2DMS colors, surfaces;
+uniform sampler2D colors, surfaces;
+uniform sampler2DMS samples;
 layout(location = 0) out vec4 color; layout(location = 1) out vec2 surface;
 void main() {{
     ivec2 pixel = ivec2(gl_FragCoord.xy);
-    color = texelFetch(centre_colors, pixel, 0);
-    surface = texelFetch(centre_surfaces, pixel, 0).xy;
+    color = texelFetch(colors, pixel, 0);
+    surface = texelFetch(surfaces, pixel, 0).xy;
     float covered = 0;
     for (int i = 0; i < {_SAMPLES}; i++) {{
-        vec4 sampled = texelFetch(colors, pixel, i);
-        covered += sampled.a;
-        if (color.a == 0 && sampled.a > 0) {{
-            color = sampled;
-            surface = texelFetch(surfaces, pixel, i).xy;
-        }}
+        vec4 found = texelFetch(samples, pixel, i);
+        covered += found.a;
+        if (color.a == 0) color = found;
     }}
     color.a = covered / {_SAMPLES};
+    if (covered == 0) {{ color = vec4(0); surface = vec2(0); }}
+    surface = surface.y == 0 ? vec2(uintBitsToFloat(0x7F800000u), -1) : vec2(surface.x, surface.y - 1);
 }}
 """
 
@@ -95,24 +94,16 @@ class _Canvas:
     """Where pictures of one size are drawn: through the pixels' centres, through their samples, from both."""
 
     def __init__(self, context: Any, size: int) -> None:
-        self._held: list[Any] = []
-        (self.centre, *self._centre), (self.samples, *self._samples), (self.picture, *_) = (
-            self._target(context, (size, size), samples, depth)
-            for samples, depth in ((0, True), (_SAMPLES, True), (0, False))
-        )
-
-    def _target(self, context: Any, shape: tuple[int, int], samples: int, with_depth: bool) -> tuple[Any, Any, Any]:
-        color = context.texture(shape, 4, samples=samples)
-        surface = context.texture(shape, 2, samples=samples, dtype="f4")
-        depth = context.depth_renderbuffer(shape, samples=samples) if with_depth else None
-        target = context.framebuffer([color, surface], depth)
-        self._held += [thing for thing in (target, color, surface, depth) if thing is not None]
-        return target, color, surface
-
-    def use_drawn(self) -> None:
-        """Bind what was drawn for the resolving program."""
-        for location, texture in enumerate([*self._centre, *self._samples]):
-            texture.use(location)
+        shape = (size, size)
+        color, found_color = (context.texture(shape, 4) for _ in range(2))
+        surface, found_surface = (context.texture(shape, 2, dtype="f4") for _ in range(2))
+        samples = context.texture(shape, 4, samples=_SAMPLES)
+        depths = [context.depth_renderbuffer(shape, samples=n) for n in (0, _SAMPLES)]
+        self.drawn = (color, surface, samples)
+        self.centre = context.framebuffer([color, surface], depths[0])
+        self.samples = context.framebuffer([samples], depths[1])
+        self.picture = context.framebuffer([found_color, found_surface])
+        self._held = [self.centre, self.samples, self.picture, *self.drawn, found_color, found_surface, *depths]
 
     def release(self) -> None:
         for thing in self._held:
@@ -140,7 +131,7 @@ class GlRasterizer:
         self._draw = self._context.program(_VERTEX, _FRAGMENT)
         self._draw["solid"].value = SOLID / 255
         self._resolve = self._context.program(_SCREEN, _RESOLVE)
-        for location, name in enumerate(("centre_colors", "centre_surfaces", "colors", "surfaces")):
+        for location, name in enumerate(("colors", "surfaces", "samples")):
             self._resolve[name].value = location
         self._screen = self._context.vertex_array(self._resolve, [])
         self._canvases: dict[int, _Canvas] = {}
@@ -213,14 +204,12 @@ class GlRasterizer:
         canvas.picture.scissor = part
         canvas.picture.use()
         self._context.enable_only(moderngl.NOTHING)
-        canvas.use_drawn()
+        for location, texture in enumerate(canvas.drawn):
+            texture.use(location)
         self._screen.render(moderngl.TRIANGLES, vertices=3)
         rgba = np.frombuffer(canvas.picture.read(part, 4), np.uint8).reshape(*shape, 4)
         found = np.frombuffer(canvas.picture.read(part, 2, attachment=1, dtype="f4"), np.float32).reshape(*shape, 2)
-        there = rgba[..., 3] > 0
-        color = np.where(there[..., None], rgba, np.uint8(0))
-        depth = np.where(there, found[..., 0], np.float32(np.inf))
-        return View.of_window(camera, window, color, depth, np.where(there, found[..., 1] - 1, -1).astype(np.int16))
+        return View.of_window(camera, window, rgba, found[..., 0], found[..., 1].astype(np.int16))
 
     def _draw_all(self, batches: list[_Batch]) -> None:
         for array, worn, picture in batches:

@@ -79,17 +79,16 @@ def _view(scene: _Scene, camera: Camera) -> View:
         found = _cast(scene, camera, centres[outline] + offset)
         covered[outline] += found.face >= 0
         lacks = (hits.face[outline] < 0) & (found.face >= 0)
-        for whole, part in zip(vars(hits).values(), vars(found).values(), strict=True):
-            whole[outline[lacks]] = part[lacks]
+        hits.face[outline[lacks]], hits.weights[outline[lacks]] = found.face[lacks], found.weights[lacks]
     # A centre may be met where no sample is: at the tip of a corner.
+    inside &= covered > 0
     there = np.flatnonzero(covered)
     color = np.zeros((len(covered), 4), np.uint8)
     rgb, _ = sample_colors(scene.model, hits.face[there], hits.weights[there], interpolate=True)
     color[there, :3] = np.rint(rgb * 255)
     color[:, 3] = np.rint(covered * 255 / len(_SAMPLES))
-    depth = np.where(covered > 0, hits.depth, np.float32(np.inf))
-    material = np.full(len(covered), -1, np.int16)
-    material[there] = scene.model.material[hits.face[there]]
+    depth = np.where(inside, hits.depth, np.float32(np.inf))
+    material = np.where(inside, scene.model.material[hits.face], -1).astype(np.int16)
     return View.of_window(camera, window, color.reshape(*shape, 4), depth.reshape(shape), material.reshape(shape))
 
 

@@ -134,7 +134,7 @@ def quantized_normals(normals: NDArray[np.floating]) -> NDArray[np.int8]:
 def webp(pixels: NDArray[np.uint8]) -> bytes:
     """A picture (h, w, 3 or 4) as the records hold it."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", quality=QUALITY, alpha_quality=100, method=4)
+    Image.fromarray(pixels).save(file, "WEBP", quality=QUALITY, alpha_quality=100, method=2)
     return file.getvalue()
 
 
