@@ -49,11 +49,11 @@ def test_thickness_of_known_shapes() -> None:
     assert filters.thickness(np.zeros((1, 3))) == 0
 
 
-def test_coverage_counts_usable_pixels() -> None:
+def test_coverage_counts_pixels_covered_by_half() -> None:
     camera = random_cameras(1, np.random.default_rng(0), size=10)[0]
     color, depth = np.zeros((10, 10, 4), np.uint8), np.full((10, 10), np.inf, np.float32)
     color[:5, :, 3], depth[:5] = 255, 1
-    color[0, :, 3] = 254
+    color[0, :, 3] = 127
     view = View(camera, color, depth, np.full((10, 10), -1, np.int16))
     assert filters.coverage([view]) == pytest.approx(0.4)
 

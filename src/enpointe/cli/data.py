@@ -1,4 +1,4 @@
-"""`enpointe data show` and `enpointe data build`: look at the training data, or make it ahead."""
+"""`enpointe data show`, `build` and `check`: look at the training data, or make it ahead (see also `shards`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enpointe.cli import options as opt
+from enpointe.cli import shards
 from enpointe.cli.output import check_file, writing
 from enpointe.cli.progress import report, warn
 from enpointe.errors import InputError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from enpointe.datagen.assets import Asset
 
 MAX_CLOUDS = 1_000_000
+_OF_POOLS = ("clouds", "queries", "kaykit", "sweethome")
 BYTES_PER_POINT, BYTES_PER_QUERY, BYTES_PER_CLOUD, BYTES_PER_MODEL = 7, 8, 100, 1000
 """Room that a pool takes; the last two are for a cloud's words, and a model's colours and names, mostly fewer."""
 
@@ -27,25 +29,31 @@ def add_parser(commands: opt.Commands[Any]) -> None:
 
     show = actions.add_parser(
         "show", help="write a contact sheet", allow_abbrev=False,
-        description="Writes a picture of things of each procedural family, or of a pool's, with their captions.",
+        description="Writes a picture of things of each procedural family, or of a pool's, with their captions; or "
+        "of SHARDS a page with pictures, captions and clouds to turn.",
     )  # fmt: skip
     which = show.add_mutually_exclusive_group()
+    which.add_argument("shards", nargs="?", metavar="SHARDS", help="a folder of shards, or an fsspec URL")
     which.add_argument(
         "--family", action="append", metavar="NAME", help="only this one; may be repeated (default: all)"
     )
     which.add_argument("--data", metavar="FILE", help="random objects of this pool, half of them real models if it can")
-    show.add_argument("--out", default="out/data.png", metavar="FILE", help="a .png file (default: out/data.png)")
+    show.add_argument(
+        "--out", metavar="FILE", help="a .png file (default: out/data.png), of shards an .html (out/shards.html)"
+    )
+    show.add_argument("--n", type=opt.whole(1, 2000), metavar="N", help="records of shards to show (default: 60)")
     _add_seed_and_json(show)
     show.set_defaults(run=run_show)
 
     build = actions.add_parser(
-        "build", help="sample clouds ahead into one file", allow_abbrev=False,
-        description="Samples procedural things, with signed distances, and real models, without, into a file "
-        "for 'enpointe train --data'.",
+        "build", help="make clouds ahead", allow_abbrev=False,
+        description="Without --source: samples procedural things, with signed distances, and real models, without, "
+        "into a file for 'enpointe train --data'. With --source: renders 3D models, fuses their views into clouds, "
+        "filters them and writes shards.",
     )  # fmt: skip
-    build.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file")
+    build.add_argument("--out", required=True, metavar="FILE", help="a .safetensors file; with --source, see below")
     build.add_argument(
-        "--clouds", type=opt.whole(1, MAX_CLOUDS), default=1200, metavar="N",
+        "--clouds", type=opt.whole(1, MAX_CLOUDS), metavar="N",
         help="how many (default: 1200, which makes 44 MB)",
     )  # fmt: skip
     build.add_argument(
@@ -53,7 +61,7 @@ def add_parser(commands: opt.Commands[Any]) -> None:
         help=f"points of each cloud, {BYTES_PER_POINT} bytes apiece (default: 4096, as many as pocket-up needs)",
     )  # fmt: skip
     build.add_argument(
-        "--queries", type=opt.whole(16, 16_384), default=1024, metavar="Q",
+        "--queries", type=opt.whole(16, 16_384), metavar="Q",
         help=f"signed distances of each cloud, {BYTES_PER_QUERY} bytes apiece (default: 1024; pocket-sdf needs 256)",
     )  # fmt: skip
     build.add_argument(
@@ -67,7 +75,9 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     )  # fmt: skip
     build.add_argument("--workers", type=opt.whole(1, 1024), metavar="W", help="processes (default: one a core)")
     _add_seed_and_json(build)
+    shards.add_build_options(build)
     build.set_defaults(run=run_build)
+    shards.add_check_parser(actions)
 
 
 def _add_seed_and_json(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +86,12 @@ def _add_seed_and_json(parser: argparse.ArgumentParser) -> None:
 
 
 def run_show(options: argparse.Namespace) -> None:
-    out = Path(options.out)
+    if options.shards is not None:
+        shards.run_show(options)
+        return
+    if options.n is not None:
+        raise InputError("argument --n: expected with SHARDS only")
+    out = Path(options.out or "out/data.png")
     if out.suffix.lower() != ".png":
         raise InputError(f"argument --out: expected a file ending in .png, got {options.out!r}")
     from enpointe.cli import contact_sheet
@@ -106,12 +121,21 @@ def run_show(options: argparse.Namespace) -> None:
 
 
 def run_build(options: argparse.Namespace) -> None:
+    vain = _OF_POOLS if options.source is not None else shards.ONLY_WITH_SOURCE
+    for name in vain:
+        if getattr(options, name) not in (None, []):
+            only = "without" if options.source is not None else "with"
+            raise InputError(f"argument --{name.replace('_', '-')}: expected only {only} --source")
+    if options.source is not None:
+        shards.run_build(options)
+        return
+    n_clouds, n_queries = options.clouds or 1200, options.queries or 1024
     out = Path(options.out)
     if out.suffix.lower() != ".safetensors":
         raise InputError(f"argument --out: expected a file ending in .safetensors, got {options.out!r}")
     models = _real_models(options)
-    cloud = options.points * BYTES_PER_POINT + options.queries * BYTES_PER_QUERY + BYTES_PER_CLOUD
-    check_file(out, (options.clouds + len(models)) * cloud + len(models) * BYTES_PER_MODEL)
+    cloud = options.points * BYTES_PER_POINT + n_queries * BYTES_PER_QUERY + BYTES_PER_CLOUD
+    check_file(out, (n_clouds + len(models)) * cloud + len(models) * BYTES_PER_MODEL)
     from tqdm import tqdm
 
     from enpointe.datagen import pool
@@ -119,13 +143,13 @@ def run_build(options: argparse.Namespace) -> None:
     start = time.perf_counter()
     with (
         writing(out),
-        tqdm(total=options.clouds + len(models), desc="clouds", leave=False, disable=None, file=sys.stderr) as bar,
+        tqdm(total=n_clouds + len(models), desc="clouds", leave=False, disable=None, file=sys.stderr) as bar,
     ):
         left_out = pool.build(
             out,
-            n_clouds=options.clouds,
+            n_clouds=n_clouds,
             n_points=options.points,
-            n_queries=options.queries,
+            n_queries=n_queries,
             workers=options.workers,
             seed=options.seed,
             models=models,
@@ -135,17 +159,17 @@ def run_build(options: argparse.Namespace) -> None:
     megabytes = out.stat().st_size / 1e6
     machine = {
         "file": str(out),
-        "clouds": options.clouds,
+        "clouds": n_clouds,
         "models": len(models) - len(left_out),
         "left_out": left_out,
         "points": options.points,
-        "queries": options.queries,
+        "queries": n_queries,
         "megabytes": round(megabytes, 1),
         "seconds": round(seconds, 3),
     }
     for reason in left_out:
         warn(f"left out {reason}")
-    made = f"{options.clouds} clouds" + (f" and {machine['models']} real models" if models else "")
+    made = f"{n_clouds} clouds" + (f" and {machine['models']} real models" if models else "")
     report(f"wrote {out}: {made}, {megabytes:.1f} MB, in {seconds:.0f} s", machine, options.json)
 
 

@@ -15,7 +15,6 @@ from scipy.spatial import cKDTree
 
 from enpointe.datagen.asset_model import Model, solid_points
 from enpointe.datagen.assets import scatter
-from enpointe.datagen.fuse import usable_pixels
 from enpointe.datagen.views import View
 
 FLAT, EMPTY, UNSEEN, DUPLICATE = "flat", "nearly empty", "mostly unseen", "duplicate"
@@ -97,8 +96,8 @@ def thickness(points: NDArray[np.floating]) -> float:
 
 
 def coverage(views: Sequence[View]) -> float:
-    """Mean share of the pixels that become points."""
-    return float(np.mean([usable_pixels(view).mean() for view in views]))
+    """Mean share of the pixels that the object covers by half or more."""
+    return float(np.mean([(view.color[..., 3] >= 128).mean() for view in views]))
 
 
 def unseen_share(model: Model, points: NDArray[np.floating], rng: np.random.Generator) -> float:

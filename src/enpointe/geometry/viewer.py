@@ -39,6 +39,19 @@ def save_viewer(
 
 def render(cloud: PointCloud | None, mesh: Mesh | None, title: str) -> str:
     """The page itself."""
+    data = json.dumps(scene(cloud, mesh), separators=(",", ":"))
+    parts = {"TITLE": _text(title) or TITLE, "DATA": data}
+    # In one pass: a title that holds a marker stays a title.
+    return re.sub("@@([A-Z]+)@@", lambda found: parts[found[1]], template())
+
+
+def template() -> str:
+    """The page with the markers @@TITLE@@ (twice) and @@DATA@@ in the places of a title and of a `scene` as JSON."""
+    return resources.files("enpointe.geometry").joinpath("viewer.html").read_text(encoding="utf-8")
+
+
+def scene(cloud: PointCloud | None, mesh: Mesh | None) -> dict[str, Any]:
+    """What the page shows, as JSON can hold it."""
     everything = ([] if cloud is None else [cloud.points]) + ([] if mesh is None else [mesh.vertices])
     if not everything:
         raise InputError("viewer: expected a cloud or a mesh, found neither")
@@ -54,10 +67,7 @@ def render(cloud: PointCloud | None, mesh: Mesh | None, title: str) -> str:
     if mesh is not None:
         colors = np.full_like(mesh.vertices, BARE) if mesh.colors is None else mesh.colors
         data["mesh"] = {"indices": _encode(mesh.faces, "<u4")} | _vertices(frame, mesh.vertices, colors)
-    parts = {"TITLE": _text(title) or TITLE, "DATA": json.dumps(data, separators=(",", ":"))}
-    template = resources.files("enpointe.geometry").joinpath("viewer.html").read_text(encoding="utf-8")
-    # In one pass: a title that holds a marker stays a title.
-    return re.sub("@@([A-Z]+)@@", lambda found: parts[found[1]], template)
+    return data
 
 
 def _vertices(frame: Frame, points: Floats, colors: Floats) -> dict[str, str]:
