@@ -49,6 +49,10 @@ UNITS, MEASURED = ", model units", "measured"
 EVALUATIONS = (4, 8, 16, 32, 64, 128, 256)
 DISTANCES = tuple(mark * 10.0**power for power in (-3, -2, -1, 0, 1) for mark in (1, 2, 5))
 """Marks of the plot's axes."""
+STYLES = {
+    ("everywhere", "wide"): ":", ("everywhere", "narrow"): "--",
+    ("interval", "wide"): "-.", ("interval", "narrow"): "-",
+}  # fmt: skip
 
 
 class Energy:
@@ -151,12 +155,12 @@ def plot(tables: Mapping[str, list[Row]], path: Path) -> None:
             line = [row for row in rows[_FIRST:] if (row["solver"], row["guided"], row["levels"]) == same]
             axes.plot(
                 [row["evaluations"] for row in line], [row["energy"] for row in line],
-                marker="o", markersize=3, linestyle=":" if (guided, levels) == ("everywhere", "wide") else "-",
+                marker="o", markersize=3, color=f"C{list(METHODS).index(solver)}", linestyle=STYLES[guided, levels],
                 label=", ".join([solver, *[levels] * (levels != "wide"), *[guided] * (guided != "everywhere")]),
             )  # fmt: skip
         axes.set(title=title, xlabel="evaluations a sample (a guided pair is two)", ylabel="energy distance")
+        axes.set(xscale="log", yscale="log")
         for axis, marks in ((axes.xaxis, EVALUATIONS), (axes.yaxis, DISTANCES)):
-            axis.axes.set(xscale="log", yscale="log")
             low, high = axis.get_view_interval()
             axis.set_ticks([mark for mark in marks if low <= mark <= high])
             axis.set_ticks([], minor=True)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from enpointe.diffusion.schedule import DiscreteProcess
-from enpointe.models.released import from_released, point_transformer_config
+from point_e.models.configs import model_from_config
+from point_e.models.pretrained_clip import ImageCLIP
 
 ROOT = Path(__file__).parents[1]
 SCHEDULES = {"grid": "cosine", "upsample": "linear"}
@@ -45,16 +46,31 @@ def golden(golden_folder: Path) -> Callable[[str], tuple[dict[str, Tensor], dict
     return read
 
 
+def released_network(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> nn.Module:
+    """enpointe's network with a golden's weights, by way of the release's constructor and keys."""
+    kind = metadata.get("cls", "CrossAttentionPointCloudSDFModel")
+    with pytest.MonkeyPatch.context() as patch:
+        for size in ("feature_dim", "grid_feature_dim"):
+            patch.setattr(ImageCLIP, size, metadata.get(size, 1))
+        model = model_from_config({"name": kind, **metadata["config"]}, "cpu").eval()
+    model.load_state_dict({key.removeprefix("w."): value for key, value in tensors.items() if key.startswith("w.")})
+    network: nn.Module = model.network
+    return network
+
+
+@pytest.fixture(scope="session")
+def golden_network() -> Callable[[dict[str, Tensor], dict[str, Any]], nn.Module]:
+    """What a golden file of a network holds, its tensors and its metadata, as a network."""
+    return released_network
+
+
 @pytest.fixture(scope="session")
 def predictor(golden: Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]) -> Callable[[str], Any]:
     """The goldens' noise predictors, of "grid" and "upsample": exact for N(0, 1/4), plus a tenth of a network."""
 
     def make(name: str) -> Callable[..., Tensor]:
         tensors, metadata = golden(f"model_{name}")
-        config = point_transformer_config(metadata["cls"], metadata["config"], grid=tensors["cond.embeddings"].shape[1])
-        network = config.build().eval()
-        state = {key.removeprefix("w."): value for key, value in tensors.items() if key.startswith("w.")}
-        network.load_state_dict(from_released(state, config))
+        network = released_network(tensors, metadata)
         process = DiscreteProcess(SCHEDULES[name])
 
         def predict(x: Tensor, t: Tensor, **cond: Any) -> Tensor:

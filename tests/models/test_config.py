@@ -10,7 +10,7 @@ import pytest
 from enpointe.errors import InputError
 from enpointe.models.config import PointTransformerConfig, SDFConfig, from_dict
 from enpointe.models.presets import RELEASED
-from enpointe.models.released import from_released, point_transformer_config, to_released
+from enpointe.models.released import to_released
 
 CONFIGS = [
     PointTransformerConfig(width=16, layers=1, heads=2, grids=(("text", 8), ("image", 4)), position_bands=2),
@@ -33,29 +33,14 @@ def test_unknown_and_missing_keys() -> None:
         from_dict(PointTransformerConfig, {"width": 3, "depth": 2})
 
 
-RELEASE: dict[str, Any] = {
-    "width": 8, "layers": 1, "heads": 2, "input_channels": 6, "output_channels": 12, "time_token_cond": True,
-    "n_ctx": 10, "channel_scales": [2] * 6, "channel_biases": [0] * 6, "token_cond": True,
-}  # fmt: skip
-
-
-def test_unknown_released_class() -> None:
-    with pytest.raises(InputError, match="PointNet"):
-        point_transformer_config("PointNet", RELEASE)
-
-
-@pytest.mark.parametrize(
-    "name", ["CLIPImagePointDiffusionTransformer", "CLIPImageGridUpsamplePointDiffusionTransformer"]
-)
-def test_released_keys_both_ways(name: str) -> None:
-    config = point_transformer_config(name, RELEASE, vector=6, grid=4)
-    ours = config.build().state_dict()
+@pytest.mark.parametrize("options", [{"vector": 6}, {"grids": (("image", 4),), "low_res": True}])
+def test_released_keys(options: dict[str, Any]) -> None:
+    ours = PointTransformerConfig(width=8, layers=1, heads=2, **options).build().state_dict()
     released = to_released(ours)
     assert any(key.startswith("clip_embed.") for key in released)
     assert not any(key.startswith(("vector_embed", "grid_embed")) for key in released)
-    back = from_released(released, config)
-    assert back.keys() == ours.keys()
-    assert all(back[key] is ours[key] for key in ours)
+    assert len(released) == len(ours)
+    assert all(any(value is tensor for tensor in ours.values()) for value in released.values())
 
 
 def test_released_processes() -> None:

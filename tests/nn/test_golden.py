@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from enpointe.models.presets import RELEASED, RELEASED_SDF
-from enpointe.models.released import from_released, point_transformer_config, sdf_config, to_released
+from enpointe.models.released import to_released
+from enpointe.nn.point_transformer import PointTransformer
 
 pytestmark = pytest.mark.golden
 
@@ -24,26 +25,18 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).norm() / expected.norm())
 
 
-def weights_of(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix("w."): value for key, value in tensors.items() if key.startswith("w.")}
-
-
 @pytest.mark.parametrize(
     "name", ["uncond", "uncond_time_added", "vec", "vec_added", "grid", "upsample", "upsample_plain"]
 )
 @torch.no_grad()
-def test_point_networks(golden: Read, name: str) -> None:
+def test_point_networks(golden: Read, golden_network: Callable[..., Any], name: str) -> None:
     tensors, about = golden(f"model_{name}")
-    config = point_transformer_config(
-        about["cls"], about["config"], vector=about["feature_dim"], grid=about["grid_feature_dim"]
-    )
-    network = config.build()
-    network.load_state_dict(from_released(weights_of(tensors), config))
+    network: PointTransformer = golden_network(tensors, about)
     cond: dict[str, Any] = {}
     embeddings = tensors.get("cond.embeddings")
     if embeddings is not None:
-        cond = {"vector": embeddings} if config.vector else {"grids": {"image": embeddings}}
-    if config.low_res:
+        cond = {"vector": embeddings} if network.vector_embed is not None else {"grids": {"image": embeddings}}
+    if network.cond_point_proj is not None:
         cond["low_res"] = tensors["cond.low_res"]
     assert relative_error(network(tensors["x"], tensors["t"], **cond), tensors["y"]) < TOLERANCE
     if "y_without_image" in tensors:
@@ -54,10 +47,9 @@ def test_point_networks(golden: Read, name: str) -> None:
 
 
 @torch.no_grad()
-def test_sdf_network(golden: Read) -> None:
+def test_sdf_network(golden: Read, golden_network: Callable[..., Any]) -> None:
     tensors, about = golden("model_sdf")
-    network = sdf_config(about["config"]).build()
-    network.load_state_dict(weights_of(tensors))
+    network = golden_network(tensors, about)
     assert relative_error(network(tensors["point_clouds"], tensors["queries"]), tensors["sdf"]) < TOLERANCE
 
 
@@ -74,5 +66,3 @@ def test_released_checkpoints_fit(golden_folder: Path, name: str) -> None:
     state = network.state_dict()
     shapes = {key: list(value.shape) for key, value in to_released(state).items()}
     assert shapes == dict(manifest)
-    if name != "sdf":
-        assert from_released(to_released(state), RELEASED[name].config).keys() == state.keys()

@@ -44,7 +44,7 @@ class KarrasDenoiser:
 
     def get_scalings(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Factors of x, of the network's output and of its input."""
-        return tuple(self._preconditioning.scalings(sigma))
+        return self._preconditioning.scalings(sigma)
 
     def training_losses(
         self,
