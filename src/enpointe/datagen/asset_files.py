@@ -114,14 +114,15 @@ def read_bounded(path: Path, most: int = LIMITS.bytes) -> bytes:
         InputError: it cannot be read, is larger, or is a pipe, device or folder, which may have no end.
     """
     size = _regular_size(path)
+    if size > most:
+        raise InputError(f"{path.name!r}: expected at most {most} bytes, found {size}")
     try:
         with path.open("rb") as file:
-            # One byte more is asked for, in case that the file grew.
-            data = file.read(min(size, most) + 1)
+            data = file.read(most + 1)  # it may grow meanwhile
     except OSError as error:
         raise InputError(f"{path.name!r}: expected a readable file, found {error}") from error
-    if max(len(data), size) > most:
-        raise InputError(f"{path.name!r}: expected at most {most} bytes, found {max(len(data), size)}")
+    if len(data) > most:
+        raise InputError(f"{path.name!r}: expected at most {most} bytes, found more")
     return data
 
 

@@ -42,20 +42,21 @@ def read_model(
     Raises:
         InputError: the file is damaged, empty, beyond the limits, or refers to files outside its folder.
     """
+    if kind not in KINDS:
+        raise InputError(f"expected a file of {', '.join(KINDS)}, found {kind!r}")
     builder = ModelBuilder(limits)
     try:
-        match kind:
-            case "glb" | "gltf":
-                document = Document(data, kind, files, limits)
-                read_gltf(document, builder, keep=keep, palette=palette, strict=strict)
-            case "obj":
-                read_obj(data, files, builder, strict=strict)
-            case "ply":
-                read_ply(data, builder)
-            case "stl":
-                read_stl(data, builder)
-            case _:
-                raise InputError(f"expected a file of {', '.join(KINDS)}, found {kind!r}")
+        with np.errstate(over="ignore", invalid="ignore"):  # the builder refuses what comes of it
+            match kind:
+                case "glb" | "gltf":
+                    document = Document(data, kind, files, limits)
+                    read_gltf(document, builder, keep=keep, palette=palette, strict=strict)
+                case "obj":
+                    read_obj(data, files, builder, strict=strict)
+                case "ply":
+                    read_ply(data, builder)
+                case "stl":
+                    read_stl(data, builder)
         model = builder.build()
     except (InputError, MemoryError):
         raise

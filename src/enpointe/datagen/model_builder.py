@@ -15,6 +15,8 @@ GREY = (0.7, 0.7, 0.7)
 """Of what came without a colour."""
 MAX_COORDINATE = 1e9
 """Beyond this no unit of length makes sense; damaged floats do."""
+MAX_PARTS = 20_000
+"""Pieces of one model, each a mesh at a place; a small file may name the same one without end."""
 
 
 class ModelBuilder:
@@ -44,6 +46,8 @@ class ModelBuilder:
     ) -> None:
         """Corners (f, 3, 3), their material's number or numbers (f,), uv (f, 3, 2), shade (f, 3, 3); see `Model`."""
         self.room_for(len(triangles))
+        if len(self._parts) >= MAX_PARTS:
+            raise InputError(f"expected a model of at most {MAX_PARTS} parts, found more")
         self._faces += len(triangles)
         worst = float(np.abs(triangles).max(initial=0))
         if not worst <= MAX_COORDINATE:  # NaN is not

@@ -123,11 +123,12 @@ def _add(
         return
     position = document.vectors(attributes["POSITION"], 3)
     if "indices" in primitive:
-        indices = document.accessor(primitive["indices"]).astype(np.int64).reshape(-1)
+        indices = document.accessor(primitive["indices"])[:, 0]
     else:
-        indices = np.arange(len(position))
-    faces = _faces(indices, mode)
-    builder.room_for(len(faces))
+        indices = None
+    count = len(position) if indices is None else len(indices)
+    builder.room_for(count // 3 if mode == _TRIANGLES else max(count - 2, 0))
+    faces = _faces(np.arange(count) if indices is None else indices.astype(np.int64), mode)
     if pose is not None and "JOINTS_0" in attributes and "WEIGHTS_0" in attributes:
         placed = _skinned(document, attributes, position, pose)
     else:
