@@ -18,6 +18,7 @@ from enpointe.datagen.limits import AssetLimits
 from enpointe.datagen.model_builder import take
 from enpointe.errors import InputError
 
+_MAGIC = int.from_bytes(b"PSMD", "little")
 _NO_BONE = 255
 _MAX_NAME = 256
 
@@ -44,9 +45,9 @@ def read_pmd(data: bytes, limits: AssetLimits) -> Pmd:
         InputError: the file is damaged, of another version, or has more triangles than it may.
     """
     cursor = _Cursor(data)
-    magic, version, _ = cursor.unpack("<4sII")
-    if magic != b"PSMD" or version not in (3, 4):
-        raise InputError(f"expected a PMD file of version 3 or 4, found {magic!r} and {version}")
+    magic, version, _ = cursor.unpack("<III")
+    if magic != _MAGIC or version not in (3, 4):
+        raise InputError(f"expected a PMD file of version 3 or 4, found {data[:4]!r} and {version}")
     (count,) = cursor.unpack("<I")
     uv_sets = cursor.unpack("<I")[0] if version >= 4 else 1
     if not 1 <= uv_sets <= 8:
