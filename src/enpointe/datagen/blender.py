@@ -1,14 +1,15 @@
 """Pictures of models by Blender's Cycles on the CPU, in a process of its own.
 
 The first pictures have one sample, which Cycles takes through the pixel's centre: depth, material and colour
-of one place of the surface, as `raster` gives them. Those of several samples give the coverage and, if asked
-for, the surface under lights.
+of one place of the surface, as `raster` gives them. Those of several samples give the coverage, and further
+ones, if asked for, the surface under lights.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,6 @@ from enpointe.datagen.exr import read_exr
 from enpointe.datagen.views import View
 from enpointe.errors import InputError, RenderError
 
-_FLAT, _SOFT = "flat", "soft"
 _MOST_MATERIALS = 32766
 _FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 """Blender's cameras look along -z, and their y points up."""
@@ -57,8 +57,8 @@ class BlenderRenderer:
         """Start Blender.
 
         Args:
-            samples: of each pixel's coverage; 1 makes it all or nothing, and rendering about four times as fast.
-            lit_samples: of each pixel of the lit pictures; 0 for none. These give the coverage too.
+            samples: of each pixel's coverage; 1 makes it all or nothing, and rendering much faster.
+            lit_samples: of each pixel of the lit pictures; 0 for none.
             threads: None for all cores.
             blender: in place of one made of `threads` and `limits`.
 
@@ -72,7 +72,7 @@ class BlenderRenderer:
         self.rendering = 0.0
         self.process = blender or BlenderProcess(limits, threads=threads)
         self.process.start()
-        self.name = f"blender {self.process.version}, cycles, {lit_samples or samples} samples"
+        self.name = f"blender {self.process.version}, cycles, {samples} samples"
 
     def render(self, model: Model | Path, cameras: Sequence[Camera]) -> list[View]:
         """One view a camera, of a model in the unit frame, or of an FBX or COLLADA file, brought into it.
@@ -90,16 +90,9 @@ class BlenderRenderer:
                 "cameras": [_header(camera) for camera in cameras], **_write(model, Path(folder)),
             }  # fmt: skip
             views: dict[int, View] = {}
-            for answer in self.process.ask(job):
-                if "done" in answer:
-                    self.rendering += answer["rendering"]
-                    break
-                number = answer["view"]
-                planes = _planes(Path(answer["path"]))
-                if answer["part"] == _FLAT:
-                    views[number] = _flat_view(cameras[number], planes)
-                else:
-                    views[number] = _softened(views[number], planes, lit=self.lit_samples > 0)
+            with closing(self.process.ask(job)) as answers:
+                for answer in answers:
+                    self._take(answer, cameras, views)
         return [views[number] for number in range(len(cameras))]
 
     def close(self) -> None:
@@ -114,11 +107,29 @@ class BlenderRenderer:
     ) -> None:
         self.close()
 
+    def _take(self, answer: dict[str, Any], cameras: Sequence[Camera], views: dict[int, View]) -> None:
+        if "error" in answer:
+            raise RenderError(f"expected Blender to render the model, found {answer['error']}")
+        if "done" in answer:
+            self.rendering += answer["rendering"]
+            return
+        number = answer["view"]
+        planes = _planes(Path(answer["path"]))
+        match answer["part"]:
+            case "flat":
+                views[number] = _flat_view(cameras[number], planes)
+            case "soft":
+                views[number] = _softened(views[number], planes)
+            case "lit":
+                views[number] = replace(views[number], lit=_before_white(planes))
+
     def _parts(self) -> list[dict[str, Any]]:
-        parts = [{"name": _FLAT, "samples": 1, "lit": False, "surface": True}]
-        if self.lit_samples or self.samples > 1:
-            samples, lit = self.lit_samples or self.samples, self.lit_samples > 0
-            parts.append({"name": _SOFT, "samples": samples, "lit": lit, "surface": False})
+        """What is rendered by all cameras, in this order."""
+        parts = [{"name": "flat", "samples": 1, "lit": False, "surface": True}]
+        if self.samples > 1:
+            parts.append({"name": "soft", "samples": self.samples, "lit": False, "surface": False})
+        if self.lit_samples:
+            parts.append({"name": "lit", "samples": self.lit_samples, "lit": True, "surface": False})
         return parts
 
 
@@ -186,28 +197,20 @@ def _flat_view(camera: Camera, planes: dict[str, NDArray[np.float32]]) -> View:
     return View(camera, color, depth, np.where(there, material - 1, -1).astype(np.int16))
 
 
-def _softened(view: View, planes: dict[str, NDArray[np.float32]], *, lit: bool) -> View:
-    """The view with the share of each pixel that is covered, and the picture under lights before white."""
-    alpha = planes["Combined.A"].clip(0, 1)
-    color, depth, material = view.color.copy(), view.depth.copy(), view.material.copy()
-    # A centre may be covered where no sample is: at the tip of a corner.
-    color[..., 3] = np.maximum(np.rint(alpha * 255), np.isfinite(depth)).astype(np.uint8)
-    # Where the outline leaves out the centre, the pixel shows what its neighbour shows.
-    rows, columns = np.nonzero((alpha > 0) & ~np.isfinite(depth))
-    known = np.pad(np.isfinite(view.depth), 1)
-    waiting = np.ones(len(rows), bool)
-    for down, right in ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
-        take = waiting & known[rows + down + 1, columns + right + 1]
-        here, there = (rows[take], columns[take]), (rows[take] + down, columns[take] + right)
-        color[(*here, slice(3))] = view.color[(*there, slice(3))]
-        depth[here], material[here] = view.depth[there], view.material[there]
-        waiting &= ~take
-    color[rows[waiting], columns[waiting]] = 0  # thinner than a pixel, and nothing is known of it
-    picture = None
-    if lit:
-        bright = [_displayed(planes[f"Combined.{name}"] + 1 - alpha) for name in "RGB"]
-        picture = np.stack(bright, axis=-1)
-    return replace(view, color=color, depth=depth, material=material, lit=picture)
+def _softened(view: View, planes: dict[str, NDArray[np.float32]]) -> View:
+    """The view with the share of each pixel that is covered, and colours where that leaves out the centre."""
+    alpha = planes["Combined.A"]
+    outline = (alpha > 0) & (view.color[..., 3] == 0)
+    color = view.color.copy()
+    for channel, name in enumerate("RGB"):
+        color[outline, channel] = _displayed(planes[f"Combined.{name}"][outline] / alpha[outline])
+    color[..., 3] = np.rint(alpha.clip(0, 1) * 255)
+    return replace(view, color=color)
+
+
+def _before_white(planes: dict[str, NDArray[np.float32]]) -> NDArray[np.uint8]:
+    bright = [_displayed(planes[f"Combined.{name}"] + 1 - planes["Combined.A"]) for name in "RGB"]
+    return np.stack(bright, axis=-1)
 
 
 def _displayed(linear: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -116,6 +116,7 @@ def _set_up(scene: Any, threads: int) -> None:
     settings = render.image_settings
     if hasattr(settings, "media_type"):  # Blender 5
         settings.media_type = "MULTI_LAYER_IMAGE"
+        settings.use_exr_interleave = True  # one part, as before
     settings.file_format, settings.exr_codec, settings.color_depth = "OPEN_EXR_MULTILAYER", "NONE", "32"
     cycles.device = "CPU"
     cycles.use_denoising = cycles.use_adaptive_sampling = cycles.use_auto_tile = False
@@ -305,12 +306,12 @@ def _write_part(mesh: Any, file: Any) -> dict[str, Any]:
     if layer is not None:
         _get(layer.data, "uv", "f", 2 * loops).tofile(file)
     colors = mesh.color_attributes.active_color
-    domain = None if colors is None else colors.domain
-    if domain in ("POINT", "CORNER"):
+    domain = {"POINT": "vertices", "CORNER": "loops"}.get("" if colors is None else colors.domain)
+    if domain is not None:
         _get(colors.data, "color", "f", 4 * len(colors.data)).tofile(file)
     return {
         "vertices": vertices, "loops": loops, "triangles": triangles,
-        "uv": layer is not None, "colors": {"POINT": "vertices", "CORNER": "loops"}.get(domain),
+        "uv": layer is not None, "colors": domain,
     }  # fmt: skip
 
 

@@ -32,7 +32,11 @@ from enpointe.errors import InputError, RenderError
 KINDS = (".fbx", ".dae")
 _ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
 _PLAIN_ENCODINGS = (b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1", b"windows-1252")
-_IMAGE_FILE = re.compile(rb"(<(?:[\w.-]+:)?init_from\b[^<>]*(?<!/)>\s*(?:<(?:[\w.-]+:)?ref\s*>)?)([^<]*)")
+_IMAGE_FILE = re.compile(
+    rb"((?P<surface><(?:[\w.-]+:)?surface\b[^<>]*>\s*)?"
+    rb"<(?:[\w.-]+:)?init_from\b[^<>]*(?<!/)>\s*(?:<(?:[\w.-]+:)?ref\s*>)?)(?P<meant>[^<]*)"
+)
+_IDENTIFIER = re.compile(rb"\s*[\w.-]+\s*")
 _OTHER_DOCUMENT = re.compile(rb"""\b(?:url|href)\s*=\s*(?:"\s*[^#"\s]|'\s*[^#'\s])""")
 
 
@@ -48,7 +52,7 @@ def read_with_blender(
     Raises:
         InputError: the file is damaged, empty, beyond the limits, refers to files outside its folder, or is of
             a kind that this Blender cannot read.
-        RenderError: Blender crashed at it, stalled or took too much memory.
+        RenderError: Blender crashed at it, stalled or took too much.
         DeviceError: there is no Blender.
     """
     blender = blender or _own_blender(os.getpid())
@@ -73,10 +77,10 @@ def read_with_blender(
             "do": "read", "path": str(folder / f"model{kind}"), "arrays": str(folder / "arrays"), "folder": name,
             "faces": limits.faces,
         }  # fmt: skip
-        try:
-            *_, answer = blender.ask(job)
-        except RenderError as error:
-            raise type(error)(f"{path.name!r}: {error}") from error
+        *_, answer = blender.ask(job)
+        if "error" in answer:
+            said = " ".join(answer["error"].replace(f"{name}{os.sep}", "").split())
+            raise InputError(f"{path.name!r}: expected a sound {kind} file, found {said}")
         builder = ModelBuilder(limits)
         for worn in answer["materials"]:
             builder.wear(_material(worn, names, files, limits, strict))
@@ -113,8 +117,10 @@ def _without_textures(data: bytes) -> tuple[bytes, dict[str, str]]:
     names: dict[str, str] = {}
 
     def stand_in(match: re.Match[bytes]) -> bytes:
+        if match["surface"] and _IDENTIFIER.fullmatch(match["meant"]):
+            return match[0]  # not a file's name, but that of an image
         name = f"texture{len(names)}.png"
-        meant = html.unescape(match[2].decode("utf-8", "replace")).strip()
+        meant = html.unescape(match["meant"].decode("utf-8", "replace")).strip()
         names[name] = meant.removeprefix("file://")
         return match[1] + name.encode()
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -147,20 +147,21 @@ class BlenderProcess:
         try:
             ready = self._next(time.monotonic() + _OPENING_SECONDS, float("inf"))
         except RenderError as error:
-            raise DeviceError(
-                f"expected a Blender that starts, found: {error} ({command[0]}: {self._said()})"
-            ) from error
+            said = self._said()
+            self._end()
+            raise DeviceError(f"expected a Blender that starts, found {command[0]}: {error} {said}") from error
         self.version, self.reads = str(ready["name"]), tuple(ready["reads"])
         if tuple(ready["version"]) < OLDEST:
             self._end()
             raise DeviceError(f"expected Blender {_dotted(OLDEST)} or newer, found {self.version} ({command[0]})")
 
-    def ask(self, job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """The answers to a job as they come; the last one holds "done".
+    def ask(self, job: Mapping[str, Any]) -> Generator[dict[str, Any], None, None]:
+        """The answers to a job as they come; the last one holds "done", or "error": why Blender could not do it.
+
+        Whoever closes it before that ends Blender with it, as the job cannot be called off.
 
         Raises:
-            RenderError: Blender failed at it, or died, stalled or took too much memory and was ended. The next
-                job gets a new one.
+            RenderError: Blender died, or stalled or took too much and was ended. The next job gets a new one.
             DeviceError: see `start`.
         """
         self.start()
@@ -181,11 +182,9 @@ class BlenderProcess:
                 if answer.get("job") != number:
                     continue
                 finished = "done" in answer or "error" in answer
-                if "error" in answer:
-                    raise RenderError(f"Blender {self.version} could not do it: {answer['error']}")
                 yield answer
         finally:
-            if not finished:  # lost, or nobody wants the rest: what it is at cannot be called off
+            if not finished:
                 self._end()
 
     def close(self) -> None:
@@ -211,7 +210,7 @@ class BlenderProcess:
                 self._check(stall, end)
                 continue
             if answer is None:
-                raise RenderError(f"Blender crashed at it: {_death(self._process.wait())}")
+                raise RenderError(f"Blender crashed: {_death(self._process.wait())}")
             return answer
 
     def _check(self, stall: float, end: float) -> None:

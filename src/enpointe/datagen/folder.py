@@ -85,7 +85,8 @@ def load_file(path: Path, limits: AssetLimits = LIMITS) -> Model:
     """A model from one file and what it refers to; its kind follows from its suffix.
 
     Raises:
-        InputError: it cannot be read, is beyond the limits, or needs a Blender that is not there.
+        InputError: it cannot be read, or is beyond the limits.
+        DeviceError, RenderError: it needs a Blender that is not there, or was lost over it.
     """
     kind = path.suffix.lower().removeprefix(".")
     files = FolderFiles(path.parent, limits)
@@ -101,13 +102,9 @@ def _load_by_blender(path: Path, files: FolderFiles, limits: AssetLimits) -> Mod
     size = files.check(path.name)
     if size > limits.bytes:
         raise InputError(f"{path.name!r}: expected at most {limits.bytes} bytes, found {size}")
-    try:
-        from enpointe.datagen.blender import read_with_blender
-    except ImportError as error:
-        raise InputError(f"{path.name!r}: expected Blender, which reads {path.suffix}; found none") from error
-    model = read_with_blender(path)
-    limits.check_faces(len(model.triangles))
-    return model
+    from enpointe.datagen.blender_import import read_with_blender
+
+    return read_with_blender(path, limits=limits)
 
 
 def _load_archive(path: Path, limits: AssetLimits) -> Model:
