@@ -182,14 +182,31 @@ def test_only_the_asset_at_fault_is_lost(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.fbx", "a.dae"])
-def test_without_blender_an_asset_that_needs_it_says_so(
+def test_without_blender_only_the_asset_that_needs_it_fails(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / name).write_bytes(b"something")
-    monkeypatch.setenv("ENPOINTE_BLENDER", "no such program")
-    (asset,) = folder(tmp_path)
-    with pytest.raises(DeviceError, match="expected a program, found 'no such program'"):
-        asset.load()
+    (tmp_path / "b.obj").write_bytes(obj())
+
+    def none(path: Path, **_: Any) -> Model:
+        raise DeviceError("expected Blender, found none")
+
+    monkeypatch.setattr("enpointe.datagen.blender_import.read_with_blender", none)
+    first, second = map(load, folder(tmp_path))
+    assert first == Lost(f"'{name}': expected Blender, found none")
+    assert isinstance(second, Model)
+
+
+@pytest.mark.parametrize("target", ["../secret.fbx", "/dev/zero"])
+def test_blender_is_never_given_a_file_from_outside(
+    tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enpointe.datagen.blender_import.read_with_blender", None)
+    (tmp_path / "secret.fbx").write_bytes(b"something")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.fbx").symlink_to(target)
+    with pytest.raises(InputError, match="outside"):
+        load_file(tmp_path / "in" / "a.fbx")
 
 
 # Words and attribution

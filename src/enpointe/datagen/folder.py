@@ -15,7 +15,7 @@ from enpointe.datagen.assets import Asset
 from enpointe.datagen.caption_table import CaptionTable
 from enpointe.datagen.limits import LIMITS, AssetLimits
 from enpointe.datagen.plain_words import words_of_path
-from enpointe.errors import InputError
+from enpointe.errors import DeviceError, InputError
 
 BLENDER_KINDS = ("dae", "fbx")
 """Formats that only Blender reads."""
@@ -85,8 +85,8 @@ def load_file(path: Path, limits: AssetLimits = LIMITS) -> Model:
     """A model from one file and what it refers to; its kind follows from its suffix.
 
     Raises:
-        InputError: it cannot be read, or is beyond the limits.
-        DeviceError, RenderError: it needs a Blender that is not there, or was lost over it.
+        InputError: it cannot be read, is beyond the limits, or needs a Blender that is not there.
+        RenderError: Blender was lost over it.
     """
     kind = path.suffix.lower().removeprefix(".")
     files = FolderFiles(path.parent, limits)
@@ -104,7 +104,10 @@ def _load_by_blender(path: Path, files: FolderFiles, limits: AssetLimits) -> Mod
         raise InputError(f"{path.name!r}: expected at most {limits.bytes} bytes, found {size}")
     from enpointe.datagen.blender_import import read_with_blender
 
-    return read_with_blender(path, limits=limits)
+    try:
+        return read_with_blender(path, limits=limits)
+    except DeviceError as error:  # the other assets do without
+        raise InputError(f"{path.name!r}: {error}") from error
 
 
 def _load_archive(path: Path, limits: AssetLimits) -> Model:

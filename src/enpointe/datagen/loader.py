@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from enpointe.datagen.asset_model import Model
 from enpointe.datagen.assets import Asset
 from enpointe.datagen.workers import Limits, Lost, watched
-from enpointe.errors import InputError
+from enpointe.errors import EnpointeError
 
 LOADING = Limits(seconds=60.0, memory=3 << 30, deaths=0)
 
@@ -33,7 +33,7 @@ def load(asset: Asset) -> Model | Lost:
     """The asset's model, in the unit frame, or why there is none."""
     try:
         return asset.load().normalized()
-    except InputError as error:
+    except EnpointeError as error:
         return Lost(str(error))
     except MemoryError:
         return Lost("took more memory than it may")
