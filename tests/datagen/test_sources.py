@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datagen.hostile import Hostile, glb, make_hostile, matches, obj, png
+from datagen.hostile import Hostile, glb, make_hostile, matches, obj, png, tree
 from enpointe.datagen.asset_model import Model
 from enpointe.datagen.assets import Asset
 from enpointe.datagen.attribution import attribution_text
@@ -47,10 +48,14 @@ def outcomes(hostile: Hostile) -> tuple[dict[str, Model | Lost], dict[str, list[
     """What became of every file, which files were opened meanwhile, and the seconds of the slowest."""
     global _opened
     found, opened, slowest = {}, {}, 0.0
-    for asset in folder(hostile.folder):
+    _opened = []
+    assets = folder(hostile.folder)
+    listing, _opened = _opened, None
+    for asset in assets:
         _opened, start = [], time.process_time()
         found[asset.key] = load(asset)
-        opened[asset.key], slowest = _opened, max(slowest, time.process_time() - start)
+        opened[asset.key] = _opened + [path for path in listing if asset.key.split("/")[1] in Path(path).parts]
+        slowest = max(slowest, time.process_time() - start)
         _opened = None
     return found, opened, slowest
 
@@ -239,6 +244,19 @@ def test_captions_licence_and_creator_come_from_the_table(tmp_path: Path) -> Non
     text = attribution_text([second, first])
     assert text == attribution_text([first, second])
     assert "## models: CC-BY-4.0 (https://creativecommons.org/licenses/by/4.0/)\n\n- Ann: folder/a.obj" in text
+
+
+def test_a_gltf_file_says_whose_it_is(tmp_path: Path) -> None:
+    words = {"author": "Ann (https://a.example)", "license": "CC-BY-4.0 (http://c.example)", "title": "Audi\nTT"}
+    made = tree(asset={"version": "2.0", "extras": words})
+    (tmp_path / "a.gltf").write_text(json.dumps(made))
+    (tmp_path / "b.glb").write_bytes(glb(asset={"version": "2.0", "copyright": "2020 Bob", "extras": [7]}))
+    first, second = folder(tmp_path, licence="CC0-1.0")
+    assert (first.licence, first.creator, first.captions) == ("CC-BY-4.0", "Ann (https://a.example)", ("car",))
+    assert (second.licence, second.creator, second.captions) == ("CC0-1.0", "2020 Bob", ())
+    (tmp_path / "t.csv").write_text("id,caption,author\na,a thing,Zoe\n")
+    first, _ = folder(tmp_path, read_captions(tmp_path / "t.csv"))
+    assert (first.licence, first.creator, first.captions) == ("CC-BY-4.0", "Zoe", ("a thing",))
 
 
 def test_names_cannot_forge_lines_of_the_attribution(tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ class Said:
     creator: str = ""
     source: str = ""
 
+    def before(self, other: Said) -> Said:
+        """This, and what `other` says where this says nothing."""
+        return Said(*(ours or theirs for ours, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
+
 
 class CaptionTable:
     """Identifier -> what is said of it. An identifier is a path, with or without suffix, or a file's bare name."""

@@ -13,6 +13,7 @@ from enpointe.datagen.asset_model import Model
 from enpointe.datagen.asset_reader import KINDS, read_model
 from enpointe.datagen.assets import Asset
 from enpointe.datagen.caption_table import CaptionTable
+from enpointe.datagen.embedded import embedded_words
 from enpointe.datagen.limits import LIMITS, AssetLimits
 from enpointe.datagen.plain_words import words_of_path
 from enpointe.errors import DeviceError, InputError
@@ -35,8 +36,8 @@ def folder(
     not looked at. Whether a file can be read shows when it is loaded.
 
     Args:
-        captions: what is said of the models; else their file's name, or their folder's, is.
-        licence, creator: of those of whom the table does not say it.
+        captions: what is said of the models; else what a glTF file says of itself, then its name, or its folder's.
+        licence, creator: of those of whom neither the table nor the file says it.
 
     Raises:
         InputError: the folder cannot be read, or holds no models.
@@ -60,6 +61,8 @@ def _unreadable(error: OSError) -> None:
 def _asset(file: Path, root: Path, table: CaptionTable, licence: str, creator: str, limits: AssetLimits) -> Asset:
     relative = _text(file.relative_to(root).as_posix())
     said = table.find(relative)
+    if file.suffix.lower() in (".glb", ".gltf"):
+        said = said.before(embedded_words(file))
     parts = posixpath.splitext(relative)[0].split("/")
     name = words_of_path(tuple(parts))
     return Asset(
