@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from fake_build import RECIPE, FakeRenderer, asset, boxes, troublesome
-
+from datagen.fake_build import RECIPE, FakeRenderer, asset, boxes, troublesome
 from enpointe.datagen.assets import Asset
 from enpointe.datagen.build import Built, build_shards
 from enpointe.datagen.maker import Recipe

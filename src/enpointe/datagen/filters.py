@@ -36,8 +36,8 @@ class Thresholds:
 
     flat: float = 0.01
     empty: float = 0.003
-    unseen: float = 0.5
-    duplicate: float = 0.02
+    unseen: float = 0.6
+    duplicate: float = 0.012
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def judge(figures: Figures, thresholds: Thresholds) -> Verdict | None:
 def thickness(points: NDArray[np.floating]) -> float:
     """Standard deviation of points (n, 3) across the plane that they lie closest to, in their unit.
 
-    It is the smallest singular value of the centred cloud over the root of n: 0 for a sheet; for the surface
-    of a solid some 0.4 of what the thinnest side measures. (arXiv 2212.08751, section 4.1, filters by that
+    It is the smallest singular value of the centred cloud over the root of n: 0 for a sheet, half of what a
+    thin plate measures, 0.37 of a cube's side. (arXiv 2212.08751, section 4.1, filters by that
     singular value.)
     """
     centred = points - points.mean(axis=0, dtype=np.float64)
