@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 SCRIPTS = (
-    "startup", "generate", "memory", "attention", "mesh", "data", "solvers", "train_step", "base_quality",
+    "startup", "generate", "memory", "attention", "mesh", "data", "render", "solvers", "train_step", "base_quality",
     "reference", "released", "released_memory",
 )  # fmt: skip
 
