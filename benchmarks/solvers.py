@@ -145,7 +145,9 @@ def plot(tables: Mapping[str, list[Row]], path: Path) -> None:
 
     columns = min(len(tables), 2)
     figure = Figure(figsize=(6.4 * columns, 4.6 * -(-len(tables) // columns)), layout="constrained")
-    panels = figure.subplots(-(-len(tables) // columns), columns, squeeze=False).flat
+    panels = figure.subplots(-(-len(tables) // columns), columns, squeeze=False).ravel()
+    for axes in panels[len(tables) :]:
+        axes.set_axis_off()
     for axes, (title, rows) in zip(panels, tables.items(), strict=False):
         axes.axhspan(rows[0]["energy"], rows[0]["limit"], color="0.85", label="within")
         axes.plot(rows[2]["evaluations"], rows[2]["energy"], "k*", label="the release's own")

@@ -85,6 +85,8 @@ def test_fast_takes_no_more_than_a_quarter() -> None:
     for name, presets in PRESETS.items():
         counts = evaluations(name, presets["fast"])
         assert sum(batch * count for batch, count in counts.items()) <= 2 * 127 / 4
+    assert evaluations("base40M-textvec", PRESETS["base40M-textvec"]["fast"]) == {1: 6, 2: 6}  # as in docs/speed.md
+    assert evaluations("upsample", PRESETS["base40M-textvec"]["fast"]) == {1: 7}
 
 
 def test_gflop_of_one_layer() -> None:
