@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from enpointe.errors import InputError, MeshError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.pipeline.meshing import color_vertices, drop_small_pieces, extract_surface, march, mesh_from_field
-from enpointe.pipeline.sparse_grid import Field, Floats, GridSamples, mixed_cells, sample_grid
+from enpointe.pipeline.meshing import color_vertices, drop_small_pieces, march, mesh_from_field
+from enpointe.pipeline.sparse_grid import Field, Floats, GridSamples, Indices, mixed_cells, sample_grid
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(os.environ.get("ENPOINTE_GOLDEN", ROOT.parent / "shared" / "golden")) / "mesh_ellipsoid.safetensors"
@@ -159,6 +159,11 @@ def test_a_surface_that_fills_the_box_is_sampled_more_coarsely(grid_size: int, s
     for ours, theirs in zip(march(sparse), march(every), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert np.abs(march(sparse)[0]).max() == pytest.approx(0.45, abs=sparse.voxel)
+
+
+def extract_surface(field: Field, **options: Any) -> tuple[Floats, Indices]:
+    """Where a field is zero; the options are those of `sample_grid`."""
+    return march(sample_grid(field, **options))
 
 
 ball = st.tuples(*[st.floats(-0.35, 0.35)] * 3, st.floats(0.03, 0.3))

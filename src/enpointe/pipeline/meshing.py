@@ -60,21 +60,6 @@ def mesh_from_field(
     return Mesh(mesh.vertices, mesh.faces, color_vertices(mesh.vertices, cloud, k))
 
 
-def extract_surface(
-    field: Field,
-    *,
-    grid_size: int = 128,
-    box: tuple[float, float] = BOX,
-    method: Method = "sparse",
-    lipschitz: float = 1.5,
-) -> tuple[Floats, Indices]:
-    """Where `field` is zero: vertices (v, 3) and faces (f, 3), counter-clockwise seen from outside.
-
-    The arguments are those of `sample_grid`; what comes back, and the errors, are those of `march`.
-    """
-    return march(sample_grid(field, grid_size=grid_size, box=box, method=method, lipschitz=lipschitz))
-
-
 def march(samples: GridSamples) -> tuple[Floats, Indices]:
     """Marching cubes over sampled values: vertices (v, 3) and faces (f, 3), closed, counter-clockwise from outside.
 
