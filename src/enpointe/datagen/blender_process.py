@@ -41,7 +41,7 @@ class BlenderLimits:
     """
 
     stall: float = 120.0
-    seconds: float = 600.0
+    seconds: float = 240.0
     memory: int = 6 << 30
 
     def __post_init__(self) -> None:
