@@ -15,10 +15,13 @@ import numpy as np
 import pytest
 
 from datagen.fake_build import RECIPE, FakeRenderer, asset, boxes, troublesome
+from datagen.hostile import make_hostile, matches
 from enpointe.datagen.assets import Asset
 from enpointe.datagen.build import Built, build_shards
+from enpointe.datagen.folder import folder
 from enpointe.datagen.maker import Recipe
 from enpointe.datagen.records import record_id
+from enpointe.datagen.shard_check import check_shards
 from enpointe.datagen.shard_reader import read_shards
 from enpointe.datagen.workers import Limits
 from enpointe.errors import DeviceError, InputError
@@ -242,6 +245,20 @@ def test_of_two_assets_with_one_key_the_second_fails(tmp_path: Path) -> None:
         {"key": first.key, "reason": "another asset has the same key"}
     ]
     assert [record.key for record in read_shards(tmp_path / "out")] == [first.key]
+
+
+def test_a_folder_of_hostile_files_is_built_and_each_is_listed_with_its_reason(tmp_path: Path) -> None:
+    hostile = make_hostile(tmp_path / "hostile")
+    build(tmp_path / "out", folder(hostile.folder), workers=2)
+    failed = {str(line["key"]): str(line["reason"]) for line in lines(tmp_path / "out" / "failures.jsonl")}
+    assert set(failed) == set(hostile.bad)
+    wrong = {key: reason for key, reason in failed.items() if not matches(reason, hostile.bad[key])}
+    assert not wrong
+    dropped = {line["key"] for line in lines(tmp_path / "out" / "dropped.jsonl")}
+    kept = {record.key for record in read_shards(tmp_path / "out")}
+    assert kept | dropped == set(hostile.good)
+    assert kept
+    assert not check_shards(tmp_path / "out").damages
 
 
 class NoRenderer(FakeRenderer):
