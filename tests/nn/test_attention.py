@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -29,7 +31,7 @@ def test_closed_form() -> None:
     assert torch.allclose(attention(q, k, v), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("queries", "keys"), [(7, 31), (256, 40), (257, 40), (700, 300)])
+@pytest.mark.parametrize(("queries", "keys"), [(7, 31), (256, 40), (257, 40), (700, 300), (700, 603)])
 def test_half_precision_agrees_with_single(queries: int, keys: int) -> None:
     halves = [x.bfloat16() for x in qkv(queries, keys)]
     expected = F.scaled_dot_product_attention(*(x.float() for x in halves))
@@ -40,18 +42,74 @@ def test_half_precision_agrees_with_single(queries: int, keys: int) -> None:
 
 
 @pytest.mark.parametrize("scores", [1, 1 << 9, 1 << 13, 1 << 15, 1 << 17])
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, scores: int) -> None:
-    """Without gradients work is cut into blocks, of some queries or of some heads; every row is the same either way."""
-    q, k, v = (x.bfloat16() for x in qkv(130, 90))
-    logs = torch.zeros(2, 90)
+@pytest.mark.parametrize("keys", [90, 601])
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, scores: int, keys: int) -> None:
+    """Work is cut into blocks, of some queries or of some heads; every row is the same either way."""
+    q, k, v = (x.bfloat16() for x in qkv(130, keys))
+    logs = torch.zeros(2, keys)
     logs[0, 4], logs[1, 60] = 2.0, 3.0
-    whole = attention(q.clone().requires_grad_(), k, v, log_weights=logs)
+    whole = attention(q, k, v, log_weights=logs)
     monkeypatch.setattr(attention_module, "_SCORES", scores)
     assert torch.allclose(attention(q, k, v, log_weights=logs).float(), whole.float(), atol=2 * HALF_ULP)
 
 
+@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize(("of_scores", "of_values"), [(4, 1), (12, 1), (40, 1), (1e4, 1), (1, 1e12), (1, 1e30)])
+def test_no_overflow(of_scores: float, of_values: float, heads: int) -> None:
+    """Scores from -5e4 to 5e4 in one head, or in all; weights 2^score would be infinite, or their products would."""
+    q, k, v = qkv(70, 550)
+    q[:, :heads] *= of_scores
+    q, k, v = (x.bfloat16() for x in (q, k, v * of_values))
+    assert relative_error(attention(q, k, v), q, k, v) < 6 * HALF_ULP
+
+
+@pytest.mark.parametrize(("of_scores", "low"), [(1, 0), (3, 0), (0.3, 12)])
+def test_as_exact_as_softmax(monkeypatch: pytest.MonkeyPatch, of_scores: float, low: float) -> None:
+    """Also where all scores are about -40, so that all weights 2^score are tiny."""
+    q, k, v = qkv(300, 800)
+    q *= of_scores
+    if low:
+        q[..., 0], k[..., 0] = -low, low
+    q, k, v = (x.bfloat16() for x in (q, k, v))
+    exact = F.scaled_dot_product_attention(*(x.double() for x in (q, k, v)))
+    found = attention(q, k, v)
+    monkeypatch.setattr(attention_module, "_SAFE", -math.inf)
+    softmax = attention(q, k, v)
+    assert not torch.equal(found, softmax)
+    ours, theirs = ((x.double() - exact).norm() for x in (found, softmax))
+    assert ours < 1.2 * theirs
+
+
+def relative_error(found: Tensor, q: Tensor, k: Tensor, v: Tensor) -> float:
+    """Infinite where something is. Scores are rounded first: large ones' weights are no better in any half kernel."""
+    scores = (q.float() @ k.float().transpose(-1, -2) * q.shape[-1] ** -0.5).bfloat16()
+    expected = torch.softmax(scores.double(), -1) @ v.double()
+    error = float((found.double() - expected).norm() / expected.norm())
+    return error if math.isfinite(error) else math.inf
+
+
+def test_memory_that_it_finds_does_not_matter() -> None:
+    """The blocks are written into memory as it was: here full of NaN."""
+    q, k, v = (x.bfloat16() for x in qkv(130, 600))
+    expected = attention(q, k, v)
+    torch.use_deterministic_algorithms(True)  # fills what is not initialised
+    try:
+        assert torch.isnan(torch.empty(3)).all()
+        assert torch.equal(attention(q, k, v), expected)
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_not_a_number_stays_one() -> None:
+    q, k, v = (x.bfloat16() for x in qkv(20, 530))
+    q[0, 1, 3, 0] = torch.nan
+    found = attention(q, k, v)
+    assert torch.isnan(found[0, 1, 3]).all()
+    assert torch.isfinite(found[0, 0]).all()
+
+
 def test_no_scores_of_all_queries_at_once() -> None:
-    """In bfloat16 a block's scores are held, twice, whatever the number of tokens; never those of all heads."""
+    """In bfloat16 a block's scores are held, at most twice, whatever the number of tokens; never those of all heads."""
     q, k, v = (torch.randn(1, 4, 2048, 16).bfloat16() for _ in range(3))
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         attention(q, k, v)
