@@ -30,6 +30,8 @@ GRID_SIZES = (8, 1024)
 _COARSE_CELLS = 12  # the coarsest grid has at least so many cells along a side
 _SLOPE_MARGIN = 1.1  # a slope seen between coarse samples is at most the field's own
 _MAX_POINTS = 1 << 20  # in one call of the field
+_NEAR = 2  # steps around a point that are looked at for its sign; more settle hardly any more
+_MAX_SETTLED = 1 << 18  # at a time: some 200 bytes each
 _MAX_QUERIES = 24  # times grid_size^2 in all; an object's surface takes up to 12
 _FREE_QUERIES = 200_000  # below that no field is too rough
 
@@ -68,15 +70,16 @@ def sample_grid(
 
     "dense" asks at all the points, as the release does. "sparse" asks at every 2^k-th point, then halves the step
     until it is one. Where |f(p) - f(q)| <= L |p - q|, a point at distance d from a known value v has the sign of v
-    if |v| > L d, so only the points whose sign no coarser neighbour settles are asked; at the end all the corners
-    of all the cells with both signs are. For a field with Lipschitz constant L the surface is therefore that of the
+    if |v| > L d, so only the points whose sign nothing known around them settles are asked, the middles of cells
+    first, then those of faces, then those of edges, as each settles many of the next; at the end all the corners of
+    all the cells with both signs are. For a field with Lipschitz constant L the surface is therefore that of the
     dense grid, without exception. L is `lipschitz` (a true distance has 1), or 1.1 times the steepest slope between
     coarse samples if that is more. Where a field is steeper yet, cells with both signs still grow along the surface
     until it is closed: each of its pieces comes out whole if any cell of it was found.
 
     Queries grow as grid_size^2, memory as grid_size^3 with some ten bytes a sample (128: 20 MB, 1024: 10 GB). The
     surface of a rough field, such as a network's around a scattered cloud, winds through the whole box and would take
-    a large part of grid_size^3. Where the next halving would ask at more than 24 grid_size^2 points in all (200,000 on
+    a large part of grid_size^3. Where the next halving might ask at more than 24 grid_size^2 points in all (200,000 on
     small grids), sampling stops before it, with every 2^j-th point of the grid: a coarser surface, at a bounded cost.
 
     InputError for a grid_size outside 8..1024 or another wrong argument; MeshError for a value that is not finite.
@@ -143,7 +146,8 @@ def _sample_sparsely(sampler: _Sampler, lipschitz: float) -> tuple[Floats, int]:
     steepest = max(float(np.abs(np.diff(values, axis=axis)).max()) for axis in range(3)) / (stride * sampler.voxel)
     lipschitz = max(lipschitz, _SLOPE_MARGIN * steepest)
     while stride > 1:
-        finer = _halved(values, lipschitz * (stride // 2) * sampler.voxel)
+        reach = lipschitz * (stride // 2) * sampler.voxel
+        finer = _halved(values, reach)
         finer_known: Bools = np.zeros(finer.shape, dtype=np.bool_)
         finer_known[::2, ::2, ::2] = known
         if stride == 2:
@@ -153,8 +157,7 @@ def _sample_sparsely(sampler: _Sampler, lipschitz: float) -> tuple[Floats, int]:
             break
         stride //= 2
         values, known = finer, finer_known
-        values.ravel()[open_] = sampler(open_, values.shape, stride)
-        known.ravel()[open_] = True
+        _ask_in_turns(sampler, values, known, open_, stride, reach)
     values, known = sampler.within_box(values, stride), sampler.within_box(known, stride)
     _follow_surface(sampler, values, known, stride)
     return values, stride
@@ -182,6 +185,45 @@ def _halved(coarse: Floats, reach: float) -> Floats:
         bound[positive == negative] = np.nan  # neither, or both: steeper than was thought
         fine[target] = bound
     return fine
+
+
+def _ask_in_turns(sampler: _Sampler, values: Floats, known: Bools, open_: Indices, stride: int, reach: float) -> None:
+    """Settle or ask the flat indices `open_`: middles of the coarser cells, of their faces, of their edges.
+
+    reach: as `_halved` takes it.
+    """
+    values.ravel()[open_] = 0
+    between = sum(index % 2 for index in np.unravel_index(open_, values.shape))
+    for n_between in (3, 2, 1):
+        points = open_[between == n_between]
+        for start in range(0, len(points), _MAX_SETTLED):
+            part = points[start : start + _MAX_SETTLED]
+            values.ravel()[part] = _bounds(values, part, reach)
+        points = points[values.ravel()[points] == 0]
+        values.ravel()[points] = sampler(points, values.shape, stride)
+        known.ravel()[points] = True
+
+
+def _bounds(values: Floats, points: Indices, reach: float) -> Floats:
+    """What the values and bounds around flat indices leave of the field there: its sign and a smaller or equal size.
+
+    0 where they leave nothing, or contradict each other. Beyond the border its own values stand: they are no further.
+    """
+    near = range(-_NEAR, _NEAR + 1)
+    pitches = (values.shape[1] * values.shape[2], values.shape[2], 1)
+    moved = [
+        [np.clip(index + step, 0, size - 1) * pitch for step in near]
+        for index, size, pitch in zip(np.unravel_index(points, values.shape), values.shape, pitches, strict=True)
+    ]
+    least, most = np.zeros((2, len(points)), np.float32)
+    for x, y, z in product(near, repeat=3):
+        steps = math.sqrt(x * x + y * y + z * z)
+        if 0 < steps < _NEAR + 0.5:
+            seen = values.ravel()[moved[0][x + _NEAR] + moved[1][y + _NEAR] + moved[2][z + _NEAR]]
+            change = np.float32(reach * steps)
+            np.maximum(most, seen - change, out=most)
+            np.minimum(least, seen + change, out=least)
+    return np.where((most > 0) & (least < 0), 0, most + least)
 
 
 def _follow_surface(sampler: _Sampler, values: Floats, known: Bools, stride: int) -> None:
