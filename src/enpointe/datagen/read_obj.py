@@ -146,7 +146,9 @@ def _corners(lines: _Lines) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         columns = 1
     else:
         # Faces of several kinds are brought to one.
-        columns, faces = 3, [b" ".join((w + b"//")[: _end(w)] for w in face.split()) for face in faces]
+        columns = 3
+        whole = (slashes == 2 * sizes).tolist()
+        faces = [f if done else b" ".join(map(_padded, f.split())) for f, done in zip(faces, whole, strict=True)]
     text = b" ".join(faces)
     while b"//" in text or b"/ " in text or text.endswith(b"/"):
         text = text.replace(b"//", b"/0/").replace(b"/ ", b"/0 ")
@@ -159,9 +161,9 @@ def _corners(lines: _Lines) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return sizes, np.stack([table[:, 0], uv], axis=1) - 1
 
 
-def _end(word: bytes) -> int:
-    """Where a corner ends to which two slashes were added and which needs two in all."""
-    return len(word) + 2 - word.count(b"/")
+def _padded(corner: bytes) -> bytes:
+    """With the slashes that it lacks: "1" as "1//", "1/2" as "1/2/"."""
+    return corner + b"//"[: max(2 - corner.count(b"/"), 0)]
 
 
 def _dress(

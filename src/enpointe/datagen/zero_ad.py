@@ -29,7 +29,7 @@ _UNFINISHED = re.compile(r"fndn|destruct|rubble|plot|decal|scaf|damage|/field")
 """Building sites, ruins and marks on the ground."""
 PLAYER_COLOR = (21, 55, 149)
 """sRGB of what wears the colour of its player."""
-_MAX_PARTS, _MAX_DEPTH = 256, 6
+_MAX_PARTS, _MAX_DEPTH = 1024, 6
 _PEOPLES = {
     "athenians": "Greek", "britons": "Celtic", "carthaginians": "Carthaginian", "celts": "Celtic", "gauls": "Gaulish",
     "han": "Chinese", "hellenes": "Greek", "iberians": "Iberian", "kushites": "Nubian", "macedonians": "Macedonian",
