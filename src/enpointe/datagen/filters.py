@@ -19,8 +19,8 @@ from enpointe.datagen.views import View
 
 FLAT, EMPTY, UNSEEN, DUPLICATE = "flat", "nearly empty", "mostly unseen", "duplicate"
 _SURFACE_SAMPLES = 2000
-_REACH = 2.5
-"""A place of the surface counts as seen if a point of the cloud lies within this many of its spacings."""
+_REACH, _LEAST_REACH = 2.5, 0.005
+"""A place of the surface counts as seen if a point lies within this many of the cloud's spacings, or so far."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Thresholds:
         duplicate: a distance of descriptors below this.
     """
 
-    flat: float = 0.01
+    flat: float = 0.0045
     empty: float = 0.003
     unseen: float = 0.6
-    duplicate: float = 0.012
+    duplicate: float = 0.009
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ def unseen_share(model: Model, points: NDArray[np.floating], rng: np.random.Gene
     if not solid.any():
         return 0.0
     surface = np.einsum("nk,nkd->nd", weights[solid], triangles[face[solid]])
-    tree = cKDTree(points)
-    spacing = float(np.median(tree.query(points, k=2)[0][:, -1])) if len(points) > 1 else 0.0
+    places = np.unique(points, axis=0)  # an object that is seen in few pixels has points that are repeated
+    tree = cKDTree(places)
+    spacing = float(np.median(tree.query(places, k=2)[0][:, -1])) if len(places) > 1 else 0.0
     distance = tree.query(surface)[0]
-    return float((distance > max(_REACH * spacing, 1e-3)).mean())
+    return float((distance > max(_REACH * spacing, _LEAST_REACH)).mean())
