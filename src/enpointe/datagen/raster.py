@@ -16,7 +16,7 @@ from enpointe.datagen.views import View
 from enpointe.errors import DeviceError
 
 Backend = Literal["auto", "gl", "rays"]
-_MANY_FACES = 6000
+_MANY_FACES = 2500
 """From here on ray casting takes less time than OpenGL without a graphics card, whose time grows with the faces."""
 
 
