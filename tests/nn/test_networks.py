@@ -11,7 +11,7 @@ from torch import Tensor
 
 from enpointe.errors import InputError
 from enpointe.models.config import PointTransformerConfig, SDFConfig
-from enpointe.nn.blocks import position_features, time_features
+from enpointe.nn.blocks import Transformer, position_features, time_features
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.text_encoder import BertEncoder
 
@@ -135,6 +135,16 @@ def test_compiles_in_one_piece() -> None:
     assert torch.allclose(compiled(x, t, **cond), network(x, t, **cond), atol=1e-6)
 
 
+@torch.no_grad()
+def test_tokens_that_are_not_asked_for_are_still_looked_at() -> None:
+    torch.manual_seed(0)
+    stack, x, logs = Transformer(32, 3, 4), torch.randn(2, 20, 32), torch.rand(2, 20)
+    asked = stack(x, logs, first=6)
+    assert asked.shape == (2, 14, 32)
+    assert torch.allclose(asked, stack(x, logs)[:, 6:], atol=1e-5)
+    assert not torch.allclose(asked, stack(x[:, 6:], logs[:, 6:]), atol=1e-2)
+
+
 def test_time_features() -> None:
     found = time_features(torch.tensor([0.0, 2.5, 1000.0]), 8)
     for row, t in zip(found.tolist(), (0.0, 2.5, 1000.0), strict=True):
@@ -162,7 +172,7 @@ def test_position_features() -> None:
 @torch.no_grad()
 def test_sdf_latents_are_a_set_and_queries_are_alone() -> None:
     torch.manual_seed(0)
-    config = SDFConfig(width=32, encoder_layers=1, encoder_heads=2, decoder_layers=2, decoder_heads=2, position_bands=4)
+    config = SDFConfig(width=32, encoder_layers=1, encoder_heads=2, decoder_layers=2, decoder_heads=2)
     network = config.build()
     points, queries = torch.randn(2, 3, 30), torch.randn(2, 3, 9)
     y = network(points, queries)

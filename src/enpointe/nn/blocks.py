@@ -38,10 +38,10 @@ class SelfAttention(nn.Module):
         self.c_qkv = nn.Linear(width, 3 * width)
         self.c_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, log_weights: Tensor | None = None) -> Tensor:
-        """(N, L, width) -> (N, L, width); log_weights (N, L) as in `attention`."""
+    def forward(self, x: Tensor, log_weights: Tensor | None = None, first: int = 0) -> Tensor:
+        """(N, L, width) -> (N, L - first, width), for the tokens from `first` on; log_weights as in `attention`."""
         q, k, v = split_heads(self.c_qkv(x), self.heads, 3)
-        return self.c_proj(merge_heads(attention(q, k, v, log_weights=log_weights)))
+        return self.c_proj(merge_heads(attention(q[:, :, first:], k, v, log_weights=log_weights)))
 
 
 class CrossAttention(nn.Module):
@@ -71,8 +71,8 @@ class SelfAttentionBlock(nn.Module):
         self.mlp = MLP(width)
         self.ln_2 = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, log_weights: Tensor | None = None) -> Tensor:
-        x = x + self.attn(self.ln_1(x), log_weights)
+    def forward(self, x: Tensor, log_weights: Tensor | None = None, first: int = 0) -> Tensor:
+        x = x[:, first:] + self.attn(self.ln_1(x), log_weights, first)
         return x + self.mlp(self.ln_2(x))
 
 
@@ -101,10 +101,15 @@ class Transformer(nn.Module):
         super().__init__()
         self.resblocks = nn.ModuleList(SelfAttentionBlock(width, heads) for _ in range(layers))
 
-    def forward(self, x: Tensor, log_weights: Tensor | None = None) -> Tensor:
-        """(N, L, width) -> (N, L, width); log_weights (N, L) as in `attention`."""
-        for block in self.resblocks:
+    def forward(self, x: Tensor, log_weights: Tensor | None = None, first: int = 0) -> Tensor:
+        """(N, L, width) -> (N, L - first, width); log_weights (N, L) as in `attention`.
+
+        first: tokens before it are not asked for; the last block only looks at them.
+        """
+        *blocks, last = self.resblocks
+        for block in blocks:
             x = block(x, log_weights)
+        x = last(x, log_weights, first)
         return x
 
 

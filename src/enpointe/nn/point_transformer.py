@@ -134,8 +134,8 @@ class PointTransformer(nn.Module):
                 h = h + extra[:, None]
         h = torch.cat([*(token.to(h.dtype) for token in (*front, *tokens)), h], dim=1)
         log_weights = None if log_counts is None else F.pad(log_counts, (len(front), n_points))
-        h = self.backbone(self.ln_pre(h), log_weights)
-        return self.output_proj(self.ln_post(h[:, -n_points:])).transpose(1, 2)
+        h = self.backbone(self.ln_pre(h), log_weights, first=h.shape[1] - n_points)
+        return self.output_proj(self.ln_post(h)).transpose(1, 2)
 
     def prepare(
         self,
