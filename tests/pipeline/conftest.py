@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.models.config import PointTransformerConfig, SDFConfig
+from enpointe.models.config import PointTransformerConfig, SightSDFConfig
 from enpointe.models.weights import save_weights
-from enpointe.nn.sdf import SDFTransformer
+from enpointe.nn.sight import SightSDF, nearest_offsets
 from enpointe.pipeline import members
 from enpointe.pipeline.cascade import Pipeline, Preset
 
@@ -25,7 +25,7 @@ BASE = PointTransformerConfig(
 UP = PointTransformerConfig(
     width=32, layers=1, heads=2, input_channels=12, output_channels=6, time_as_token=False, low_res=True
 )
-SDF = SDFConfig(width=32, encoder_layers=1, encoder_heads=2, decoder_layers=1, decoder_heads=2, position_bands=1)
+SDF = SightSDFConfig(width=32, layers=2, nearest=4, grids=(8,))
 CELL = {"anchors": 64, "context": 128, "children": 3}
 
 HALF_AXIS, RADIUS = 0.2, 0.3
@@ -82,7 +82,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_sdf(tiny_folder: Path) -> SDFTransformer:
+def tiny_sdf(tiny_folder: Path) -> SightSDF:
     """The family's pocket-sdf, trained for a second or two on the capsule."""
     sdf = SDF.build()
     optimizer = torch.optim.Adam(sdf.parameters(), lr=4e-3)
@@ -90,14 +90,15 @@ def tiny_sdf(tiny_folder: Path) -> SDFTransformer:
     for step in range(220):
         for group in optimizer.param_groups:
             group["lr"] = 4e-3 * (1 - step / 220)
-        cloud = capsule_cloud(32, step).points
+        points = torch.from_numpy(capsule_cloud(64, step).points.T)[None]
         queries = rng.uniform(-0.52, 0.52, (512, 3)).astype(np.float32)
-        predicted = sdf(torch.from_numpy(cloud.T)[None], torch.from_numpy(queries.T)[None])[0]
+        asked = torch.from_numpy(queries.T)[None]
+        predicted = sdf.decode(sdf.encode(points), asked, nearest_offsets(points, asked, sdf.nearest))[0]
         loss = (predicted - torch.from_numpy(capsule_distance(queries))).abs().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    info = {"kind": "sdf_transformer", "config": vars(SDF)}
+    info = {"kind": "sight_sdf", "config": vars(SDF)}
     save_weights(tiny_folder / "pocket-sdf.safetensors", sdf.state_dict(), info, "float32")
     return sdf.requires_grad_(False).eval()
 

@@ -22,7 +22,7 @@ from enpointe.geometry.point_cloud import PointCloud
 from enpointe.models.config import PointTransformerConfig
 from enpointe.models.embedded import embedded_path
 from enpointe.models.weights import ASSETS, read_weights, save_weights
-from enpointe.nn.sdf import SDFTransformer
+from enpointe.nn.sight import SightSDF
 from enpointe.pipeline import surface
 from enpointe.pipeline.cascade import Pipeline, Preset
 from enpointe.pipeline.checks import MAX_POINTS
@@ -104,9 +104,7 @@ def size_of(mesh: Mesh) -> Floats:
 
 
 @pytest.mark.parametrize("dense", [False, True])
-def test_a_mesh_stands_where_its_cloud_stands(
-    tiny: Make, tiny_sdf: SDFTransformer, capsule: MakeCloud, dense: bool
-) -> None:
+def test_a_mesh_stands_where_its_cloud_stands(tiny: Make, tiny_sdf: SightSDF, capsule: MakeCloud, dense: bool) -> None:
     cloud = moved(capsule(64, seed=5))
     mesh = tiny().mesh(cloud, grid_size=24, dense=dense)
     assert mesh.is_watertight
@@ -120,7 +118,7 @@ def test_a_mesh_stands_where_its_cloud_stands(
 
 
 def test_large_clouds_are_thinned_for_the_network_alone(
-    tiny: Make, tiny_sdf: SDFTransformer, capsule: MakeCloud, monkeypatch: pytest.MonkeyPatch
+    tiny: Make, tiny_sdf: SightSDF, capsule: MakeCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(surface, "SDF_POINTS", 64)
     seen: list[int] = []
@@ -132,7 +130,7 @@ def test_large_clouds_are_thinned_for_the_network_alone(
     assert one.vertices.tobytes() == again.vertices.tobytes()
 
 
-def test_bad_clouds_and_grids_for_a_mesh(tiny: Make, tiny_sdf: SDFTransformer, capsule: MakeCloud) -> None:
+def test_bad_clouds_and_grids_for_a_mesh(tiny: Make, tiny_sdf: SightSDF, capsule: MakeCloud) -> None:
     with pytest.raises(InputError, match="one place"):
         tiny().mesh(PointCloud(np.ones((200, 3)), np.ones((200, 3))))
     for grid in (0, 7, 10**6):
@@ -143,7 +141,7 @@ def test_bad_clouds_and_grids_for_a_mesh(tiny: Make, tiny_sdf: SDFTransformer, c
 # --- what a result says
 
 
-def test_meta(tiny: Make, tiny_folder: Path, tiny_sdf: SDFTransformer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_meta(tiny: Make, tiny_folder: Path, tiny_sdf: SightSDF, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = tiny()
     a, b = pipeline.generate_many(["a dog", "a red car"], [1, 2], n_points=1030, guidance=np.float32(2.5))
     assert a.meta["enpointe"] == enpointe.__version__
@@ -215,7 +213,7 @@ def test_no_upsampling_is_reported_where_there_is_none(tiny: Make) -> None:
     assert {p.stage for p in told} == {"cloud"}
 
 
-def test_progress_of_single_steps(tiny: Make, tiny_sdf: SDFTransformer, capsule: MakeCloud) -> None:
+def test_progress_of_single_steps(tiny: Make, tiny_sdf: SightSDF, capsule: MakeCloud) -> None:
     told: list[Progress] = []
     tiny().upsample(capsule(128), n_points=2100, progress=told.append)  # three passes
     check_progress(told, "upsample")
@@ -348,7 +346,7 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 def test_damaged_weights(
     tiny: Make,
     tiny_folder: Path,
-    tiny_sdf: SDFTransformer,
+    tiny_sdf: SightSDF,
     use_folder: Callable[[Path], None],
     capsule: MakeCloud,
     tmp_path: Path,
@@ -372,7 +370,7 @@ def test_damaged_weights(
 def test_one_members_file_in_anothers_place(
     tiny: Make,
     tiny_folder: Path,
-    tiny_sdf: SDFTransformer,
+    tiny_sdf: SightSDF,
     use_folder: Callable[[Path], None],
     capsule: MakeCloud,
     tmp_path: Path,

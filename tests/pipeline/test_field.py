@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from enpointe.errors import InputError
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.models.config import SDFConfig
-from enpointe.nn.sdf import SDFTransformer
+from enpointe.nn.sight import SightSDF, nearest_offsets
 from enpointe.pipeline.field import sdf_field
 
 Floats = NDArray[np.float32]
@@ -26,9 +26,7 @@ def queries() -> Floats:
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 256, 999, 1000, 1001])
-def test_the_chunk_size_does_not_matter(
-    tiny_sdf: SDFTransformer, capsule: MakeCloud, queries: Floats, chunk: int
-) -> None:
+def test_the_chunk_size_does_not_matter(tiny_sdf: SightSDF, capsule: MakeCloud, queries: Floats, chunk: int) -> None:
     queries = queries[:50] if chunk == 1 else queries
     points = capsule(64).points
     whole = sdf_field(tiny_sdf, points, CPU)(queries)
@@ -39,7 +37,7 @@ def test_the_chunk_size_does_not_matter(
 
 
 def test_positive_inside_near_the_distance(
-    tiny_sdf: SDFTransformer, capsule: MakeCloud, queries: Floats, distance: Callable[[Floats], Floats]
+    tiny_sdf: SightSDF, capsule: MakeCloud, queries: Floats, distance: Callable[[Floats], Floats]
 ) -> None:
     values, exact = sdf_field(tiny_sdf, capsule(64, seed=99).points, CPU)(queries), distance(queries)
     assert np.abs(values - exact).mean() < 0.03
@@ -48,21 +46,24 @@ def test_positive_inside_near_the_distance(
     assert ((values > 0) == (exact > 0))[clear].mean() > 0.99
 
 
-def test_the_field_is_the_networks_own_answer(tiny_sdf: SDFTransformer, capsule: MakeCloud, queries: Floats) -> None:
+def test_the_field_is_the_networks_own_answer(tiny_sdf: SightSDF, capsule: MakeCloud, queries: Floats) -> None:
     points = capsule(64).points
+    cloud, asked = (torch.from_numpy(part.T.copy())[None] for part in (points, queries))
     with torch.inference_mode():
-        exact = tiny_sdf(torch.from_numpy(points.T.copy())[None], torch.from_numpy(queries.T.copy())[None])[0].numpy()
+        nearest = nearest_offsets(cloud, asked, tiny_sdf.nearest)
+        exact = tiny_sdf.decode(tiny_sdf.encode(cloud), asked, nearest)[0].numpy()
+    assert np.abs(sdf_field(tiny_sdf, points, CPU, half=False)(queries) - exact).max() < 1e-4
     assert np.abs(sdf_field(tiny_sdf, points, CPU)(queries) - exact).max() < 0.02
 
 
-def test_each_field_keeps_its_own_cloud(tiny_sdf: SDFTransformer, capsule: MakeCloud, queries: Floats) -> None:
+def test_each_field_keeps_its_own_cloud(tiny_sdf: SightSDF, capsule: MakeCloud, queries: Floats) -> None:
     one, other = sdf_field(tiny_sdf, capsule(64).points, CPU), sdf_field(tiny_sdf, capsule(64).points * 0.3, CPU)
     before = one(queries)
     assert np.abs(other(queries) - before).max() > 1e-3
     assert np.array_equal(one(queries), before)
 
 
-def test_views_of_arrays_and_no_queries(tiny_sdf: SDFTransformer, capsule: MakeCloud, queries: Floats) -> None:
+def test_views_of_arrays_and_no_queries(tiny_sdf: SightSDF, capsule: MakeCloud, queries: Floats) -> None:
     points = capsule(64).points
     field = sdf_field(tiny_sdf, points, CPU)
     assert np.array_equal(field(queries[::2]), field(queries[::2].copy()))
@@ -70,7 +71,7 @@ def test_views_of_arrays_and_no_queries(tiny_sdf: SDFTransformer, capsule: MakeC
     assert field(queries[:0]).shape == (0,)
 
 
-def test_progress_counts_every_query_once(tiny_sdf: SDFTransformer, capsule: MakeCloud, queries: Floats) -> None:
+def test_progress_counts_every_query_once(tiny_sdf: SightSDF, capsule: MakeCloud, queries: Floats) -> None:
     told: list[int] = []
     field = sdf_field(tiny_sdf, capsule(64).points, CPU, chunk=300, progress=told.append)
     assert told == []
@@ -80,57 +81,21 @@ def test_progress_counts_every_query_once(tiny_sdf: SDFTransformer, capsule: Mak
     assert told[4:] == [5]
 
 
-def nearest_network(n: int) -> SDFTransformer:
-    torch.manual_seed(0)
-    config = SDFConfig(width=32, encoder_layers=1, encoder_heads=2, decoder_layers=1, decoder_heads=2, nearest=n)
-    return config.build().eval()
-
-
 @pytest.mark.parametrize("chunk", [33, 1000])
-def test_a_network_that_sees_the_nearest_points_gets_them(capsule: MakeCloud, queries: Floats, chunk: int) -> None:
-    network, points = nearest_network(4), capsule(64).points
-    with torch.inference_mode():  # which finds them for itself
-        exact = network(torch.from_numpy(points.T.copy())[None], torch.from_numpy(queries.T.copy())[None])[0].numpy()
-    values = sdf_field(network, points, CPU, chunk=chunk)(queries)
-    assert exact.std() > 0.05
-    assert np.abs(values - exact).max() < 0.05 * np.abs(exact).max()
-
-
-def test_such_a_network_reads_a_part_of_a_dense_cloud_and_is_shown_the_nearest_of_all(
-    capsule: MakeCloud, queries: Floats
-) -> None:
-    network, points = nearest_network(1), capsule(3000).points
-    queries, shown = queries[:100], list[Floats]()
-    encode, decode = network.encode, network.decode
-
-    def encoding(part: torch.Tensor) -> torch.Tensor:
-        shown.append(part[0].T.numpy())
-        return encode(part)
-
-    def decoding(latents: torch.Tensor, asked: torch.Tensor, nearest: torch.Tensor | None = None) -> torch.Tensor:
-        assert nearest is not None
-        shown.append(nearest[0, :, 0].numpy())
-        return decode(latents, asked, nearest)
-
-    network.encode, network.decode = encoding, decoding  # type: ignore[method-assign]
-    values = sdf_field(network, points, CPU)(queries)
-    encoded, offsets = shown
-    assert len(encoded) == 1024
-    assert {tuple(p) for p in encoded} <= {tuple(p) for p in points}
-    exact = np.linalg.norm(queries[:, None] - points, axis=2).min(axis=1)
-    np.testing.assert_allclose(np.linalg.norm(offsets, axis=1), exact, atol=1e-6)
-    assert np.array_equal(sdf_field(network, points, CPU)(queries), values)  # the same part each time
-
-
-def test_other_networks_read_all_points(tiny_sdf: SDFTransformer, capsule: MakeCloud, queries: Floats) -> None:
-    points = capsule(1100).points
+def test_the_releases_network_reads_all_points(capsule: MakeCloud, queries: Floats, chunk: int) -> None:
+    torch.manual_seed(0)
+    config = SDFConfig(width=32, encoder_layers=1, encoder_heads=2, decoder_layers=1, decoder_heads=2)
+    network, points = config.build().eval(), capsule(1100).points
     with torch.inference_mode():
-        exact = tiny_sdf(torch.from_numpy(points.T.copy())[None], torch.from_numpy(queries.T.copy())[None])[0].numpy()
-    assert np.abs(sdf_field(tiny_sdf, points, CPU, half=False)(queries) - exact).max() < 1e-5
+        exact = network(torch.from_numpy(points.T.copy())[None], torch.from_numpy(queries.T.copy())[None])[0].numpy()
+    assert exact.std() > 1e-3
+    assert np.abs(sdf_field(network, points, CPU, half=False, chunk=chunk)(queries) - exact).max() < 1e-5
 
 
-def test_clouds_with_fewer_points_than_that(capsule: MakeCloud, queries: Floats) -> None:
-    points = capsule(8).points
-    assert np.isfinite(sdf_field(nearest_network(8), points, CPU)(queries)).all()
-    with pytest.raises(InputError, match="at least 8 points, found 7"):
-        sdf_field(nearest_network(8), points[:7], CPU)
+def test_clouds_with_fewer_points_than_a_query_is_shown(
+    tiny_sdf: SightSDF, capsule: MakeCloud, queries: Floats
+) -> None:
+    points = capsule(64).points[:4]
+    assert np.isfinite(sdf_field(tiny_sdf, points, CPU)(queries)).all()
+    with pytest.raises(InputError, match="at least 4 points, found 3"):
+        sdf_field(tiny_sdf, points[:3], CPU)

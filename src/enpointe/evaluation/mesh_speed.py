@@ -22,6 +22,7 @@ from enpointe.geometry.point_cloud import PointCloud
 from enpointe.models.embedded import embedded_path, read_network
 from enpointe.models.presets import RELEASED_SDF
 from enpointe.nn.sdf import SDFTransformer
+from enpointe.nn.sight import SightSDF
 from enpointe.pipeline.field import sdf_field
 from enpointe.pipeline.meshing import mesh_from_field
 from enpointe.pipeline.sparse_grid import sample_grid
@@ -60,8 +61,8 @@ def sparse_queries(grid_size: int) -> dict[str, int]:
     """What a sparse grid asks on exact shapes, and of the embedded SDF network around points of a chair."""
     counts = {name: sample_grid(shape, grid_size=grid_size).n_queries for name, shape in SHAPES.items()}
     if embedded_path("sdf").is_file():
-        network, _ = read_network(embedded_path("sdf"), "sdf_transformer")
-        assert isinstance(network, SDFTransformer)
+        network, _ = read_network(embedded_path("sdf"), "sight_sdf")
+        assert isinstance(network, SightSDF)
         rng = np.random.default_rng(0)
         points = sample_surface(FAMILIES["chair"].recipe(rng), CLOUD_POINTS, rng).points.astype(np.float32)
         field = sdf_field(network, points, torch.device("cpu"))

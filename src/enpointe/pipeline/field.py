@@ -10,25 +10,20 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from enpointe.errors import InputError
-from enpointe.geometry.subsample import random
 from enpointe.nn.sdf import SDFTransformer
+from enpointe.nn.sight import SightSDF
 from enpointe.pipeline.sparse_grid import Field
 
 Floats = NDArray[np.float32]
-
-ENCODED_POINTS = 1024
-"""Of a denser cloud, where the network sees the nearest of all points beside them."""
+SDFNetwork = SDFTransformer | SightSDF
+"""The release's, and the embedded one."""
 
 
 def sdf_field(
-    network: SDFTransformer, points: Floats, device: torch.device, *, chunk: int = 16_384,
+    network: SDFNetwork, points: Floats, device: torch.device, *, chunk: int = 16_384,
     half: bool | None = None, progress: Callable[[int], None] | None = None,
 ) -> Field:  # fmt: skip
     """The field of a cloud: points (n, 3) in the unit frame, encoded once.
-
-    What a query costs is mostly its attention to the encoded points. A network that is also shown the query's nearest
-    points has the detail from these, of the whole cloud: a random 1,024 of the points are encoded for it, as many as
-    it was trained with, and its answers are as good as with four times as many.
 
     Args:
         chunk: queries at a time; bounds the memory.
@@ -38,9 +33,6 @@ def sdf_field(
     Raises:
         InputError: fewer points than the network shows to each query.
     """
-    if len(points) < network.nearest:
-        raise InputError(f"signed distance: expected a cloud of at least {network.nearest} points, found {len(points)}")
-
     in_half = device.type in ("cpu", "cuda") if half is None else half
 
     def precision() -> torch.autocast:
@@ -49,27 +41,36 @@ def sdf_field(
     def tensor(values: Floats) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values))[None].to(device)
 
-    tree = cKDTree(points)
-    encoded = points
-    if network.nearest and len(points) > ENCODED_POINTS:
-        encoded = points[random(points, ENCODED_POINTS, generator=np.random.default_rng(0))]
     with torch.inference_mode(), precision():
-        latents = network.prepare(network.encode(tensor(encoded.T)))
+        decode = _decoder(network, points, tensor)
 
     def field(queries: Floats) -> Floats:
         values = np.empty(len(queries), np.float32)
         with torch.inference_mode(), precision():
             for start in range(0, len(queries), chunk):
                 part = queries[start : start + chunk]
-                nearest = None
-                if network.nearest:
-                    index = tree.query(part, k=range(1, network.nearest + 1), workers=-1)[1]
-                    nearest = tensor(points[index] - part[:, None])
-                values[start : start + chunk] = (
-                    network.decode(latents, tensor(part.T), nearest)[0].float().cpu().numpy()
-                )
+                values[start : start + chunk] = decode(part)[0].float().cpu().numpy()
                 if progress is not None:
                     progress(min(start + chunk, len(queries)) - start)
         return values
 
     return field
+
+
+def _decoder(
+    network: SDFNetwork, points: Floats, tensor: Callable[[Floats], torch.Tensor]
+) -> Callable[[Floats], torch.Tensor]:
+    """Of queries (q, 3): their distances (1, q)."""
+    if isinstance(network, SDFTransformer):
+        latents = network.prepare(network.encode(tensor(points.T)))
+        return lambda queries: network.decode(latents, tensor(queries.T))
+    k = network.nearest
+    if len(points) < k:
+        raise InputError(f"signed distance: expected a cloud of at least {k} points, found {len(points)}")
+    tree, grids = cKDTree(points), network.encode(tensor(points.T))
+
+    def decode(queries: Floats) -> torch.Tensor:
+        index = tree.query(queries, k=range(1, k + 1), workers=-1)[1]
+        return network.decode(grids, tensor(queries.T), tensor(points[index] - queries[:, None]))
+
+    return decode

@@ -13,11 +13,11 @@ from enpointe.errors import InputError, WeightsError
 from enpointe.models.embedded import embedded_path, read_network, text_encoder
 from enpointe.models.weights import ASSETS, Weights, sha256
 from enpointe.nn.point_transformer import PointTransformer
-from enpointe.nn.sdf import SDFTransformer
+from enpointe.nn.sight import SightSDF
 from enpointe.pipeline.upsampling import CellShape
 from enpointe.pipeline.vocabulary import Vocabulary
 
-N = TypeVar("N", PointTransformer, SDFTransformer)
+N = TypeVar("N", PointTransformer, SightSDF)
 
 
 class Members:
@@ -74,14 +74,14 @@ class Members:
         return network.to(self._device), shape
 
     @cached_property
-    def sdf(self) -> SDFTransformer:
+    def sdf(self) -> SightSDF:
         """The signed-distance network."""
-        network, weights = self._read("sdf", SDFTransformer)
+        network, weights = self._read("sdf", SightSDF)
         self.weights["sdf"] = weights.sha256
         return network.to(self._device)
 
     def _read(self, member: str, cls: type[N]) -> tuple[N, Weights]:
-        kind = "sdf_transformer" if cls is SDFTransformer else "point_transformer"
+        kind = "sight_sdf" if cls is SightSDF else "point_transformer"
         network, weights = read_network(self._path(member), kind)
         assert isinstance(network, cls)
         return network, weights

@@ -8,8 +8,7 @@ import torch
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.geometry.subsample import random
-from enpointe.nn.sdf import SDFTransformer
-from enpointe.pipeline.field import sdf_field
+from enpointe.pipeline.field import SDFNetwork, sdf_field
 from enpointe.pipeline.meshing import mesh_from_field
 from enpointe.pipeline.result import Progress, Report
 
@@ -18,7 +17,7 @@ SDF_POINTS = 4096
 
 
 def surface(
-    network: SDFTransformer,
+    network: SDFNetwork,
     cloud: PointCloud,
     device: torch.device,
     *,

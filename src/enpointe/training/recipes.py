@@ -11,7 +11,7 @@ from typing import Any
 from enpointe.conditioning.minilm import WIDTH as TEXT_WIDTH
 from enpointe.datagen import pool
 from enpointe.errors import InputError
-from enpointe.models.config import PointTransformerConfig, SDFConfig
+from enpointe.models.config import PointTransformerConfig, SightSDFConfig
 from enpointe.models.weights import load_into, read_weights
 from enpointe.pipeline.device import find_device, keep_freed_memory
 from enpointe.training.base import BaseTask
@@ -42,9 +42,7 @@ UPSAMPLER = PointTransformerConfig(
     low_res=True,
     position_bands=6,
 )
-SDF = SDFConfig(
-    width=128, encoder_layers=4, encoder_heads=2, decoder_layers=2, decoder_heads=2, position_bands=6, nearest=4
-)
+SDF = SightSDFConfig(width=256, layers=3, nearest=16, grids=(16, 24, 40))
 
 FIRST_FAMILIES = (
     "car", "truck", "motorcycle", "bicycle", "sailboat", "aeroplane", "rocket", "chair", "armchair", "table", "lamp",
@@ -87,8 +85,8 @@ RECIPES: dict[str, Recipe] = {
     ),
     "pocket-sdf": Recipe(
         lambda data: SDFTask(data, SDF),
-        Settings((Phase(0.8, 512, 16), Phase(1.0, 2048, 4)), optimizer="muon"),
-        minutes=45,
+        Settings((Phase(1.0, 4096, 8),), learning_rate=2e-3),
+        minutes=30,
     ),
 }
 CLOUDS = 16_000

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
@@ -15,18 +16,27 @@ from enpointe.errors import InputError, MeshError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.plot import views
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.models.config import SDFConfig
-from enpointe.nn.sdf import SDFTransformer, nearest_offsets
+from enpointe.models.config import SightSDFConfig
+from enpointe.nn.sight import SightSDF, nearest_offsets
 from enpointe.pipeline.field import sdf_field
 from enpointe.pipeline.meshing import mesh_from_field
 from enpointe.training.task import Batch, Losses
 
 SOFT = 0.05
 """Errors are weighed by 1 / (distance + SOFT): the surface is decided near zero."""
+SIGN_WEIGHT, SIGN_SCALE = 0.1, 0.02
+"""Of the cross entropy of the sign, and the distance at which it is all but sure."""
+STRAY, STRAY_DISTANCE = 0.03, 0.05
+"""Up to that part of a cloud's points lies that far off (standard deviation), in half of the clouds."""
 
 
 class SDFTask:
-    """Regression of the signed distance, positive inside, from clouds that are turned and a little noisy.
+    """Regression of the signed distance, positive inside, from clouds that are turned, thinned, and not quite true.
+
+    Args:
+        n_queries: of each cloud.
+        jitter: clouds are moved by noise of up to this standard deviation, mostly by less.
+        sparsest: a batch's clouds have between all of a phase's points and one in so many of them.
 
     Raises:
         InputError: the pool knows fewer distances of a cloud than `n_queries`.
@@ -35,51 +45,70 @@ class SDFTask:
     name = "pocket-sdf"
 
     def __init__(
-        self, pool: Pool, config: SDFConfig, *, n_queries: int = 256, jitter: float = 0.01, seed: int = 0
+        self,
+        pool: Pool,
+        config: SightSDFConfig,
+        *,
+        n_queries: int = 512,
+        jitter: float = 0.03,
+        sparsest: float = 4.0,
+        seed: int = 0,
     ) -> None:
         stored = pool.sdf.shape[1]
         if stored < n_queries:
             raise InputError(f"distances' data: expected at least {n_queries} queries of each cloud, found {stored}")
         torch.manual_seed(seed)
-        self.network: nn.Module = config.build()
-        self.network_info: dict[str, Any] = {"kind": "sdf_transformer", "config": {**vars(config)}}
-        self._pool, self._n_queries, self._jitter, self._nearest = pool, n_queries, jitter, config.nearest
+        self.network = config.build()
+        self.network_info: dict[str, Any] = {"kind": "sight_sdf", "config": {**vars(config)}}
+        self._pool, self._n_queries, self._jitter, self._sparsest = pool, n_queries, jitter, sparsest
         # Real models have no distances.
         self._training, self._held_out = (
             np.array([i for i in part if pool.has_distance(int(i))], dtype=np.int64) for part in pool.split()
         )
 
     def batch(self, rng: np.random.Generator, n: int, n_points: int, *, training: bool) -> Batch:
-        """Clouds (n, 3, n_points), queries (n, 3, Q), distances (n, Q) positive inside."""
+        """Clouds (n, 3, P) with P at most n_points, queries (n, 3, Q), distances (n, Q) positive inside."""
         indices = rng.choice(self._training if training else self._held_out, n)
+        size = max(self.network.nearest, round(n_points * self._sparsest ** -rng.random()))
         points, queries, distances = [], [], []
         for index in indices:
-            cloud = self._pool.draw(int(index), n_points, rng).points
+            cloud = self._worn(self._pool.draw(int(index), size, rng).points, rng)
             asked, distance = self._pool.distances(int(index))
             pick = rng.choice(len(asked), self._n_queries, replace=False)
             turn = _turn(rng)
-            noisy = cloud + rng.normal(0, rng.uniform(0, self._jitter), cloud.shape)
-            points.append((noisy @ turn.T).T)
+            points.append((cloud @ turn.T).T)
             queries.append((asked[pick] @ turn.T).T)
             distances.append(-distance[pick])
         stack = [torch.from_numpy(np.stack(column).astype(np.float32)) for column in (points, queries, distances)]
         return dict(zip(("points", "queries", "distances"), stack, strict=True))
 
+    def _worn(self, cloud: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float64]:
+        """The cloud (n, 3) as a model might have drawn it."""
+        noise = rng.normal(0, self._jitter * rng.random() ** 2, cloud.shape)
+        if self._jitter and rng.random() < 0.5:
+            stray = rng.random(len(cloud)) < rng.uniform(0, STRAY)
+            noise[stray] += rng.normal(0, STRAY_DISTANCE, (stray.sum(), 3))
+        return cloud + noise
+
     def prepare(self, batch: Batch) -> Batch:
-        """Finds the points nearest to each query."""
-        return {**batch, "nearest": nearest_offsets(batch["points"], batch["queries"], self._nearest)}
+        """Finds what the queries see."""
+        points, queries = batch["points"], batch["queries"]
+        nearest = nearest_offsets(points, queries, self.network.nearest)
+        return {**batch, "features": self.network.observe(self.network.encode(points), queries, nearest)}
 
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
-        """Weighed absolute error, per cloud; the level is the share of queries with a wrong sign."""
-        predicted = network(batch["points"], batch["queries"], batch["nearest"]).float()
+        """Weighed absolute error and cross entropy of the sign, per cloud; the level is the share of wrong signs."""
+        predicted = network(batch["features"]).float()
         wanted = batch["distances"]
-        value = ((predicted - wanted).abs() / (wanted.abs() + SOFT)).mean(1)
+        inside = (wanted > 0).float()
+        error = ((predicted - wanted).abs() / (wanted.abs() + SOFT)).mean(1)
+        sign = F.binary_cross_entropy_with_logits(predicted / SIGN_SCALE, inside, reduction="none").mean(1)
         wrong = ((predicted > 0) != (wanted > 0)).float().mean(1).detach()
-        return Losses(value, wrong)
+        return Losses(error + SIGN_WEIGHT * sign, wrong)
 
     def picture(self, network: nn.Module) -> NDArray[np.uint8]:
         """Meshes of held-out objects."""
-        assert isinstance(network, SDFTransformer)
+        assert isinstance(network, SightSDF)
         rng = np.random.default_rng(0)
         rows = []
         for index in rng.choice(self._held_out, 6, replace=False):
