@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from enpointe.datagen.pool import Pool
 from enpointe.errors import InputError
 from enpointe.models.config import SightSDFConfig
-from enpointe.nn.sight import nearest_offsets
+from enpointe.nn.sight import SightSDF, nearest_offsets
 from enpointe.training.sdf import SIGN_SCALE, SIGN_WEIGHT, SOFT, STRAY, SDFTask
 from enpointe.training.task import Batch
 
@@ -125,11 +125,13 @@ def test_some_clouds_have_stray_points(data: Pool) -> None:
 
 def test_what_queries_see(data: Pool) -> None:
     task = SDFTask(data, CONFIG, n_queries=16)
+    network = task.network
+    assert isinstance(network, SightSDF)
     made = task.prepare(batch(task))
     seen = nearest_offsets(made["points"], made["queries"], CONFIG.nearest)
     with torch.no_grad():
-        decoded = task.network.decode(task.network.encode(made["points"]), made["queries"], seen)
-        assert torch.equal(task.network(made["features"]), decoded)
+        decoded = network.decode(network.encode(made["points"]), made["queries"], seen)
+        assert torch.equal(network(made["features"]), decoded)
 
 
 class Says(nn.Module):

@@ -58,7 +58,8 @@ class SDFTask:
         if stored < n_queries:
             raise InputError(f"distances' data: expected at least {n_queries} queries of each cloud, found {stored}")
         torch.manual_seed(seed)
-        self.network = config.build()
+        self._sight = config.build()
+        self.network: nn.Module = self._sight
         self.network_info: dict[str, Any] = {"kind": "sight_sdf", "config": {**vars(config)}}
         self._pool, self._n_queries, self._jitter, self._sparsest = pool, n_queries, jitter, sparsest
         # Real models have no distances.
@@ -69,7 +70,7 @@ class SDFTask:
     def batch(self, rng: np.random.Generator, n: int, n_points: int, *, training: bool) -> Batch:
         """Clouds (n, 3, P) with P at most n_points, queries (n, 3, Q), distances (n, Q) positive inside."""
         indices = rng.choice(self._training if training else self._held_out, n)
-        size = max(self.network.nearest, round(n_points * self._sparsest ** -rng.random()))
+        size = max(self._sight.nearest, round(n_points * self._sparsest ** -rng.random()))
         points, queries, distances = [], [], []
         for index in indices:
             cloud = self._worn(self._pool.draw(int(index), size, rng).points, rng)
@@ -93,8 +94,8 @@ class SDFTask:
     def prepare(self, batch: Batch) -> Batch:
         """Finds what the queries see."""
         points, queries = batch["points"], batch["queries"]
-        nearest = nearest_offsets(points, queries, self.network.nearest)
-        return {**batch, "features": self.network.observe(self.network.encode(points), queries, nearest)}
+        nearest = nearest_offsets(points, queries, self._sight.nearest)
+        return {**batch, "features": self._sight.observe(self._sight.encode(points), queries, nearest)}
 
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
         """Weighed absolute error and cross entropy of the sign, per cloud; the level is the share of wrong signs."""
