@@ -12,7 +12,7 @@ from torch import Tensor
 
 from enpointe.errors import InputError
 from enpointe.evaluation.features import embed, extract, normalized
-from enpointe.nn.pointnet2 import PointNet2
+from enpointe.nn.pointnet2 import PointNet2, ball_query
 
 Read = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
 
@@ -80,6 +80,21 @@ def test_batches_do_not_matter(network: PointNet2) -> None:
     own = extract(network, [clouds], start_period=1)
     np.testing.assert_allclose(own.features[5], embed(network, clouds[5:6]).features[0], rtol=1e-4, atol=1e-5)
     assert not np.allclose(own.features[1:64], whole.features[1:64])
+
+
+def test_half(network: PointNet2) -> None:
+    """Neighbours are those of float32, and the features not even a bfloat16 rounding per layer away."""
+    clouds = np.random.default_rng(2).normal(size=(12, 60, 3))
+    whole, half = extract(network, [clouds]), extract(network, [clouds], half=True)
+    assert half.features.dtype == np.float32
+    difference = np.linalg.norm(half.features - whole.features, axis=1) / np.linalg.norm(whole.features, axis=1)
+    assert 0 < difference.max() < 0.02
+    np.testing.assert_allclose(half.probabilities.sum(axis=1), 1, rtol=1e-6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        points = torch.from_numpy(clouds).float()
+        near = ball_query(points, points[:, :9], 0.8, 8)
+    for found, expected in zip(near, ball_query(points, points[:, :9], 0.8, 8), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 def test_nothing(network: PointNet2) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from enpointe.errors import InputError
-from enpointe.evaluation.frechet import FeatureStatistics, frechet_distance
+from enpointe.evaluation.frechet import FeatureStatistics, RunningStatistics, frechet_distance
 
 Read = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
 
@@ -71,6 +71,34 @@ def test_fewer_samples_than_dimensions() -> None:
     assert frechet_distance(one, two) == pytest.approx(expected, rel=1e-10)
 
 
+def test_running_statistics() -> None:
+    """A stream's statistics are those of the whole, whatever its batches, with means far beyond the spread."""
+    features = np.random.default_rng(2).normal(size=(500, 6)) @ np.diag([1, 1e-3, 5, 1, 2, 1]) + 1e4
+    running = RunningStatistics()
+    for part in np.split(features, [0, 1, 8, 9, 300]):
+        running.add(part)
+    found, whole = running.statistics(), FeatureStatistics.of(features)
+    assert running.count == found.count == whole.count == 500
+    np.testing.assert_allclose(found.mean, whole.mean, rtol=1e-14)
+    scale = np.sqrt(np.outer(np.diag(whole.covariance), np.diag(whole.covariance)))
+    assert np.abs((found.covariance - whole.covariance) / scale).max() < 1e-8
+    assert frechet_distance(found, whole) < 1e-8
+
+
+def test_running_statistics_refuse() -> None:
+    running = RunningStatistics()
+    running.add(np.ones((1, 3), np.float32))
+    with pytest.raises(InputError, match="at least 2 samples, found 1"):
+        running.statistics()
+    with pytest.raises(InputError, match="expected 3"):
+        running.add(np.ones((2, 4)))
+    with pytest.raises(InputError, match="finite"):
+        running.add(np.full((2, 3), np.inf))
+    with pytest.raises(InputError, match="shape"):
+        running.add(np.ones(3))
+    assert running.count == 1
+
+
 def test_bad_input() -> None:
     with pytest.raises(InputError, match="at least 2"):
         FeatureStatistics.of(np.zeros((1, 4)))
@@ -78,3 +106,5 @@ def test_bad_input() -> None:
         FeatureStatistics.of(np.full((3, 4), np.nan))
     with pytest.raises(InputError, match=r"\(3,\)"):
         frechet_distance(FeatureStatistics.of(np.eye(3)), FeatureStatistics.of(np.eye(4)))
+    with pytest.raises(InputError, match="finite"):
+        frechet_distance(FeatureStatistics(np.zeros(2), np.full((2, 2), np.nan)), FeatureStatistics.of(np.eye(2)))

@@ -68,7 +68,7 @@ class PointNet2(nn.Module):
         self.fc3 = nn.Linear(c256, classes)
 
     def forward(self, points: Tensor, start: Tensor | None = None) -> PointNet2Output:
-        """Classify clouds.
+        """Classify clouds; under bfloat16 autocast only the wide layers of neighbourhoods are in bfloat16.
 
         Args:
             points: (B, 3 + channels, N), x, y, z in the unit ball; any N of at least 1 (centres repeat for small N).
@@ -83,10 +83,12 @@ class PointNet2(nn.Module):
         centres, h = self.sa1(points, further if further.shape[2] else None, start)
         centres, h = self.sa2(centres, h, start)
         pooled = self.sa3.rows(centres, self.sa3.share(h)).amax(dim=1)
-        h = self.drop1(F.relu(self.bn1(self.fc1(pooled))))
-        features = self.bn2(self.fc2(h))
-        logits = self.fc3(self.drop2(F.relu(features)))
-        return PointNet2Output(F.log_softmax(logits, dim=-1), features, pooled)
+        with torch.autocast(pooled.device.type, enabled=False):  # little work, and it is what the metrics compare
+            pooled = pooled.to(self.fc1.weight.dtype)
+            h = self.drop1(F.relu(self.bn1(self.fc1(pooled))))
+            features = self.bn2(self.fc2(h))
+            logits = self.fc3(self.drop2(F.relu(features)))
+            return PointNet2Output(F.log_softmax(logits, dim=-1), features, pooled)
 
 
 class SharedMLP(nn.Module):
@@ -111,17 +113,19 @@ class SharedMLP(nn.Module):
         That layer is linear, so a point that lies in many neighbourhoods goes through it once.
         """
         weight, bias = self._weights(0)
-        return F.linear(features, weight[:, 3:], bias)
+        with torch.autocast(features.device.type, enabled=False):
+            return F.linear(features.to(weight.dtype), weight[:, 3:], bias)
 
     def rows(self, offsets: Tensor, shared: Tensor | None) -> Tensor:
         """Offsets (..., 3) and what `share` made of the features (None: there are none) -> (..., out)."""
         h = offsets
         for layer in range(len(self.mlp_convs)):
             weight, bias = self._weights(layer)
-            if layer == 0 and shared is not None:
-                h = F.linear(h, weight[:, :3]) + shared
-            else:
+            if layer:
                 h = F.linear(h, weight, bias)
+            else:  # three wide: bfloat16 would round where the points are, and gain no time
+                with torch.autocast(h.device.type, enabled=False):
+                    h = F.linear(h, weight, bias) if shared is None else F.linear(h, weight[:, :3]) + shared
             if self.training:
                 norm = self.mlp_bns[layer]
                 h = norm(h.reshape(-1, h.shape[-1], 1, 1)).view(h.shape)
@@ -240,5 +244,6 @@ def ball_query(points: Tensor, centres: Tensor, radius: float, limit: int) -> tu
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
     """(S, 3) and (N, 3) -> (S, N), from norms and products: what lies on a ball's rim is decided by rounding."""
-    squared = (a @ b.T).mul_(-2)
+    with torch.autocast(a.device.type, enabled=False):  # in bfloat16 other points would lie in the ball
+        squared = (a @ b.T).mul_(-2)
     return squared.add_(a.square().sum(-1)[:, None]).add_(b.square().sum(-1)[None])
