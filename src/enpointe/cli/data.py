@@ -62,7 +62,7 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     )  # fmt: skip
     build.add_argument(
         "--queries", type=opt.whole(16, 16_384), metavar="Q",
-        help=f"signed distances of each cloud, {BYTES_PER_QUERY} bytes apiece (default: 1024; pocket-sdf needs 256)",
+        help=f"signed distances of each cloud, {BYTES_PER_QUERY} bytes apiece (default: 1024; pocket-sdf needs 512)",
     )  # fmt: skip
     build.add_argument(
         "--kaykit", action="append", default=[], metavar="DIR",
