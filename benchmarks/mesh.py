@@ -18,7 +18,7 @@ from enpointe.datagen.procedural.families import FAMILIES
 from enpointe.datagen.procedural.sampling import sample_surface
 from enpointe.errors import MeshError
 from enpointe.models.embedded import embedded_path, read_network
-from enpointe.nn.sdf import SDFTransformer
+from enpointe.nn.sight import SightSDF
 from enpointe.pipeline.device import keep_freed_memory
 from enpointe.pipeline.field import sdf_field
 from enpointe.pipeline.meshing import march
@@ -67,8 +67,8 @@ def compare(name: str, field: Field, grid_size: int) -> Row:
 
 def network_fields(path: Path, n_points: int) -> dict[str, Field]:
     """The SDF network's field of a cloud of each of `SUBJECTS`."""
-    network, _ = read_network(path, "sdf_transformer")
-    assert isinstance(network, SDFTransformer)
+    network, _ = read_network(path, "sight_sdf")
+    assert isinstance(network, SightSDF)
     fields = {}
     for name in SUBJECTS:
         rng = np.random.default_rng(0)
