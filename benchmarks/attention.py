@@ -35,12 +35,11 @@ class Shape:
 SHAPES = (
     Shape("sample base, guided", 2, 4, 1048, 1048),
     Shape("sample upsampler, 16 cells", 16, 3, 320, 320),
-    Shape("mesh, encode cloud", 1, 2, 4096, 4096),
-    Shape("mesh, decode queries", 1, 2, 16384, 4096),
+    Shape("released SDF, encode cloud", 1, 4, 4096, 4096),
+    Shape("released SDF, decode queries", 1, 4, 16384, 4096),
     Shape("train base, 256 points", 32, 4, 280, 280, backward=True),
     Shape("train base, 1,024 points", 8, 4, 1048, 1048, backward=True),
     Shape("train upsampler", 16, 3, 320, 320, backward=True),
-    Shape("train sdf, encode", 16, 2, 512, 512, backward=True),
 )
 WIDTH = 64
 
