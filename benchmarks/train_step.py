@@ -108,7 +108,7 @@ def main() -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pool.safetensors"
-        n_points, n_clouds = (512, 40) if options.quick else (4096, 200)
+        n_points, n_clouds = (512, 1500) if options.quick else (4096, 1500)
         pool.build(path, n_clouds=n_clouds, n_points=n_points, workers=options.cores)
         objects = pool.read(path)
     for name in options.recipes:
