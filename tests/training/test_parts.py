@@ -147,3 +147,9 @@ def test_without_tensorboard_the_log_is_silent(tmp_path: Path, monkeypatch: pyte
     log.image(1, "samples", np.zeros((2, 2, 3), np.uint8))
     log.close()
     assert not (tmp_path / "log").exists()
+
+
+def test_a_network_without_transformer_blocks_gets_adamw_alone() -> None:
+    (optimizer,) = build_optimizers(nn.Linear(2, 2), "muon", 1e-3, 0.0)
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == 2

@@ -13,7 +13,7 @@ from enpointe.errors import InputError
 def build_optimizers(
     network: nn.Module, name: str, learning_rate: float, weight_decay: float, muon_scale: float = 1.0
 ) -> list[torch.optim.Optimizer]:
-    """AdamW; or Muon for the transformer's matrices with AdamW for all else.
+    """AdamW; or Muon for the transformer's matrices, if there are any, with AdamW for all else.
 
     Muon (Jordan et al. 2024) orthogonalises each matrix's update, here to 0.2 times the learning
     rate a weight. Decay is for matrices only. Every parameter group has a "scale", by which the
@@ -28,12 +28,12 @@ def build_optimizers(
     flat = [p for p in network.parameters() if p.ndim != 2]
     fused = next(network.parameters()).device.type in ("cuda", "cpu")
     adam: dict[str, Any] = {"lr": learning_rate, "betas": (0.9, 0.98), "fused": fused}
-    if name == "muon":
+    if name not in ("adamw", "muon"):
+        raise InputError(f"optimizer: expected adamw or muon, found {name!r}")
+    if name == "muon" and matrices:
         muon = torch.optim.Muon(matrices, lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
         groups = [{"params": others, "weight_decay": weight_decay}, {"params": flat, "weight_decay": 0.0}]
         return [_scaled(muon, muon_scale), _scaled(torch.optim.AdamW(groups, **adam), 1.0)]
-    if name != "adamw":
-        raise InputError(f"optimizer: expected adamw or muon, found {name!r}")
     groups = [
         {"params": matrices + others, "weight_decay": weight_decay},
         {"params": flat, "weight_decay": 0.0},
