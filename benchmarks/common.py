@@ -137,7 +137,7 @@ class Report:
         document = {
             "benchmark": self.name,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": shlex.join(["python", "-m", f"benchmarks.{self.name}", *sys.argv[1:]]),
+            "command": shlex.join(["python", "-m", f"benchmarks.{self.name}", *map(_public, sys.argv[1:])]),
             "commit": _commit(),
             "quick": self.options.quick,
             "machine": self.machine,
@@ -205,6 +205,11 @@ class Child:
     stdout: str
     stderr: str
     code: int
+
+
+def _public(argument: str) -> str:
+    """A path of this machine is nobody else's: only its last part is told."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def run_child(command: Sequence[str]) -> Child:
