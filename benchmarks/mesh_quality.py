@@ -15,14 +15,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from benchmarks.common import Report, Row, arguments
 from enpointe.datagen.procedural.families import FAMILIES
 from enpointe.datagen.procedural.sampling import sample_surface
 from enpointe.errors import MeshError
+from enpointe.evaluation.mesh_metrics import component_count
 from enpointe.geometry.mesh import Mesh
 from enpointe.models.embedded import embedded_path, read_network
 from enpointe.nn.sight import SightSDF
@@ -34,12 +33,6 @@ SEED = 10_000
 """Far from the seeds that pools are made with."""
 ASKED = 20_000
 """Places in the box, and points of the mesh."""
-
-
-def pieces(mesh: Mesh) -> int:
-    start, end = mesh.faces.ravel(), np.roll(mesh.faces, -1, axis=1).ravel()
-    graph = coo_array((np.ones(len(start), np.int8), (start, end)), shape=(len(mesh.vertices),) * 2)
-    return len(np.unique(connected_components(graph, directed=False)[1][mesh.faces[:, 0]]))
 
 
 def measure(network: SightSDF, family: str, seed: int, noise: float, grid_size: int) -> dict[str, float]:
@@ -62,7 +55,7 @@ def measure(network: SightSDF, family: str, seed: int, noise: float, grid_size: 
         "mesh to surface, 1/1000": 1000 * float(np.abs(exact(vertices)).mean()),
         "surface to mesh, 1/1000": 1000 * float(cKDTree(mesh.vertices).query(surface.points)[0].mean()),
         "IoU": float((found & true).sum() / max(1, (found | true).sum())),
-        "pieces": pieces(mesh),
+        "pieces": component_count(mesh),
     }
 
 

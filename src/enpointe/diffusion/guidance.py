@@ -89,10 +89,9 @@ class Guided:
         low, high = self.interval
         levels = torch.as_tensor(level, device=like.device).expand(len(like))
         inside = (levels >= low) & (levels <= high)
-        wanted = torch.full((like.shape[1] if self.leading_scale is not None else 1,), float(self.guidance_scale))
+        wanted = like.new_full((like.shape[1] if self.leading_scale is not None else 1,), self.guidance_scale)
         if self.leading_scale is not None:
             wanted[:XYZ] = self.leading_scale
-        wanted = wanted.to(like)
         scales = torch.where(inside[:, None], wanted, torch.ones_like(wanted))
         return scales.reshape(*scales.shape, *[1] * (like.ndim - 2))
 
