@@ -1,10 +1,11 @@
-"""The golden vectors, and the noise predictors that they were recorded with, for every test that asks."""
+"""For every test that asks: the golden vectors, the noise predictors that they were recorded with, a browser."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ from point_e.models.configs import model_from_config
 from point_e.models.pretrained_clip import ImageCLIP
 
 ROOT = Path(__file__).parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic "
+    "--no-first-run --disable-background-networking --disable-component-update --disable-sync"
+)
 SCHEDULES = {"grid": "cosine", "upsample": "linear"}
 
 
@@ -89,3 +95,16 @@ def _parsed(value: str) -> Any:
         return json.loads(value)
     except ValueError:
         return value
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real one, without a window; the test is skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=found, args=FLAGS.split())
+        yield browser
+        browser.close()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +15,6 @@ from enpointe.datagen.contact_page import save_page
 from enpointe.datagen.records import Record, StoredView, quantized_points, webp
 from enpointe.datagen.store import Store
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = "--headless --no-sandbox --disable-gpu --use-angle=swiftshader --enable-unsafe-swiftshader --no-first-run"
 EVIL = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 1'> \"&amp; $& @@DATA@@ %%DATA%%"
 
 
@@ -46,34 +44,28 @@ def page(tmp_path: Path) -> Path:
     return out
 
 
-def test_in_a_browser(page: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=found, args=FLAGS.split())
-        sheet = browser.new_page(viewport={"width": 900, "height": 700})
-        errors: list[str] = []
-        requests: list[str] = []
-        sheet.on("pageerror", lambda error: errors.append(str(error)))
-        sheet.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        sheet.on("request", lambda request: requests.append(request.url))
-        sheet.goto(page.as_uri())
-        assert sheet.locator("article").count() == 3
-        assert EVIL in sheet.locator("article h2").all_inner_texts()
-        assert sheet.locator("article img").count() == 6
-        sheet.fill("#search", "red ball")
-        assert sheet.locator("article:visible").count() == 1
-        sheet.fill("#search", "evil")
-        sheet.locator("article:visible .pictures").click()
-        frame = sheet.frame_locator("#frame")
-        assert frame.locator("h1").inner_text() == EVIL
-        frame.locator("#facts", has_text="500 points").wait_for()  # once its script has run
-        assert frame.locator("#trouble").is_hidden()
-        sheet.click("#close")
-        assert sheet.locator("dialog").is_hidden()
-        assert sheet.evaluate("window.broken") is None
-        assert errors == []
-        assert {url.split(":")[0] for url in requests} <= {"file", "data", "about"}
-        browser.close()
+def test_in_a_browser(browser: Any, page: Path) -> None:
+    sheet = browser.new_page(viewport={"width": 900, "height": 700})
+    errors: list[str] = []
+    requests: list[str] = []
+    sheet.on("pageerror", lambda error: errors.append(str(error)))
+    sheet.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    sheet.on("request", lambda request: requests.append(request.url))
+    sheet.goto(page.as_uri())
+    assert sheet.locator("article").count() == 3
+    assert EVIL in sheet.locator("article h2").all_inner_texts()
+    assert sheet.locator("article img").count() == 6
+    sheet.fill("#search", "red ball")
+    assert sheet.locator("article:visible").count() == 1
+    sheet.fill("#search", "evil")
+    sheet.locator("article:visible .pictures").click()
+    frame = sheet.frame_locator("#frame")
+    assert frame.locator("h1").inner_text() == EVIL
+    frame.locator("#facts", has_text="500 points").wait_for()  # once its script has run
+    assert frame.locator("#trouble").is_hidden()
+    sheet.click("#close")
+    assert sheet.locator("dialog").is_hidden()
+    assert sheet.evaluate("window.broken") is None
+    assert errors == []
+    assert {url.split(":")[0] for url in requests} <= {"file", "data", "about"}
+    sheet.close()

@@ -7,8 +7,6 @@ import html
 import io
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,6 @@ from enpointe.errors import InputError, OutputError
 from enpointe.geometry import Mesh, PointCloud
 from enpointe.geometry.viewer import save_viewer
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic "
-    "--no-first-run --disable-background-networking --disable-component-update --disable-sync"
-)
 EVIL = "</title></script><script>window.broken = 1</script><img src=x onerror='window.broken = 1'> \"&amp; @@DATA@@"
 
 
@@ -108,18 +101,6 @@ def test_one_point(tmp_path: Path) -> None:
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=found, args=FLAGS.split())
-        yield browser
-        browser.close()
 
 
 def picture(page: Any) -> np.ndarray:
