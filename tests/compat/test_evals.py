@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from enpointe.evaluation.features import extract, normalized
+from enpointe.evaluation.features import extract
+from enpointe.geometry.unit_ball import normalized
 from enpointe.evaluation.frechet import FeatureStatistics, frechet_distance
 from enpointe.evaluation.inception import inception_score
 from enpointe.nn.pointnet2 import PointNet2

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from enpointe.errors import InputError
-from enpointe.evaluation.features import embed, extract, normalized
+from enpointe.evaluation.features import embed, extract
+from enpointe.geometry.unit_ball import normalized
 from enpointe.nn.pointnet2 import PointNet2, ball_query
 
 Read = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]

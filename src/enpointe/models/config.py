@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from enpointe.errors import InputError
 from enpointe.nn.point_transformer import PointTransformer
+from enpointe.nn.pointnet2 import PointNet2
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.nn.sight import SightSDF
 
-C = TypeVar("C", bound="PointTransformerConfig | SDFConfig | SightSDFConfig")
+C = TypeVar("C", bound="PointTransformerConfig | SDFConfig | SightSDFConfig | PointNet2Config")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,23 @@ class SightSDFConfig:
     def build(self) -> SightSDF:
         """A network with fresh weights, on the CPU, in float32."""
         return SightSDF(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+
+
+@dataclass(frozen=True)
+class PointNet2Config:
+    """Arguments of `PointNet2`."""
+
+    classes: int
+    width: float = 1
+    channels: int = 0
+    samples: tuple[int, int] = (512, 128)
+    radii: tuple[float, float] = (0.2, 0.4)
+    neighbours: tuple[int, int] = (32, 64)
+    dropout: float = 0.4
+
+    def build(self) -> PointNet2:
+        """A network with fresh weights, on the CPU, in float32."""
+        return PointNet2(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
 
 
 def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:

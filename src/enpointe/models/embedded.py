@@ -10,11 +10,20 @@ from tokenizers import Tokenizer
 
 from enpointe.conditioning.minilm import TextEncoder
 from enpointe.errors import InputError, WeightsError
-from enpointe.models.config import PointTransformerConfig, SightSDFConfig, from_dict
+from enpointe.models.config import PointNet2Config, PointTransformerConfig, SightSDFConfig, from_dict
 from enpointe.models.weights import ASSETS, Weights, load_into, read_weights
 from enpointe.nn.point_transformer import PointTransformer
+from enpointe.nn.pointnet2 import PointNet2
 from enpointe.nn.sight import SightSDF
 from enpointe.nn.text_encoder import BertEncoder
+
+Config = PointTransformerConfig | SightSDFConfig | PointNet2Config
+CONFIGS: dict[str, type[Config]] = {
+    "point_transformer": PointTransformerConfig,
+    "sight_sdf": SightSDFConfig,
+    "pointnet2": PointNet2Config,
+}
+"""What a weight file calls its network, and what describes one."""
 
 
 @lru_cache(maxsize=2)
@@ -35,15 +44,15 @@ def text_encoder(device: torch.device) -> TextEncoder:
 
 
 def embedded_path(member: str) -> Path:
-    """The file of one of the family's members: "base", "up" or "sdf"."""
+    """The file of one of the family's members: "base", "up", "sdf" or "classifier"."""
     return ASSETS / f"pocket-{member}.safetensors"
 
 
-def read_network(path: Path, kind: str) -> tuple[PointTransformer | SightSDF, Weights]:
+def read_network(path: Path, kind: str) -> tuple[PointTransformer | SightSDF | PointNet2, Weights]:
     """A network with its weights, as the file itself describes it, on the CPU, in evaluation mode.
 
     Args:
-        kind: "point_transformer" or "sight_sdf".
+        kind: one of CONFIGS.
 
     Raises:
         WeightsError: missing, damaged, or of another kind.
@@ -53,10 +62,7 @@ def read_network(path: Path, kind: str) -> tuple[PointTransformer | SightSDF, We
     if found != kind:
         raise WeightsError(f"{path}: expected weights of a {kind}, found {found!r}")
     try:
-        if kind == "sight_sdf":
-            config: SightSDFConfig | PointTransformerConfig = from_dict(SightSDFConfig, weights.info["config"])
-        else:
-            config = from_dict(PointTransformerConfig, weights.info["config"])
+        config: Config = from_dict(CONFIGS[kind], weights.info["config"])
     except (InputError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: expected a config of {kind}, found {error}") from error
     network = config.build()
