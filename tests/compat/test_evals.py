@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from enpointe.evaluation.features import extract
-from enpointe.geometry.unit_ball import normalized
 from enpointe.evaluation.frechet import FeatureStatistics, frechet_distance
 from enpointe.evaluation.inception import inception_score
+from enpointe.geometry.unit_ball import normalized
 from enpointe.nn.pointnet2 import PointNet2
 from point_e.evals.feature_extractor import (
     FeatureExtractor,
