@@ -112,26 +112,22 @@ def sample_colors(
     Returns sRGB colours (n, 3) in [0, 1] and a number (n,) of each point's material or swatch, in no
     particular order.
     """
-    colors = np.empty((len(face), 3), np.float32)
-    number = np.empty(len(face), np.int64)
     material = model.material[face]
-    first_number = 0
+    colors = np.stack([worn.color for worn in model.materials]).astype(np.float32)[material]
+    swatches = [0 if worn.palette is None else int(worn.palette.max()) for worn in model.materials]
+    number = (np.arange(len(swatches)) + np.cumsum([0, *swatches[:-1]]))[material]
     for index, worn in enumerate(model.materials):
-        at = np.flatnonzero(material == index)
-        number[at] = first_number
-        colors[at] = worn.color
-        first_number += 1
-        if worn.texture is None or len(at) == 0:
+        if worn.texture is None or len(at := np.flatnonzero(material == index)) == 0:
             continue
         texture = (_texels(model, worn, face[at], weights[at], interpolate)[:, :3] / 255).astype(np.float32)
         colors[at] = to_srgb(to_linear(texture) * to_linear(worn.color)) if worn.linear else texture * worn.color
         if worn.palette is not None:
             # Of the whole face, not of the point: a face that touches a swatch's edge stays in one piece.
             number[at] += _at(worn.palette, model.uv[face[at]].mean(axis=1))
-            first_number += int(worn.palette.max())
-    shade = np.einsum("nk,nkd->nd", weights, model.shade[face]).astype(np.float32)
-    tinted = np.flatnonzero((shade < 0.999).any(axis=1))
-    colors[tinted] = to_srgb(to_linear(colors[tinted]) * shade[tinted])
+    if not (model.shade == 1).all():
+        shade = np.einsum("nk,nkd->nd", weights, model.shade[face]).astype(np.float32)
+        tinted = np.flatnonzero((shade < 0.999).any(axis=1))
+        colors[tinted] = to_srgb(to_linear(colors[tinted]) * shade[tinted])
     return colors.clip(0, 1), number
 
 

@@ -27,11 +27,26 @@ _PAST = 1e-4
 
 @dataclass(frozen=True)
 class _Hits:
-    """What n rays met first: face (n,), -1 where nothing; barycentric weights (n, 3); depth (n,), inf."""
+    """What n rays met first: face (n,), -1 where nothing; where on it (n,) each; depth (n,), inf where nothing."""
 
-    face: NDArray[np.int64]
-    weights: NDArray[np.float64]
+    face: NDArray[np.int32]
+    u: NDArray[np.float32]
+    v: NDArray[np.float32]
     depth: NDArray[np.float32]
+
+    def weights(self, at: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(k, 3) barycentric, of k of the rays that met something."""
+        u, v = self.u[at].astype(np.float64), self.v[at].astype(np.float64)
+        return np.stack([1 - u - v, u, v], axis=1)
+
+    def put(self, at: NDArray[np.int64], others: _Hits) -> None:
+        """In place of what k of the rays met."""
+        for mine, theirs in zip(vars(self).values(), vars(others).values(), strict=True):
+            mine[at] = theirs
+
+    def select(self, at: NDArray[np.int64]) -> _Hits:
+        """Those of k of the rays."""
+        return _Hits(self.face[at], self.u[at], self.v[at], self.depth[at])
 
 
 @dataclass(frozen=True)
@@ -74,17 +89,17 @@ def _view(scene: _Scene, camera: Camera) -> View:
     inside = hits.face >= 0
     covered = np.where(inside, len(_SAMPLES), 0)
     outline = np.flatnonzero(_outline(inside.reshape(shape)))
-    covered[outline] = 0
-    for offset in _SAMPLES:
-        found = _cast(scene, camera, centres[outline] + offset)
-        covered[outline] += found.face >= 0
-        lacks = (hits.face[outline] < 0) & (found.face >= 0)
-        hits.face[outline[lacks]], hits.weights[outline[lacks]] = found.face[lacks], found.weights[lacks]
+    samples = _cast(scene, camera, (centres[outline] + _SAMPLES[:, None]).reshape(-1, 2))
+    found = (samples.face >= 0).reshape(len(_SAMPLES), -1)
+    covered[outline] = found.sum(axis=0)
+    # Where the centre met nothing, the first sample that did has the colour.
+    lacks = np.flatnonzero(~inside[outline] & found.any(axis=0))
+    hits.put(outline[lacks], samples.select(found[:, lacks].argmax(axis=0) * len(outline) + lacks))
     # A centre may be met where no sample is: at the tip of a corner.
     inside &= covered > 0
     there = np.flatnonzero(covered)
     color = np.zeros((len(covered), 4), np.uint8)
-    rgb, _ = sample_colors(scene.model, hits.face[there], hits.weights[there], interpolate=True)
+    rgb, _ = sample_colors(scene.model, hits.face[there], hits.weights(there), interpolate=True)
     color[there, :3] = np.rint(rgb * 255)
     color[:, 3] = np.rint(covered * 255 / len(_SAMPLES))
     depth = np.where(inside, hits.depth, np.float32(np.inf))
@@ -102,24 +117,32 @@ def _outline(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _cast(scene: _Scene, camera: Camera, pixels: NDArray[np.float64]) -> _Hits:
     """The first surface, not cut away by its texture, on the rays through pixel coordinates (n, 2)."""
-    n = len(pixels)
-    hits = _Hits(np.full(n, -1), np.zeros((n, 3)), np.full(n, np.inf, np.float32))
     directions = camera.rays(pixels).astype(np.float32)
-    start = np.zeros(n, np.float32)
-    going = np.arange(n)
-    for _ in range(_LAYERS if scene.cut else 1):
+    origin = camera.position.astype(np.float32)
+    hits = _meet(scene, np.broadcast_to(origin, directions.shape), directions)
+    if not scene.cut:
+        return hits
+    going = np.flatnonzero(hits.face >= 0)
+    for layer in range(1, _LAYERS + 1):
+        going = going[~solid_points(scene.model, hits.face[going], hits.weights(going), interpolate=True)]
         if len(going) == 0:
             break
-        origins = camera.position.astype(np.float32) + start[going, None] * directions[going]
-        out = scene.tree.run(origins, directions[going], output=True)
-        met = np.flatnonzero(out["primID"] >= 0)
-        going, face = going[met], out["primID"][met].astype(np.int64)
-        u, v = out["u"][met].astype(np.float64), out["v"][met].astype(np.float64)
-        weights = np.stack([1 - u - v, u, v], axis=1)
-        depth = start[going] + out["tfar"][met]
-        solid = solid_points(scene.model, face, weights, interpolate=True) if scene.cut else np.ones(len(face), bool)
-        here = going[solid]
-        hits.face[here], hits.weights[here], hits.depth[here] = face[solid], weights[solid], depth[solid]
-        start[going] = depth + _PAST
-        going = going[~solid]
+        if layer == _LAYERS:
+            hits.face[going], hits.depth[going] = -1, np.inf
+            break
+        start = hits.depth[going] + np.float32(_PAST)
+        hits.put(going, _meet(scene, origin + start[:, None] * directions[going], directions[going], start))
+        going = going[hits.face[going] >= 0]
     return hits
+
+
+def _meet(
+    scene: _Scene,
+    origins: NDArray[np.float32],
+    directions: NDArray[np.float32],
+    start: NDArray[np.float32] | None = None,
+) -> _Hits:
+    """The first surface on rays (n, 3) that begin at depths `start` (n,)."""
+    out = scene.tree.run(origins, directions, output=True)
+    depth = out["tfar"] if start is None else start + out["tfar"]
+    return _Hits(out["primID"], out["u"], out["v"], np.where(out["primID"] >= 0, depth, np.float32(np.inf)))
