@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from enpointe import __version__
 from enpointe.datagen import descriptors, filters
+from enpointe.datagen.asset_model import Model
 from enpointe.datagen.assets import Asset
-from enpointe.datagen.cameras import random_cameras
+from enpointe.datagen.cameras import Camera, random_cameras
 from enpointe.datagen.fuse import FusedCloud, fuse
 from enpointe.datagen.records import Record, StoredView, quantized_normals, quantized_points, record_id, webp
 from enpointe.datagen.staging import DROPPED, FAILED, KEPT, Outcome, Staging
@@ -25,6 +26,7 @@ from enpointe.errors import DeviceError, EnpointeError, InputError, OutputError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
+T = TypeVar("T")
 OpenRenderer = Callable[[], AbstractContextManager[Renderer]]
 
 
@@ -80,20 +82,31 @@ def make(asset: Asset, renderer: Renderer, recipe: Recipe) -> tuple[Outcome, byt
         DeviceError: the renderer is gone for good.
         OutputError: the disk is full.
     """
+
+    def steps() -> tuple[Outcome, bytes | None]:
+        loaded = load(asset, recipe)
+        return finish(loaded, renderer.render(loaded.model, loaded.cameras), renderer_name(renderer, recipe), recipe)
+
+    made = attempt(asset, steps)
+    return (made, None) if isinstance(made, Outcome) else made
+
+
+def attempt(asset: Asset, step: Callable[[], T]) -> T | Outcome:
+    """What a step of an asset's making gives, or the outcome of a failed one; raises what `make` does."""
     try:
-        return _make(asset, renderer, recipe)
+        return step()
     except DeviceError:
         raise
     except EnpointeError as error:
-        return failure(asset, str(error)), None
+        return failure(asset, str(error))
     except MemoryError:
-        return failure(asset, "took more memory than it may"), None
+        return failure(asset, "took more memory than it may")
     except OSError as error:
         if error.errno in _FULL:
             raise OutputError(f"{tempfile.gettempdir()}: expected room for temporary files, found none") from error
-        return failure(asset, f"{type(error).__name__}: {error}"), None
+        return failure(asset, f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001 - whatever a library makes of a bad file, the others go on
-        return failure(asset, f"{type(error).__name__}: {error}"), None
+        return failure(asset, f"{type(error).__name__}: {error}")
 
 
 def failure(asset: Asset, reason: str) -> Outcome:
@@ -114,12 +127,33 @@ def _words(asset: Asset) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _make(asset: Asset, renderer: Renderer, recipe: Recipe) -> tuple[Outcome, bytes | None]:
+@dataclass(frozen=True)
+class Loaded:
+    """An asset ready to be rendered: its model in the unit frame, its cameras, and the numbers that it may draw."""
+
+    asset: Asset
+    model: Model
+    cameras: tuple[Camera, ...]
+    rng: np.random.Generator
+
+
+def load(asset: Asset, recipe: Recipe) -> Loaded:
+    """The first step. Raises what loading does, and InputError where there are no words."""
     rng = np.random.default_rng([recipe.seed, int(record_id(asset.key), 16)])
     if not captions(asset):
         raise InputError("expected a caption, found none")
     model = asset.load().normalized()
-    views = renderer.render(model, random_cameras(recipe.views, rng, size=recipe.size))
+    return Loaded(asset, model, random_cameras(recipe.views, rng, size=recipe.size), rng)
+
+
+def renderer_name(renderer: Renderer, recipe: Recipe) -> str:
+    """What records say of who made their views."""
+    return str(getattr(renderer, "name", recipe.renderer))
+
+
+def finish(loaded: Loaded, views: Sequence[View], renderer: str, recipe: Recipe) -> tuple[Outcome, bytes | None]:
+    """The last step: fuse, filter, record. Raises what fusing does."""
+    asset, model, rng = loaded.asset, loaded.model, loaded.rng
     figures = filters.Figures(coverage=filters.coverage(views))
     cloud = None
     if figures.coverage >= recipe.thresholds.empty:
@@ -133,7 +167,7 @@ def _make(asset: Asset, renderer: Renderer, recipe: Recipe) -> tuple[Outcome, by
     if verdict is not None or cloud is None:
         dropped = {} if verdict is None else asdict(verdict)
         return Outcome(status=DROPPED, figures=figures.rounded(), **dropped, **_words(asset)), None
-    made_by = {"enpointe": __version__, "renderer": getattr(renderer, "name", recipe.renderer), "seed": recipe.seed}
+    made_by = {"enpointe": __version__, "renderer": renderer, "seed": recipe.seed}
     record = _record(asset, views, cloud, {**made_by, "figures": figures.rounded()}).encode()
     outcome = Outcome(
         status=KEPT,

@@ -95,6 +95,35 @@ def watched(
             worker.kill()
 
 
+class Watched(Generic[Job, Result]):
+    """A worker process for jobs that come one at a time; what ends it is told and a new one begun."""
+
+    def __init__(self, open_worker: Open[Job, Result], limits: Limits, method: str = "spawn") -> None:
+        self.context = multiprocessing.get_context(method)
+        self.open_worker, self.limits = open_worker, limits
+        self.worker: _Worker[Job, Result] | None = None
+
+    def do(self, job: Job) -> Result | Lost:
+        """The job's result, or why it has none. Raises what `watched` does."""
+        deaths = 0
+        while True:
+            if self.worker is None:
+                self.worker = _Worker(self.context, self.open_worker, self.limits, job, deaths)
+            else:
+                self.worker.give(job, deaths)
+            while (ended := self.worker.look()) is None:
+                connection.wait([self.worker.pipe], timeout=_TICK)
+            if not isinstance(ended, Lost):
+                return ended.value
+            self.worker.kill()
+            died, self.worker = self.worker, None
+            if ended is not DIED:
+                return ended
+            if deaths == self.limits.deaths:
+                return Lost(died.death())
+            deaths += 1
+
+
 def _next(again: list[tuple[Job, int]], waiting: Iterator[Job]) -> tuple[Job, int] | None:
     """New jobs first: one that killed its worker waits until the others are safe."""
     for job in waiting:
