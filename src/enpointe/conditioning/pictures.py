@@ -59,6 +59,18 @@ def clip_pixels(image: Image.Image, size: int = 224) -> Tensor:
     Raises:
         InputError: a side is zero, or the shape is beyond MAX_ASPECT.
     """
+    cropped = square(image, size).convert("RGB")
+    pixels = torch.from_numpy(np.array(cropped)).permute(2, 0, 1).to(torch.float32) / 255
+    mean, std = torch.tensor(CLIP_MEAN), torch.tensor(CLIP_STD)
+    return ((pixels - mean[:, None, None]) / std[:, None, None]).contiguous()
+
+
+def square(image: Image.Image, size: int) -> Image.Image:
+    """The middle of a picture as a square: bicubic resize of the short side to `size`, centre crop.
+
+    Raises:
+        InputError: a side is zero, or the shape is beyond MAX_ASPECT.
+    """
     width, height = image.size
     _check_aspect("picture", width, height)
     long = int(size * max(width, height) / min(width, height))
@@ -66,10 +78,7 @@ def clip_pixels(image: Image.Image, size: int = 224) -> Tensor:
     resized = image.resize((width, height), Image.Resampling.BICUBIC)
     # Python rounds halves to the even number, and so does the crop that CLIP was trained with.
     left, top = round((width - size) / 2), round((height - size) / 2)
-    cropped = resized.crop((left, top, left + size, top + size)).convert("RGB")
-    pixels = torch.from_numpy(np.array(cropped)).permute(2, 0, 1).to(torch.float32) / 255
-    mean, std = torch.tensor(CLIP_MEAN), torch.tensor(CLIP_STD)
-    return ((pixels - mean[:, None, None]) / std[:, None, None]).contiguous()
+    return resized.crop((left, top, left + size, top + size))
 
 
 def _decoded(path: Path) -> Image.Image:

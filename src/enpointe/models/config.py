@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from enpointe.errors import InputError
+from enpointe.nn.joint import JointHeads
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.pointnet2 import PointNet2
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.nn.sight import SightSDF
 
-C = TypeVar("C", bound="PointTransformerConfig | SDFConfig | SightSDFConfig | PointNet2Config")
+C = TypeVar("C", bound="PointTransformerConfig | SDFConfig | SightSDFConfig | PointNet2Config | JointConfig")
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,21 @@ class PointNet2Config:
     def build(self) -> PointNet2:
         """A network with fresh weights, on the CPU, in float32."""
         return PointNet2(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+
+
+@dataclass(frozen=True)
+class JointConfig:
+    """Arguments of `JointHeads`."""
+
+    texts: int
+    pictures: int
+    hidden: int = 512
+    width: int = 128
+    dropout: float = 0.2
+
+    def build(self) -> JointHeads:
+        """A network with fresh weights, on the CPU, in float32."""
+        return JointHeads(**dataclasses.asdict(self))
 
 
 def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:

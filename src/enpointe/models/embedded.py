@@ -1,4 +1,4 @@
-"""The weights that come with the package: the `pocket` family and its text encoder."""
+"""The weights that come with the package: the `pocket` family and its encoders."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
+from enpointe.conditioning.efficientnet import PictureEncoder
 from enpointe.conditioning.minilm import TextEncoder
 from enpointe.errors import InputError, WeightsError
-from enpointe.models.config import PointNet2Config, PointTransformerConfig, SightSDFConfig, from_dict
+from enpointe.models.config import JointConfig, PointNet2Config, PointTransformerConfig, SightSDFConfig, from_dict
 from enpointe.models.weights import ASSETS, Weights, load_into, read_weights
+from enpointe.nn.efficientnet import EfficientNetLite0
+from enpointe.nn.joint import JointHeads
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.pointnet2 import PointNet2
 from enpointe.nn.sight import SightSDF
 from enpointe.nn.text_encoder import BertEncoder
 
-Config = PointTransformerConfig | SightSDFConfig | PointNet2Config
+Config = PointTransformerConfig | SightSDFConfig | PointNet2Config | JointConfig
 CONFIGS: dict[str, type[Config]] = {
     "point_transformer": PointTransformerConfig,
     "sight_sdf": SightSDFConfig,
     "pointnet2": PointNet2Config,
+    "joint": JointConfig,
 }
 """What a weight file calls its network, and what describes one."""
 
@@ -43,12 +47,25 @@ def text_encoder(device: torch.device) -> TextEncoder:
     return TextEncoder(network.to(device), tokenizer)
 
 
+@lru_cache(maxsize=2)
+def picture_encoder(device: torch.device) -> PictureEncoder:
+    """The embedded EfficientNet-Lite0, loaded once for each device.
+
+    Raises:
+        WeightsError: its file is missing or damaged.
+    """
+    path = ASSETS / "efficientnet-lite0.safetensors"
+    network = EfficientNetLite0()
+    load_into(network, read_weights(path), path)
+    return PictureEncoder(network.to(device, memory_format=torch.channels_last))
+
+
 def embedded_path(member: str) -> Path:
-    """The file of one of the family's members: "base", "up", "sdf" or "classifier"."""
+    """The file of one of the family's members: "base", "up", "sdf", "classifier" or "joint"."""
     return ASSETS / f"pocket-{member}.safetensors"
 
 
-def read_network(path: Path, kind: str) -> tuple[PointTransformer | SightSDF | PointNet2, Weights]:
+def read_network(path: Path, kind: str) -> tuple[PointTransformer | SightSDF | PointNet2 | JointHeads, Weights]:
     """A network with its weights, as the file itself describes it, on the CPU, in evaluation mode.
 
     Args:
