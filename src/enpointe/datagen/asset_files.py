@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
@@ -74,7 +76,6 @@ class ZipFiles:
         self.archive = archive
         self.folder = posixpath.normpath(folder)
         self.left = limits.bytes
-        self._entries = frozenset(archive.namelist())
 
     def get(self, name: str) -> bytes:
         """See `Files.get`."""
@@ -82,7 +83,7 @@ class ZipFiles:
             entry = posixpath.normpath(posixpath.join(self.folder, candidate))
             if entry.startswith(("/", "../")) or (self.folder != "." and not entry.startswith(self.folder + "/")):
                 raise InputError(f"{name!r}: expected a file within the model's own folder, found one outside")
-            if entry in self._entries:
+            if entry in self.archive.NameToInfo:
                 data = read_entry(self.archive, entry, self.left)
                 self.left -= len(data)
                 return data
@@ -146,6 +147,16 @@ def open_library(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: expected a zip library of models, found {error}") from error
+
+
+def kept_library(path: Path) -> zipfile.ZipFile:
+    """`open_library` of one that many models come from: stays open, since its list takes as long to read as a model."""
+    return _kept_library(path, os.getpid())  # processes that fork would share one place in the file
+
+
+@lru_cache(maxsize=8)
+def _kept_library(path: Path, process: int) -> zipfile.ZipFile:
+    return open_library(path)
 
 
 def read_entry(archive: zipfile.ZipFile, entry: str, most: int = LIMITS.bytes) -> bytes:

@@ -12,7 +12,7 @@ from enpointe.datagen.asset_files import MissingFileError
 from enpointe.datagen.asset_model import Material, to_srgb
 from enpointe.datagen.gltf_document import Document
 from enpointe.datagen.model_builder import ModelBuilder
-from enpointe.datagen.textures import DamagedTextureError, read_texture
+from enpointe.datagen.textures import DamagedTextureError, mean_color, read_texture
 from enpointe.errors import InputError
 
 _SPECULAR = "KHR_materials_pbrSpecularGlossiness"
@@ -67,11 +67,10 @@ class Wardrobe:
             number = self.builder.wear(Material(color, linear=True))
             return Outfit(number, number)
         picture = _cut(picture, described)
-        mean = (picture[..., :3].mean(axis=(0, 1)) / 255).astype(np.float32)
         swatches = None if self.palette is None else _swatches(picture, self.palette)
         placing = info.get("extensions", {}).get(_TRANSFORM, {})
         return Outfit(
-            plain=self.builder.wear(Material(mean * color, linear=True)),
+            plain=self.builder.wear(Material(mean_color(picture) * color, linear=True)),
             textured=self.builder.wear(Material(color, picture, linear=True, palette=swatches)),
             uv_set=int(placing.get("texCoord", info.get("texCoord", 0))),
             uv_from_file=_uv_transform(placing) if placing else None,

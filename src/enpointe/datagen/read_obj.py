@@ -12,7 +12,7 @@ from enpointe.datagen.asset_files import Files, MissingFileError
 from enpointe.datagen.asset_model import Material, to_linear
 from enpointe.datagen.limits import AssetLimits
 from enpointe.datagen.model_builder import GREY, ModelBuilder, fans, take
-from enpointe.datagen.textures import fetch_texture
+from enpointe.datagen.textures import fetch_texture, mean_color
 from enpointe.errors import InputError
 
 _MAP_OPTIONS = {"blendu": 1, "blendv": 1, "bm": 1, "boost": 1, "cc": 1, "clamp": 1, "imfchan": 1, "mm": 2, "texres": 1}
@@ -66,14 +66,16 @@ class _Lines:
         self.materials: dict[str, int] = {"": 0}
         material, n_normals = 0, 0
         for line in data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").splitlines():
-            word, *rest = line.split(None, 1)[:2] or (b"",)
-            said = rest[0] if rest else b""
+            words = line.split(None, 1)
+            if not words:
+                continue
+            word, said = words if len(words) == 2 else (words[0], b"")
             if word == b"v":
                 self.positions.append(said)
-            elif word == b"vt":
-                self.uvs.append(said)
             elif word == b"vn":
                 n_normals += 1
+            elif word == b"vt":
+                self.uvs.append(said)
             elif word == b"f":
                 if b"-" in said:
                     said = _absolute(said, (len(self.positions), len(self.uvs), n_normals))
@@ -184,8 +186,7 @@ def _dress(
             plain.append(builder.wear(Material(color)))
             textured.append(plain[-1])
         else:
-            mean = (texture[..., :3].mean(axis=(0, 1)) / 255).astype(np.float32)
-            plain.append(builder.wear(Material(mean * color)))
+            plain.append(builder.wear(Material(mean_color(texture) * color)))
             textured.append(builder.wear(Material(color, texture)))
     return np.array(plain), np.array(textured)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.datagen.asset_files import ZipFiles, open_library, read_entry
+from enpointe.datagen.asset_files import ZipFiles, kept_library, open_library, read_entry
 from enpointe.datagen.asset_model import Model
 from enpointe.datagen.asset_reader import read_model
 from enpointe.datagen.assets import Asset
@@ -107,9 +107,8 @@ def _load(
     size: tuple[float, ...] | None,
     limits: AssetLimits,
 ) -> Model:
-    with open_library(path) as archive:
-        files = ZipFiles(archive, posixpath.dirname(entry), limits)
-        model = read_model(files.get(posixpath.basename(entry)), "obj", files, limits=limits)
+    files = ZipFiles(kept_library(path), posixpath.dirname(entry), limits)
+    model = read_model(files.get(posixpath.basename(entry)), "obj", files, limits=limits)
     return replace(model, triangles=place(model.triangles, rotation, size))
 
 

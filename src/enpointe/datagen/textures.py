@@ -77,6 +77,13 @@ def read_texture(data: bytes, name: str, limits: AssetLimits, *, shrink: bool = 
     return pixels
 
 
+def mean_color(texture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(3,) sRGB in [0, 1]: the mean over a texture (h, w, 4), whatever its coverage."""
+    total = texture.sum(axis=0, dtype=np.uint32).sum(axis=0, dtype=np.uint64)  # whole rows are added fastest
+    count = texture.shape[0] * texture.shape[1]
+    return (total[:3] / count / 255).astype(np.float32)
+
+
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """Greys of 16 bits, which the library would cut off at 255."""
     if not picture.mode.startswith("I"):

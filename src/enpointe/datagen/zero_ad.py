@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-import zipfile
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.datagen.asset_files import Files, FolderFiles, MissingFileError, ZipFiles, open_library
+from enpointe.datagen.asset_files import Files, FolderFiles, MissingFileError, ZipFiles, kept_library, open_library
 from enpointe.datagen.asset_model import Material, Model
 from enpointe.datagen.assets import Asset
 from enpointe.datagen.limits import LIMITS, AssetLimits
@@ -96,16 +95,10 @@ def load_actor(path: Path, name: str, limits: AssetLimits = LIMITS) -> Model:
     Raises:
         InputError: it shows nothing, or a file that it needs is missing or damaged.
     """
-    files: Files = FolderFiles(path, limits) if path.is_dir() else ZipFiles(_archive(path), ".", limits)
+    files: Files = FolderFiles(path, limits) if path.is_dir() else ZipFiles(kept_library(path), ".", limits)
     builder = ModelBuilder(limits)
     _Assembly(files, builder).add(name, _UP_FROM_ENGINE, np.zeros(3), depth=0)
     return builder.build()
-
-
-@lru_cache(maxsize=2)
-def _archive(path: Path) -> zipfile.ZipFile:
-    """Kept open: its list of tens of thousands of files takes longer to read than a model."""
-    return open_library(path)
 
 
 class _Assembly:
