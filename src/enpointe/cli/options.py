@@ -25,7 +25,9 @@ MIN_GRID, MAX_GRID = 8, 512
 MAX_GUIDANCE = 100.0
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
-Commands = argparse._SubParsersAction  # argparse has no public name for it
+Commands = argparse._SubParsersAction  # argparse has no public names for these
+Options = argparse._ActionsContainer
+"""A parser, or a group of its options."""
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -67,7 +69,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
+def add_device(parser: Options) -> None:
     parser.add_argument(
         "--device", choices=DEVICES, default="auto",
         help="where to compute (default: auto, the fastest that this machine has)",
@@ -83,14 +85,14 @@ def load_model(options: argparse.Namespace, weights: str | None = None) -> Pipel
     return enpointe.load(options.model, device=options.device, preset=options.preset, weights=weights)
 
 
-def add_points(parser: argparse.ArgumentParser) -> None:
+def add_points(parser: Options) -> None:
     parser.add_argument(
         "--points", type=whole(MIN_POINTS, MAX_POINTS), default=4096, metavar="N",
         help="points of the final cloud (default: 4096)",
     )  # fmt: skip
 
 
-def add_sampling(parser: argparse.ArgumentParser) -> None:
+def add_sampling(parser: Options) -> None:
     add_points(parser)
     parser.add_argument("--steps", type=whole(1, MAX_STEPS), metavar="N", help="solver steps (default: the model's)")
     parser.add_argument(
@@ -102,7 +104,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_grid(parser: argparse.ArgumentParser) -> None:
+def add_grid(parser: Options) -> None:
     parser.add_argument(
         "--grid", type=whole(MIN_GRID, MAX_GRID), default=128, metavar="N",
         help="cells along the mesh grid's longest side (default: 128)",

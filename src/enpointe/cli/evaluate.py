@@ -1,0 +1,237 @@
+"""`enpointe evaluate`: how good a model, or a folder of clouds, is; and two runs side by side."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enpointe.cli import options as opt
+from enpointe.cli.output import slug, writing
+from enpointe.cli.progress import Bar, warn
+from enpointe.errors import InputError
+from enpointe.pipeline.inputs import check_model
+
+if TYPE_CHECKING:
+    from enpointe.evaluation.evaluate import Progress, Results, Tools
+    from enpointe.evaluation.samples import SampleSet
+
+METRICS = ("p_fid", "p_is", "named", "r_precision", "chamfer", "emd", "f_score", "mesh")
+CLASSIFIERS = ("auto", "released", "pocket")
+ENCODERS = ("auto", "joint", "vit-b-32", "vit-l-14")
+ONLY_MODEL = ("prompts", "n", "steps", "guidance", "sampler", "weights", "preset", "points", "grid", "mesh", "sweep")
+"""Options that mean nothing where clouds are there already."""
+
+
+def add_parser(commands: opt.Commands[Any]) -> None:
+    parser = commands.add_parser(
+        "evaluate", help="say how good a model, or a folder of clouds, is", allow_abbrev=False,
+        description="Scores clouds (P-FID, P-IS, R-Precision, distances to true clouds, meshes) and writes report.html "
+        "and results.json. With --model clouds are made first, into the same folder; a run that was stopped goes on "
+        "when the same command is given again. Without --reference a model is compared with fresh procedural objects "
+        "of what the prompts ask for.",
+    )  # fmt: skip
+    what = parser.add_argument_group("what is scored (one of the two)")
+    what.add_argument("--model", metavar="NAME", help="make clouds with this model, and score them")
+    what.add_argument(
+        "--samples", metavar="PLACE",
+        help="score these: a folder of .ply, .npz, .glb, .obj (prompts from meta.json, or captions.csv or .jsonl), an "
+        ".npz of arr_0 (n, points, 3), shards, or a pool",
+    )  # fmt: skip
+    what.add_argument("--reference", metavar="PLACE", help="true clouds, of the same kinds")
+    what.add_argument(
+        "--limit", type=opt.whole(1, 10**9), metavar="N", help="only the first N of the samples and of the reference"
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument("--metrics", metavar="LIST", help=f"some of {', '.join(METRICS)} (default: all that can be had)")
+    how.add_argument(
+        "--classifier", choices=CLASSIFIERS, default="auto",
+        help="whose features P-FID and P-IS take (default: auto, the released one where it is in the cache)",
+    )  # fmt: skip
+    how.add_argument(
+        "--encoder", choices=ENCODERS, default="auto",
+        help="what R-Precision sees pictures and texts through (default: auto, CLIP where it is installed)",
+    )  # fmt: skip
+    how.add_argument("--half", action="store_true", help="features in bfloat16: a quarter less time for many clouds")
+    how.add_argument(
+        "--seed", type=opt.whole(0, opt.MAX_SEED), default=0, metavar="S",
+        help="of clouds, choices and intervals (default: 0)",
+    )  # fmt: skip
+    opt.add_device(how)
+    _add_making(parser)
+    parser.add_argument("--out", metavar="DIR", help="folder for the report (default: out/evaluate-<what>)")
+    opt.add_json(parser)
+    parser.set_defaults(run=run)
+    _add_compare(parser)
+
+
+def _add_making(parser: argparse.ArgumentParser) -> None:
+    """Options of --model; none has a default here, so that one given in vain is told."""
+    group = parser.add_argument_group("how clouds are made (with --model)")
+    group.add_argument(
+        "--prompts", metavar="FILE",
+        help="one a line, or .jsonl with prompt and seed (default: 68 things and colours, seen and held-out)",
+    )  # fmt: skip
+    group.add_argument(
+        "--n", type=opt.whole(1, opt.MAX_SAMPLES), metavar="N",
+        help="clouds; beyond the last prompt the first come again with other seeds (default: one of each prompt)",
+    )  # fmt: skip
+    group.add_argument("--mesh", action=argparse.BooleanOptionalAction, default=None, help="also meshes (default: yes)")
+    group.add_argument(
+        "--sweep", action="store_true", default=None, help="also quality against number of evaluations, each sampler"
+    )
+    group.add_argument("--preset", choices=("fast", "reference"), help="a released model's settings (default: fast)")
+    group.add_argument("--weights", metavar="FILE", help="the base network's weights")
+    opt.add_sampling(group)
+    opt.add_grid(group)
+    group.set_defaults(points=None, grid=None)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="or", metavar="compare", dest="action")
+    compare = actions.add_parser(
+        "compare", help="two runs side by side", allow_abbrev=False,
+        description="Puts two runs side by side: same prompts and seeds, a paired test of each value.",
+    )  # fmt: skip
+    compare.add_argument("a", metavar="A", help="a run's folder, or its results.json")
+    compare.add_argument("b", metavar="B")
+    compare.add_argument("--out", metavar="DIR", help="folder for the page (default: out/compare-<A>-<B>)")
+    opt.add_json(compare)
+    compare.set_defaults(run=run_compare)
+
+
+def run(options: argparse.Namespace) -> None:
+    if (options.model is None) == (options.samples is None):
+        raise InputError("expected --model NAME or --samples PLACE, got both" if options.model else
+                         "expected --model NAME, --samples PLACE, or compare A B; got none of them")  # fmt: skip
+    asked = None if options.metrics is None else [name.strip() for name in options.metrics.split(",") if name.strip()]
+    if options.samples is not None:
+        for name in ONLY_MODEL:
+            if getattr(options, name) is not None:
+                raise InputError(f"argument --{name}: expected only with --model")
+    else:
+        check_model(options.model)
+    from enpointe.evaluation.report import save_report
+    from enpointe.evaluation.samples import open_samples
+
+    reference = None if options.reference is None else open_samples(options.reference, options.limit)
+    with Bar() as bar:
+        results, samples, folder = (
+            _model(options, reference, asked, bar)
+            if options.samples is None
+            else _samples(options, reference, asked, bar)
+        )
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            page = save_report(results, samples, folder)
+    for failure in results.failures[:10]:
+        warn(f"{failure['name']}: {failure['reason']}")
+    if len(results.failures) > 10:
+        warn(f"and {len(results.failures) - 10} more failures, see {page}")
+    if options.json:
+        print(json.dumps(results.summary() | {"report": str(page)}, sort_keys=True, allow_nan=False))
+    else:
+        print(_in_words(results, page))
+
+
+def _model(
+    options: argparse.Namespace, reference: SampleSet | None, asked: list[str] | None, bar: Bar
+) -> tuple[Results, SampleSet, Path]:
+    from enpointe.evaluation.generated import Making
+    from enpointe.evaluation.prompts import embedded_prompts, read_prompts
+    from enpointe.evaluation.runs import evaluate_model
+
+    prompts = embedded_prompts() if options.prompts is None else read_prompts(Path(options.prompts))
+    count = options.n or len(prompts.prompts)
+    if count > opt.MAX_SAMPLES:
+        raise InputError(
+            f"argument --prompts: expected at most {opt.MAX_SAMPLES} prompts, got {count}; take some by --n"
+        )
+    folder = Path(options.out) if options.out else Path("out") / f"evaluate-{slug(options.model)}"
+    options.preset = options.preset or "fast"
+    making = Making(
+        n_points=options.points or 4096,
+        steps=options.steps,
+        guidance=options.guidance,
+        sampler=options.sampler,
+        grid=None if options.mesh is False else options.grid or 128,
+    )
+    pipeline = opt.load_model(options, options.weights)
+    results, samples = evaluate_model(
+        pipeline,
+        prompts,
+        folder,
+        n=options.n,
+        seed=options.seed,
+        making=making,
+        reference=reference,
+        metrics=asked,
+        tools=_tools(options),
+        preset=options.preset,
+        weights=None if options.weights is None else Path(options.weights),
+        progress=bar,
+        scoring=_scoring(bar),
+        say=_say,
+    )
+    return results, samples, folder
+
+
+def _samples(
+    options: argparse.Namespace, reference: SampleSet | None, asked: list[str] | None, bar: Bar
+) -> tuple[Results, SampleSet, Path]:
+    from enpointe.evaluation.runs import evaluate_samples
+    from enpointe.evaluation.samples import open_samples
+
+    samples = open_samples(options.samples, options.limit)
+    folder = Path(options.out) if options.out else Path("out") / f"evaluate-{slug(samples.place)}"
+    results = evaluate_samples(samples, reference, metrics=asked, tools=_tools(options), scoring=_scoring(bar))
+    return results, samples, folder
+
+
+def _tools(options: argparse.Namespace) -> Tools:
+    from enpointe.evaluation.evaluate import Tools
+    from enpointe.pipeline.device import find_device
+
+    device = find_device(options.device).type
+    return Tools(options.classifier, options.encoder, device, options.half, options.seed)
+
+
+def _say(line: str) -> None:
+    print(f"enpointe: {line}", file=sys.stderr)
+
+
+class _Step:
+    """What the bar is told of scoring."""
+
+    def __init__(self, stage: str, done: int, total: int) -> None:
+        self.stage, self.done, self.total = stage, done, total
+
+
+def _scoring(bar: Bar) -> Progress:
+    return lambda what, done, total: bar(_Step(what, done, total))
+
+
+def _in_words(results: Results, page: Path) -> str:
+    lines = [f"{results.counts['samples']} clouds of {results.title}"]
+    for one in results.scores:
+        lines.append(f"{one.title:22} {_value(one.value, one.shown):>9}{_interval(one)}")
+    lines += [f"{name:22} not measured: {reason}" for name, reason in results.missing.items()]
+    notes = dict.fromkeys(one.note for one in results.scores if one.note and one.name in ("p_fid", "p_is"))
+    lines += [str(note) for note in notes] + results.notes
+    return "\n".join([*lines, f"look at {page}"])
+
+
+def _value(value: float, shown: str) -> str:
+    return f"{value:.1%}" if shown == "share" else f"{value:.4g}"
+
+
+def _interval(one: Any) -> str:
+    if one.low is None or one.high is None:
+        return ""
+    return f"   ({_value(one.low, one.shown)} to {_value(one.high, one.shown)})"
+
+
+def run_compare(options: argparse.Namespace) -> None:
+    raise InputError("not there yet")

@@ -1,0 +1,358 @@
+"""From what was collected of samples and reference to scores, each with its interval or with why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from enpointe.datagen.procedural.families import FAMILIES
+from enpointe.evaluation.classifiers import Classifier
+from enpointe.evaluation.gather import SHAPES, THIN, TWINS, Gathered, Thin
+from enpointe.evaluation.prompts import understood
+from enpointe.evaluation.scores import CONFIDENCE, p_fid, p_is
+from enpointe.evaluation.shape_metrics import chamfer_l1, f_score, set_scores
+
+METRICS = ("p_fid", "p_is", "named", "r_precision", "chamfer", "emd", "f_score", "mesh")
+"""What can be asked for."""
+CHAMFER_POINTS, EMD_CLOUDS, EMD_POINTS = 1024, 32, 512
+"""Of the clouds that are compared with each other: the time grows with their number squared, EMD's with the third
+power of their points."""
+F_THRESHOLD = 0.02
+"""Of the longest side: twice what is usual, as points of a cloud of 4,096 lie that far apart."""
+RESAMPLES = 1000
+SAMPLING = 6
+"""Keeps the random numbers of the choices here apart from others of the same seed."""
+
+Row = dict[str, Any]
+"""What is known of one sample, as JSON can hold it."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of a run.
+
+    Attributes:
+        name, title: for programs and for people.
+        better: "lower", "higher", or "half" where 0.5 is best.
+        low, high: of the 95 % interval; None where there is none.
+        shown: how people want it: a share as per cent, else a number.
+        what: what it is, in a sentence.
+        note: what is to be minded with this very value.
+    """
+
+    name: str
+    title: str
+    value: float
+    better: Literal["lower", "higher", "half"]
+    what: str
+    low: float | None = None
+    high: float | None = None
+    shown: Literal["number", "share"] = "number"
+    note: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+@dataclass
+class Measured:
+    """Scores, why others are missing, and what is known of each sample."""
+
+    scores: list[Score] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+
+
+def measure(
+    samples: Gathered, reference: Gathered | None, classifier: Classifier | None, metrics: Sequence[str], seed: int = 0
+) -> Measured:
+    """All but R-Precision, of which see `text_match`.
+
+    Args:
+        metrics: some of METRICS. One whose needs are not met is in `missing` with the reason.
+        seed: of intervals and choices.
+    """
+    found = Measured(rows=[_row(samples, i) for i in range(len(samples))])
+    todo: dict[str, Callable[[], list[Score] | str]] = {
+        "p_fid": lambda: _p_fid(samples, reference, classifier, seed),
+        "p_is": lambda: _p_is(samples, classifier, seed),
+        "named": lambda: _named(samples, classifier, found.rows, seed),
+        "chamfer": lambda: _sets(samples, reference, "chamfer", seed),
+        "emd": lambda: _sets(samples, reference, "emd", seed),
+        "f_score": lambda: _f_score(samples, reference, found.rows, seed),
+        "mesh": lambda: _mesh(samples, found.rows, seed),
+    }
+    for name, make in todo.items():
+        if name in metrics:
+            made = make()
+            if isinstance(made, str):
+                found.missing[name] = made
+            else:
+                found.scores += made
+    return found
+
+
+def mean_score(
+    name: str, title: str, values: ArrayLike, better: Literal["lower", "higher"], what: str, seed: int,
+    shown: Literal["number", "share"] = "number", note: str | None = None,
+) -> Score:  # fmt: skip
+    """The mean of samples' own values, with a bootstrap interval where there are at least two."""
+    array = np.asarray(values, np.float64)
+    low, high = mean_interval(array, seed)
+    return Score(name, title, float(array.mean()), better, what, low, high, shown, note)
+
+
+def mean_interval(values: NDArray[np.float64], seed: int) -> tuple[float | None, float | None]:
+    """Where the mean of as many other samples would lie (percentile bootstrap)."""
+    if len(values) < 2:
+        return None, None
+    rng = np.random.default_rng([seed, SAMPLING])
+    # In parts, for an index of 1,000 draws of 10,000 is 80 MB.
+    means = np.array([values[rng.integers(len(values), size=len(values))].mean() for _ in range(RESAMPLES)])
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def _row(samples: Gathered, i: int) -> Row:
+    prompt = samples.prompts[i]
+    words = None if prompt is None else understood(prompt)
+    row: Row = {"name": samples.names[i], "prompt": prompt, "seed": samples.seeds[i]}
+    if words is not None:
+        row |= {"noun": words.noun, "colour": words.colour, "seen": words.seen}
+    return row
+
+
+NO_REFERENCE = "no reference"
+NO_CLASSIFIER = "no classifier"
+
+
+def _p_fid(
+    samples: Gathered, reference: Gathered | None, classifier: Classifier | None, seed: int
+) -> list[Score] | str:
+    if classifier is None:
+        return NO_CLASSIFIER
+    if reference is None:
+        return NO_REFERENCE
+    if samples.seen is None or reference.seen is None or min(len(samples), len(reference)) < 2:
+        return f"at least 2 clouds of each are needed, found {len(samples)} and {len(reference)}"
+    score = p_fid(samples.seen.features, reference.seen.features, seed=seed)
+    notes = [score.note] if score.note else []
+    if samples.points != reference.points:
+        notes.append(f"samples have {_range(samples)} points, the reference {_range(reference)}: that alone adds to it")
+    return [
+        Score(
+            "p_fid", "P-FID", score.value, "lower",
+            f"Fréchet distance between {classifier.name}'s features of {score.samples} samples and {score.reference} "
+            "true clouds",
+            None if score.interval is None else score.interval.low,
+            None if score.interval is None else score.interval.high,
+            note="; ".join(notes) or None,
+        )
+    ]  # fmt: skip
+
+
+def _range(gathered: Gathered) -> str:
+    low, high = gathered.points or (0, 0)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _p_is(samples: Gathered, classifier: Classifier | None, seed: int) -> list[Score] | str:
+    if classifier is None:
+        return NO_CLASSIFIER
+    if samples.seen is None:
+        return "no samples"
+    score = p_is(samples.seen.probabilities, seed=seed)
+    return [
+        Score(
+            "p_is", "P-IS", score.value, "higher",
+            f"inception score of {classifier.name}'s {score.classes} classes, of which {score.classes_seen} are some "
+            "sample's likeliest",
+            None if score.interval is None else score.interval.low,
+            None if score.interval is None else score.interval.high,
+            note=score.note,
+        )
+    ]  # fmt: skip
+
+
+def _named(samples: Gathered, classifier: Classifier | None, rows: list[Row], seed: int) -> list[Score] | str:
+    if classifier is None:
+        return NO_CLASSIFIER
+    if classifier.classes is None:
+        return f"the classes of {classifier.name} have no names"
+    if samples.seen is None:
+        return "no samples"
+    best = samples.seen.probabilities.argmax(axis=1)
+    hits: list[float] = []
+    for i, row in enumerate(rows):
+        row["class"] = classifier.classes[best[i]]
+        row["class_probability"] = float(samples.seen.probabilities[i, best[i]])
+        right = _classes_of(row.get("noun"), classifier.classes)
+        if right:
+            row["named"] = row["class"] in right
+            row["noun_probability"] = float(
+                sum(samples.seen.probabilities[i, classifier.classes.index(name)] for name in right)
+            )
+            hits.append(float(row["named"]))
+    if not hits:
+        return f"no sample's prompt asks plainly for one of the {len(classifier.classes)} classes of {classifier.name}"
+    of = f"{len(hits)} samples whose noun it knows"
+    what = f"share that {classifier.name} takes for the noun that was asked for, of {of}"
+    return [mean_score("named", "Named right", hits, "higher", what, seed, "share")]
+
+
+def _classes_of(noun: str | None, classes: Sequence[str]) -> set[str]:
+    """The classes that stand for a family."""
+    if noun is None:
+        return set()
+    return {noun, *FAMILIES[noun].names} & set(classes)
+
+
+def _sets(samples: Gathered, reference: Gathered | None, distance: str, seed: int) -> list[Score] | str:
+    """MMD, coverage and 1-NNA."""
+    if reference is None:
+        return NO_REFERENCE
+    clouds, points = (EMD_CLOUDS, EMD_POINTS) if distance == "emd" else (SHAPES, CHAMFER_POINTS)
+    n = min(clouds, len(samples.shapes), len(reference.shapes))
+    if n < 2:
+        return f"at least 2 clouds of each are needed, found {len(samples.shapes)} and {len(reference.shapes)}"
+    sides = [_subset(side, n, points, [seed, SAMPLING, i]) for i, side in enumerate((samples, reference))]
+    if distance == "emd" and len({len(cloud) for side in sides for cloud in side}) > 1:
+        return f"clouds of at least {points} points are needed, found smaller ones"
+    scores = set_scores(sides[0], sides[1], "emd" if distance == "emd" else "chamfer_l2")
+    name = "earth mover's" if distance == "emd" else "chamfer"
+    short = "EMD" if distance == "emd" else "CD"
+    note = f"of {n} samples and {n} true clouds drawn at random, {points:,} points each, scaled to the unit box"
+    return [
+        Score(f"{distance}_mmd", f"MMD ({short})", scores.mmd, "lower",
+              f"mean {name} distance of each true cloud to the nearest sample", note=note),
+        Score(f"{distance}_coverage", f"Coverage ({short})", scores.coverage, "higher",
+              "share of the true clouds that are nearest to some sample", shown="share", note=note),
+        Score(f"{distance}_one_nna", f"1-NNA ({short})", scores.one_nna, "half",
+              "share of all clouds whose nearest other one is of their own kind: 50 % where samples and true clouds cannot "
+              "be told apart", shown="share", note=note),
+    ]  # fmt: skip
+
+
+def _subset(side: Gathered, n: int, points: int, seed: list[int]) -> list[Thin]:
+    """n of the clouds kept for distances; their points are in random order only where some were left out."""
+    rng = np.random.default_rng(seed)
+    clouds = list(side.shapes.values())
+    return [
+        cloud[rng.permutation(len(cloud))[:points]]
+        for cloud in (clouds[i] for i in sorted(rng.permutation(len(clouds))[:n].tolist()))
+    ]
+
+
+def _f_score(samples: Gathered, reference: Gathered | None, rows: list[Row], seed: int) -> list[Score] | str:
+    if reference is None:
+        return NO_REFERENCE
+    paired = [i for i, prompt in enumerate(samples.prompts) if prompt in reference.twins]
+    if not paired:
+        return "no sample has a true cloud of the same prompt"
+    for i in paired:
+        twins = reference.twins[samples.prompts[i] or ""]
+        rows[i]["f_score"] = max(f_score(samples.thin[i], twin, F_THRESHOLD).f_score for twin in twins)
+        rows[i]["chamfer"] = min(chamfer_l1(samples.thin[i], twin) for twin in twins)
+    note = (
+        f"of {len(paired)} samples, each against the nearest of up to {TWINS} true clouds of its prompt; {THIN} points"
+    )
+    return [
+        mean_score(
+            "f_score", f"F-score at {F_THRESHOLD:g}", [rows[i]["f_score"] for i in paired], "higher",
+            "how much of a sample and of a true cloud of its prompt lies within that distance (of the longest side) "
+            "of the other", seed, "share", note,
+        ),
+        mean_score(
+            "chamfer_to_prompt", "Distance to prompt", [rows[i]["chamfer"] for i in paired], "lower",
+            "chamfer distance (plain lengths) to the nearest true cloud of the same prompt", seed, note=note,
+        ),
+    ]  # fmt: skip
+
+
+def _mesh(samples: Gathered, rows: list[Row], seed: int) -> list[Score] | str:
+    if not samples.meshes:
+        return "no meshes"
+    for i, quality in samples.meshes.items():
+        rows[i] |= {
+            "watertight": quality.watertight,
+            "components": quality.components,
+            "self_intersection": quality.self_intersection.share,
+        }
+    note = f"of {len(samples.meshes)} meshes" + (
+        f", the first of {samples.has_mesh}" if samples.has_mesh > len(samples.meshes) else ""
+    )
+    found = list(samples.meshes.values())
+    return [
+        mean_score("watertight", "Watertight", [mesh.watertight for mesh in found], "higher",
+                   "share of meshes without a hole", seed, "share", note),
+        mean_score("components", "Pieces", [mesh.components for mesh in found], "lower",
+                   "mean number of connected pieces of a mesh", seed, note=note),
+        mean_score("self_intersection", "Self-intersection", [mesh.self_intersection.share for mesh in found], "lower",
+                   "mean share of a mesh's faces that cross another", seed, "share", note),
+    ]  # fmt: skip
+
+
+PER_SAMPLE: dict[str, tuple[str, Literal["lower", "higher"], Literal["number", "share"]]] = {
+    "named": ("named right", "higher", "share"),
+    "r_at_1": ("R@1", "higher", "share"),
+    "clip_score": ("CLIP score", "higher", "number"),
+    "f_score": ("F-score", "higher", "share"),
+    "chamfer": ("distance to prompt", "lower", "number"),
+    "watertight": ("watertight", "higher", "share"),
+    "components": ("pieces", "lower", "number"),
+    "self_intersection": ("self-intersection", "lower", "share"),
+}
+"""Values of single samples: name, which way is better, how it is shown."""
+
+
+def groups(rows: Sequence[Row], seed: int = 0) -> dict[str, list[dict[str, Any]]]:
+    """Means of the samples' own values by noun, by colour and by whether the pair of both was seen in training.
+
+    Each entry has "group", "n", and of each value its mean, over those of the group's samples that have it.
+    """
+    labels: dict[str, Callable[[Row], str | None]] = {
+        "seen": lambda row: ("seen" if row["seen"] else "held-out") if row.get("colour") else None,
+        "noun": lambda row: row.get("noun"),
+        "colour": lambda row: row.get("colour"),
+    }
+    return {name: made for name, label in labels.items() if (made := _grouped(rows, label))}
+
+
+def _grouped(rows: Sequence[Row], label: Callable[[Row], str | None]) -> list[dict[str, Any]]:
+    members: dict[str, list[Row]] = {}
+    for row in rows:
+        of = label(row)
+        if of is not None:
+            members.setdefault(of, []).append(row)
+    table = []
+    for of in sorted(members):
+        entry: dict[str, Any] = {"group": of, "n": len(members[of])}
+        for name in PER_SAMPLE:
+            values = [float(row[name]) for row in members[of] if row.get(name) is not None]
+            if values:
+                entry[name] = float(np.mean(values))
+        table.append(entry)
+    return table
+
+
+def worst_first(rows: Sequence[Row]) -> list[int]:
+    """Indices of the samples, those that do worst over all that was measured of them first."""
+    badness = np.zeros(len(rows))
+    counted = np.zeros(len(rows))
+    for name, (_, better, _) in PER_SAMPLE.items():
+        has = np.array([row.get(name) is not None for row in rows], bool)
+        if not has.any():
+            continue
+        values = np.array([float(row[name]) for row, known in zip(rows, has, strict=True) if known])
+        values = values if better == "lower" else -values
+        # The share of samples that do better, half of those alike counted.
+        order = np.sort(values)
+        place = (np.searchsorted(order, values, "left") + np.searchsorted(order, values, "right")) / 2
+        badness[has] += place / len(values)
+        counted[has] += 1
+    badness = np.where(counted > 0, badness / np.maximum(counted, 1), 0)
+    return np.argsort(-badness, kind="stable").tolist()
