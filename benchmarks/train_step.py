@@ -24,6 +24,9 @@ from enpointe.training.recipes import RECIPES, Recipe
 from enpointe.training.settings import Phase
 from enpointe.training.task import Batch, Task
 
+RAW = [name for name, recipe in RECIPES.items() if recipe.ahead is None]
+"""The recipes that learn from a pool as it is."""
+
 
 def optimizer_steps(network: nn.Module, recipe: Recipe, steps: int, wait: Callable[[], None]) -> dict[str, float]:
     """Median milliseconds of one update of all weights, by each optimizer."""
@@ -98,7 +101,7 @@ def measure(task: Task, recipe: Recipe, phase: Phase, steps: int, compiled: bool
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--steps", type=int, default=10, help="timed steps of each kind")
-    parser.add_argument("--recipes", nargs="+", choices=sorted(RECIPES), default=list(RECIPES))
+    parser.add_argument("--recipes", nargs="+", choices=RAW, default=RAW)
     parser.add_argument("--no-compile", action="store_true", help="do not measure torch.compile")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -120,7 +123,12 @@ def main() -> None:
             torch.compiler.reset()
             steps = 1 if options.quick else options.steps
             rows += measure(
-                recipe.make(objects), recipe, phase, steps, not (options.no_compile or options.quick), device
+                recipe.make(objects, Path(folder)),
+                recipe,
+                phase,
+                steps,
+                not (options.no_compile or options.quick),
+                device,
             )
     report.table(f"training steps on {device.type}, medians", rows)
     report.save()

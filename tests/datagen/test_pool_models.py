@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from trimesh.visual.material import PBRMaterial
@@ -137,7 +138,7 @@ def test_draws_of_a_model_are_its_points_in_the_colours_of_its_caption(mixed: po
 def test_a_paint_looks_like_its_word() -> None:
     rng, seen = np.random.default_rng(0), 0
     for _ in range(200):
-        colors, text = CRATE.dress(0.9, rng)
+        colors, text = _dressed(CRATE, 0.9, rng)
         found = re.match(rf"(?:an? )?({'|'.join(sorted(PAINT, key=len, reverse=True))}) crate", text)
         assert np.array_equal(colors[1], CRATE.colors[1])
         if found:
@@ -151,11 +152,11 @@ def test_nothing_is_painted_where_no_material_prevails_or_the_noun_says_a_colour
     rng = np.random.default_rng(0)
     for model, share in ((CRATE, 0.4), (replace(CRATE, nouns=("golden sword",)), 0.9)):
         for _ in range(50):
-            colors, text = model.dress(share, rng)
+            colors, text = _dressed(model, share, rng)
             assert colors is model.colors
             assert text.removeprefix("a ") in model.nouns
     stool = replace(CRATE, nouns=("wooden stool", "stool"))
-    texts = {stool.dress(0.9, rng)[1] for _ in range(200)}
+    texts = {_dressed(stool, 0.9, rng)[1] for _ in range(200)}
     assert {"a wooden stool", "a stool"} < texts
     assert not any(re.search(r"\w+ wooden stool", text.removeprefix("a ")) for text in texts)
 
@@ -169,7 +170,7 @@ def test_no_paint_of_a_pair_that_is_held_out() -> None:
         assert forbidden
         words = "|".join(w for colour in forbidden for w in (colour, *SYNONYMS.get(colour, ())))
         model = replace(CRATE, nouns=(noun,))
-        texts = [model.dress(0.9, rng)[1] for _ in range(400)]
+        texts = [_dressed(model, 0.9, rng)[1] for _ in range(400)]
         assert len(set(texts)) > 10
         assert not any(re.match(rf"(an? )?({words}) ", text) for text in texts)
 
@@ -251,3 +252,9 @@ def test_a_pool_of_no_clouds(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least one procedural cloud, found 0"):
         pool.build(tmp_path / "p", **{**SIZE, "n_clouds": 0})
     assert not list(tmp_path.iterdir())
+
+
+def _dressed(model: RealModel, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str]:
+    """Colours of one draw and a caption."""
+    colors, paint = model.dress(share, rng)
+    return colors, model.say(paint, rng)

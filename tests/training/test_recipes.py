@@ -20,7 +20,7 @@ from enpointe.training.parallel import Group
 @pytest.fixture
 def tiny_recipe(tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = tiny.Settings((tiny.Phase(1.0, 32, 2),), learning_rate=1e-12, warmup=1)
-    recipe = recipes.Recipe(lambda data: tiny.TinyTask(data, seed=1), settings, minutes=1)
+    recipe = recipes.Recipe(lambda data, _: tiny.TinyTask(data, seed=1), settings, minutes=1)
     monkeypatch.setitem(recipes.RECIPES, "pocket-base", recipe)
     # Compiling takes longer than all of these tests.
     whole = recipes.train_task

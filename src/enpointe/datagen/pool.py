@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,16 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Dress:
+    """The paint of an object: `rgb` (slots, 3) in [0, 1]; `colour`, the word for its main one, None if it is a real
+    model in its own colours; `say` makes one of its captions."""
+
+    rgb: NDArray[np.float32]
+    colour: str | None
+    say: Callable[[np.random.Generator], str]
+
+
+@dataclass(frozen=True)
 class Pool:
     """Sampled objects.
 
@@ -74,18 +85,35 @@ class Pool:
 
     def draw(self, index: int, n_points: int, rng: np.random.Generator) -> Example:
         """Object `index` in fresh paint and words, as `n_points` of its points (repeated if it has fewer)."""
+        dress = self.dress(index, rng)
+        points, colors = self.wear(index, dress, n_points, rng)
+        return Example(points, colors, dress.say(rng), self.family[index])
+
+    def dress(self, index: int, rng: np.random.Generator) -> Dress:
+        """Fresh paint for object `index`, and what can be said of it then."""
         model = self.model(index)
         if model is not None:
-            rgb, text = model.dress(float((self.slot[index] == 0).mean()), rng)
-            return self._example(index, self._window(n_points, rng), rgb, text)
+            rgb, painted = model.dress(float((self.slot[index] == 0).mean()), rng)
+            return Dress(rgb, painted, partial(model.say, painted))
         family = FAMILIES[self.family[index]]
         paint = draw_paint(family, rng)
         rgb = np.array([shade(paint[slot.name], rng) for slot in family.slots], dtype=np.float32)
-        pick = self._window(n_points, rng)
         # A part that shows on fewer points than these is not worth a word.
         shown = np.bincount(self.slot[index], minlength=len(family.slots)) > 0.01 * self.points.shape[1]
         present = {slot.name for slot, some in zip(family.slots, shown, strict=True) if some}
-        return self._example(index, pick, rgb, caption(family, paint, present, *self.words[index], rng))
+        adjectives, phrases = self.words[index]
+        return Dress(
+            rgb,
+            paint[family.slots[0].name],
+            lambda rng: caption(family, paint, present, adjectives, phrases, rng),
+        )
+
+    def wear(
+        self, index: int, dress: Dress, n_points: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """`n_points` points of object `index`, and their colours in that dress: (n, 3) each."""
+        pick = self._window(n_points, rng)
+        return (self.points[index, pick] / SCALE).astype(np.float32), dress.rgb[self.slot[index, pick]]
 
     def model(self, index: int) -> RealModel | None:
         """The real model that object `index` is, None if it is procedural."""
@@ -124,10 +152,6 @@ class Pool:
         """Which points to take. They lie in random order, so that any window of them is a fair subset."""
         stored = self.points.shape[1]
         return (int(rng.integers(stored)) + np.arange(n_points)) % stored
-
-    def _example(self, index: int, pick: NDArray[np.int64], rgb: NDArray[np.float32], text: str) -> Example:
-        points = (self.points[index, pick] / SCALE).astype(np.float32)
-        return Example(points, rgb[self.slot[index, pick]], text, self.family[index])
 
 
 def build(

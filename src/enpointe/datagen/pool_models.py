@@ -46,21 +46,27 @@ class RealModel:
         """Whether it serves validation only, in every pool that holds it: one model in ten."""
         return zlib.crc32(self.key.encode()) % 10 == 0
 
-    def dress(self, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str]:
-        """Colours (m, 3) of the materials for one draw, and a caption.
+    def dress(self, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str | None]:
+        """Colours (m, 3) of the materials for one draw, and the paint of the commonest one, None for its own.
 
-        Now and then the commonest material, which covers `share` of the points, is painted, and the
-        caption says so; otherwise it only names the thing.
+        Now and then the commonest material, which covers `share` of the points, is painted.
         """
-        # "A blue wooden stool" would be said of a thing that is no longer wooden.
-        nouns = tuple(noun for noun in self.nouns if not _COLOUR_WORD.search(noun))
         paints = _paints(self.nouns)
-        if share < DOMINANT or not nouns or not paints or rng.random() >= REPAINTED:
-            return self.colors, model_caption(self.nouns, None, rng)
+        if share < DOMINANT or not self._paintable or not paints or rng.random() >= REPAINTED:
+            return self.colors, None
         paint = paints[int(rng.integers(len(paints)))]
         colors = self.colors.copy()
         colors[0] = shade(paint, rng)
-        return colors, model_caption(nouns, paint, rng)
+        return colors, paint
+
+    def say(self, paint: str | None, rng: np.random.Generator) -> str:
+        """A caption: it names the thing, and its paint if it was painted."""
+        return model_caption(self.nouns if paint is None else self._paintable, paint, rng)
+
+    @property
+    def _paintable(self) -> tuple[str, ...]:
+        """Words that hold in any paint: "a blue wooden stool" would be said of a thing that is no longer wooden."""
+        return tuple(noun for noun in self.nouns if not _COLOUR_WORD.search(noun))
 
     def header(self) -> dict[str, Any]:
         """As JSON can hold it."""

@@ -71,14 +71,19 @@ def _draw(family: Family, index: int, seed: int) -> _Drawn:
     recipe = family.recipe(rng)
     paint = draw_paint(family, rng)
     colors = np.array([shade(paint[slot.name], rng) for slot in family.slots])
+    present = shown_slots(recipe)
+    return _Drawn(recipe, colors, caption(family, paint, present, recipe.adjectives, recipe.phrases, rng))
+
+
+def shown_slots(recipe: Recipe) -> set[str]:
+    """The paint slots that cover enough of a recipe's surface to be worth a word."""
     vertices, faces, owner = recipe.mesh()
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     area = np.bincount(owner, np.linalg.norm(np.cross(b - a, c - a), axis=1), len(recipe.parts))
     shown: dict[str, float] = {}
     for part, share in zip(recipe.parts, area / area.sum(), strict=True):
         shown[part.slot] = shown.get(part.slot, 0.0) + float(share)
-    present = {slot for slot, share in shown.items() if share > _SAID_SHARE}
-    return _Drawn(recipe, colors, caption(family, paint, present, recipe.adjectives, recipe.phrases, rng))
+    return {slot for slot, share in shown.items() if share > _SAID_SHARE}
 
 
 def load_procedural(family_name: str, index: int, seed: int) -> Model:

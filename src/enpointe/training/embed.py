@@ -8,7 +8,7 @@ from pathlib import Path
 from enpointe.models.embedded import embedded_path
 from enpointe.models.weights import Storage, read_weights, save_weights
 
-MEMBERS = ("base", "up", "sdf")
+MEMBERS = ("base", "up", "sdf", "joint")
 
 
 def embed(best: Path, member: str, storage: Storage = "float16") -> Path:
@@ -16,7 +16,7 @@ def embed(best: Path, member: str, storage: Storage = "float16") -> Path:
 
     Args:
         best: a run's best.safetensors.
-        member: "base", "up" or "sdf".
+        member: one of MEMBERS.
         storage: float16 rounds each weight by at most 1 part in 2,000, far below what training leaves open.
     """
     weights = read_weights(best)

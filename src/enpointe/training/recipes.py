@@ -11,10 +11,13 @@ from typing import Any
 from enpointe.conditioning.minilm import WIDTH as TEXT_WIDTH
 from enpointe.datagen import pool
 from enpointe.errors import InputError
-from enpointe.models.config import PointTransformerConfig, SightSDFConfig
+from enpointe.models.config import JointConfig, PointTransformerConfig, SightSDFConfig
 from enpointe.models.weights import load_into, read_weights
+from enpointe.nn.efficientnet import CHANNELS, STATISTICS
 from enpointe.pipeline.device import find_device, keep_freed_memory
 from enpointe.training.base import BaseTask
+from enpointe.training.joint import JointTask
+from enpointe.training.looks import make_looks, read_looks
 from enpointe.training.loop import train_task
 from enpointe.training.parallel import Group, cores_for, processes
 from enpointe.training.sdf import SDFTask
@@ -43,6 +46,9 @@ UPSAMPLER = PointTransformerConfig(
     position_bands=6,
 )
 SDF = SightSDFConfig(width=256, layers=3, nearest=16, grids=(16, 24, 40))
+JOINT = JointConfig(texts=TEXT_WIDTH, pictures=CHANNELS + STATISTICS)
+LOOKS = 6_016
+"""Objects that the joint model sees, two pictures of each: forty minutes on a core that has nothing else to do."""
 
 FIRST_FAMILIES = (
     "car", "truck", "motorcycle", "bicycle", "sailboat", "aeroplane", "rocket", "chair", "armchair", "table", "lamp",
@@ -58,18 +64,23 @@ drawn as a blur."""
 
 @dataclass(frozen=True)
 class Recipe:
-    """A task, how it is trained, and for how many minutes on a plain CPU."""
+    """A task, how it is trained, and for how many minutes on a plain CPU.
 
-    make: Callable[[pool.Pool], Task]
+    `make` is given the pool and the run's folder; `ahead`, where there is one, writes into that folder what `make`
+    reads there, and goes on where it was stopped.
+    """
+
+    make: Callable[[pool.Pool, Path], Task]
     settings: Settings
     minutes: float
+    ahead: Callable[[pool.Pool, Path, Callable[[str], None]], None] | None = None
 
 
 RECIPES: dict[str, Recipe] = {
     # A set has no order and no fixed size: most of the learning is cheap at 128 points, the end is
     # spent at the size that will be sampled.
     "pocket-base": Recipe(
-        lambda data: BaseTask(data, BASE, families=FIRST_FAMILIES, typical_share=TYPICAL_SHARE),
+        lambda data, _: BaseTask(data, BASE, families=FIRST_FAMILIES, typical_share=TYPICAL_SHARE),
         Settings(
             (Phase(0.4, 128, 64), Phase(0.75, 256, 32), Phase(1.0, 1024, 8)),
             learning_rate=2e-3,
@@ -79,14 +90,20 @@ RECIPES: dict[str, Recipe] = {
         minutes=240,
     ),
     "pocket-up": Recipe(
-        lambda data: UpsamplerTask(data, UPSAMPLER),
+        lambda data, _: UpsamplerTask(data, UPSAMPLER),
         Settings((Phase(1.0, 1024, 16),), optimizer="muon"),
         minutes=45,
     ),
     "pocket-sdf": Recipe(
-        lambda data: SDFTask(data, SDF),
+        lambda data, _: SDFTask(data, SDF),
         Settings((Phase(1.0, 4096, 8),), learning_rate=2e-3),
         minutes=30,
+    ),
+    "pocket-joint": Recipe(
+        lambda data, run: JointTask(data, read_looks(run / "looks"), JOINT),
+        Settings((Phase(1.0, 1, 512),), weight_decay=0.1, ema=0.995, validate_every=0.5),
+        minutes=5,
+        ahead=lambda data, run, report: make_looks(data, run / "looks", LOOKS, report=report),
     ),
 }
 CLOUDS = 16_000
@@ -109,7 +126,7 @@ def train(
     """Train one of the embedded models.
 
     Args:
-        name: "pocket-base", "pocket-up" or "pocket-sdf".
+        name: one of RECIPES.
         run_dir: where checkpoints, logs, pictures and weights go.
         data: a pool made by `enpointe data build`; without one it is made, once, beside the run.
         minutes, steps: the whole budget, earlier parts of a resumed run counted in; without either
@@ -144,6 +161,8 @@ def train(
             pool.build(data, n_clouds=CLOUDS)
     if minutes is None and steps is None:
         minutes = recipe.minutes
+    if recipe.ahead is not None:
+        recipe.ahead(pool.read(data), run_dir, report)
     work = partial(_train, name, data, start, run_dir, device=found, minutes=minutes, steps=steps, resume=resume)
     with processes(n_processes, work) as group:
         return work(group, report=report)
@@ -152,7 +171,7 @@ def train(
 def _train(name: str, data: Path, start: Path | None, run_dir: Path, group: Group, **options: Any) -> Path:
     """What every process of a run does."""
     keep_freed_memory()
-    task = RECIPES[name].make(pool.read(data))
+    task = RECIPES[name].make(pool.read(data), run_dir)
     if start is not None:
         load_into(task.network, read_weights(start), start)
         task.network.requires_grad_(True).train()
