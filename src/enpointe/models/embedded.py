@@ -57,7 +57,7 @@ def picture_encoder(device: torch.device) -> PictureEncoder:
     path = ASSETS / "efficientnet-lite0.safetensors"
     network = EfficientNetLite0()
     load_into(network, read_weights(path), path)
-    return PictureEncoder(network.to(device, memory_format=torch.channels_last))
+    return PictureEncoder(network.to(device))
 
 
 def embedded_path(member: str) -> Path:

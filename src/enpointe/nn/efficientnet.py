@@ -57,6 +57,11 @@ class Sights(NamedTuple):
     of ImageNet do not depend on, such as a thing's colour, is plainer here than in the grid."""
 
 
+def picture_features(sights: Sights) -> Tensor:
+    """(n, CHANNELS + STATISTICS): all that is not a grid, as the joint model reads it."""
+    return torch.cat([sights.pooled, sights.statistics], dim=1)
+
+
 class Convolution(nn.Module):
     """A convolution with bias whose borders are padded as TensorFlow's "same", more at the right and below.
 

@@ -32,7 +32,7 @@ from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.geometry.renders import Pictures, RenderConfig, render_cloud, render_mesh
 from enpointe.models.embedded import picture_encoder, text_encoder
-from enpointe.nn.efficientnet import Sights
+from enpointe.nn.efficientnet import picture_features
 
 OBJECTS = 128
 """Objects of a part."""
@@ -50,7 +50,7 @@ class Looks:
     """n objects.
 
     Attributes:
-        pictures: (n, VIEWS, f) float16, see `picture_features`.
+        pictures: (n, VIEWS, f) float16, see `nn.efficientnet.picture_features`.
         texts: (n, CAPTIONS, 384) float16, MiniLM's sentence vectors.
         index: (n,) the pool's object, or one of whose family this one is another.
         captions: of each object CAPTIONS texts.
@@ -64,11 +64,6 @@ class Looks:
     captions: list[list[str]]
     colour: list[str]
     kind: list[str]
-
-
-def picture_features(sights: Sights) -> torch.Tensor:
-    """(n, 1280 + statistics): what the picture's head reads."""
-    return torch.cat([sights.pooled, sights.statistics], dim=1)
 
 
 def make_looks(
@@ -103,8 +98,12 @@ def read_looks(folder: Path) -> Looks:
         raise InputError(f"{folder}: expected parts of looks, found none")
     parts = [_read(path) for path in paths]
     return Looks(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("pictures", "texts", "index")),
-        *([one for part in parts for one in getattr(part, name)] for name in ("captions", "colour", "kind")),
+        pictures=np.concatenate([part.pictures for part in parts]),
+        texts=np.concatenate([part.texts for part in parts]),
+        index=np.concatenate([part.index for part in parts]),
+        captions=[texts for part in parts for texts in part.captions],
+        colour=[name for part in parts for name in part.colour],
+        kind=[name for part in parts for name in part.kind],
     )
 
 
@@ -118,7 +117,7 @@ def _fingerprint(pool: Pool) -> str:
 
 def _write(path: Path, stamp: str, looks: Looks) -> None:
     words = {"stamp": stamp, "captions": looks.captions, "colour": looks.colour, "kind": looks.kind}
-    arrays = {"pictures": looks.pictures, "texts": looks.texts, "index": looks.index}
+    arrays: dict[str, NDArray[Any]] = {"pictures": looks.pictures, "texts": looks.texts, "index": looks.index}
     with replacing_name(path, what="looks", errors=(SafetensorError,)) as temporary:
         save_file(arrays, str(temporary), metadata={_HEADER: json.dumps(words)})
 
@@ -211,11 +210,10 @@ def worn(cloud: PointCloud, rng: np.random.Generator) -> PointCloud:
     """The cloud as a network might have drawn it: thinned, displaced, discoloured, with stray points."""
     keep = rng.random(len(cloud.points)) < rng.uniform(0.4, 1)
     keep[:256] = True  # they lie in random order
-    points, colors = cloud.points[keep], cloud.colors[keep]
-    points = points + rng.normal(0, 0.025 * rng.random(), points.shape)
+    points = cloud.points[keep] + rng.normal(0, 0.025 * rng.random(), (int(keep.sum()), 3))
     stray = rng.random(len(points)) < rng.uniform(0, 0.03)
     points[stray] += rng.normal(0, 0.08, (int(stray.sum()), 3))
-    colors = colors + rng.normal(0, 0.12 * rng.random(), colors.shape) + rng.normal(0, 0.03, 3)
+    colors = cloud.colors[keep] + rng.normal(0, 0.12 * rng.random(), points.shape) + rng.normal(0, 0.03, 3)
     return PointCloud(points.astype(np.float32), colors.clip(0, 1).astype(np.float32))
 
 
