@@ -102,8 +102,10 @@ def test_order_of_points_does_not_matter_where_no_ball_overflows() -> None:
     place = order.argsort()  # of each point in the new order
 
     # One level, from the same point under its new index: the same centres, in the same order.
-    found = network.sa1(points[:, order], None, place[[17, 17]])
-    torch.testing.assert_close(found, network.sa1(points, None, torch.tensor([17, 17])))
+    moved, level = points[:, order], network.sa1
+    one, two = level.group(moved, place[[17, 17]]), level.group(points, torch.tensor([17, 17]))
+    torch.testing.assert_close(one.centres, two.centres)
+    torch.testing.assert_close(level(moved, None, one), level(points, None, two))
 
     # The whole network starts at the first point, so that one stays first.
     order = torch.cat([torch.zeros(1, dtype=torch.long), 1 + torch.randperm(79, generator=generator())])
@@ -135,7 +137,7 @@ def test_training_counts_repeats_and_learns() -> None:
     level = network.sa1.train()
     before = [buffer.clone() for buffer in level.mlp_bns[0].buffers()]
     start = torch.zeros(3, dtype=torch.long)
-    level(points, None, start)
+    level(points, None, level.group(points, start))
     index = farthest_points(points, level.samples, start)
     centres = points.gather(1, index[..., None].expand(-1, -1, 3))
     near, _ = ball_query(points, centres, level.radius, level.neighbours)

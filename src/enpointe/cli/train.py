@@ -9,7 +9,7 @@ from typing import Any
 from enpointe.cli import options as opt
 from enpointe.errors import InputError
 
-RECIPES = ("pocket-base", "pocket-up", "pocket-sdf", "pocket-joint")
+RECIPES = ("pocket-base", "pocket-up", "pocket-sdf", "pocket-joint", "pocket-classifier")
 MAX_MINUTES = 525_600.0
 
 

@@ -28,6 +28,17 @@ class PointNet2Output(NamedTuple):
     """(B, 1024 * width), the maximum over all of a cloud, before the dense layers."""
 
 
+class Grouping(NamedTuple):
+    """A level's S centres and who is near them, of B clouds of N points."""
+
+    centres: Tensor
+    """(B, S, 3)."""
+    near: Tensor
+    """(B, S, K), indices into the N points, as `ball_query` gives them."""
+    count: Tensor
+    """(B, S)."""
+
+
 class PointNet2(nn.Module):
     """Two levels of neighbourhoods, one of everything, three dense layers.
 
@@ -67,7 +78,9 @@ class PointNet2(nn.Module):
         self.drop2 = nn.Dropout(dropout)
         self.fc3 = nn.Linear(c256, classes)
 
-    def forward(self, points: Tensor, start: Tensor | None = None) -> PointNet2Output:
+    def forward(
+        self, points: Tensor, start: Tensor | None = None, groups: Sequence[Grouping] | None = None
+    ) -> PointNet2Output:
         """Classify clouds; under bfloat16 autocast only the wide layers of neighbourhoods are in bfloat16.
 
         Args:
@@ -76,19 +89,27 @@ class PointNet2(nn.Module):
                 cloud starts, in both levels; None is 0, which makes a cloud's result its own, whatever
                 batch it sits in. The release starts at the cloud's place in its batch, and at random
                 while training: both are for the caller to give.
+            groups: what `group` found, where it was called ahead: what is left then is fit to be compiled.
         """
+        one, two = self.group(points, start) if groups is None else groups
         points, further = points.transpose(1, 2).split([3, points.shape[1] - 3], dim=2)
-        if start is None:
-            start = torch.zeros(len(points), dtype=torch.long, device=points.device)
-        centres, h = self.sa1(points, further if further.shape[2] else None, start)
-        centres, h = self.sa2(centres, h, start)
-        pooled = self.sa3.rows(centres, self.sa3.share(h)).amax(dim=1)
+        h = self.sa1(points, further if further.shape[2] else None, one)
+        h = self.sa2(one.centres, h, two)
+        pooled = self.sa3.rows(two.centres, self.sa3.share(h)).amax(dim=1)
         with torch.autocast(pooled.device.type, enabled=False):  # little work, and it is what the metrics compare
             pooled = pooled.to(self.fc1.weight.dtype)
             h = self.drop1(F.relu(self.bn1(self.fc1(pooled))))
             features = self.bn2(self.fc2(h))
             logits = self.fc3(self.drop2(F.relu(features)))
             return PointNet2Output(F.log_softmax(logits, dim=-1), features, pooled)
+
+    def group(self, points: Tensor, start: Tensor | None = None) -> tuple[Grouping, Grouping]:
+        """Who is near whom, on both levels; nothing here is learned. The arguments are those of `forward`."""
+        points = points[:, :3].transpose(1, 2)
+        if start is None:
+            start = torch.zeros(len(points), dtype=torch.long, device=points.device)
+        one = self.sa1.group(points, start)
+        return one, self.sa2.group(one.centres, start)
 
 
 class SharedMLP(nn.Module):
@@ -153,12 +174,16 @@ class SetAbstraction(SharedMLP):
         self.radius = radius
         self.neighbours = neighbours
 
-    def forward(self, points: Tensor, features: Tensor | None, start: Tensor) -> tuple[Tensor, Tensor]:
-        """Points (B, N, 3), features (B, N, channels), start (B,) -> centres (B, S, 3), features (B, S, out)."""
-        batch, n_points, _ = points.shape
+    def group(self, points: Tensor, start: Tensor) -> Grouping:
+        """The centres of points (B, N, 3), the first of them where start (B,) says, and their neighbourhoods."""
         index = farthest_points(points, self.samples, start)
         centres = points.gather(1, index[..., None].expand(-1, -1, 3))
-        near, count = ball_query(points, centres, self.radius, self.neighbours)
+        return Grouping(centres, *ball_query(points, centres, self.radius, self.neighbours))
+
+    def forward(self, points: Tensor, features: Tensor | None, group: Grouping) -> Tensor:
+        """Points (B, N, 3), features (B, N, channels) and their grouping -> features of the centres (B, S, out)."""
+        batch, n_points, _ = points.shape
+        centres, near, count = group
         near = near + n_points * torch.arange(batch, device=points.device)[:, None, None]
 
         flat = points.reshape(-1, 3)
@@ -167,7 +192,7 @@ class SetAbstraction(SharedMLP):
         at_once = BLOCK // self.neighbours if flat.device.type == "cpu" and not self.training else batch * self.samples
         blocks = zip(*(part.flatten(0, 1).split(max(1, at_once)) for part in (centres, near, count)), strict=True)
         h = torch.cat([self._neighbourhoods(flat, shared, *block) for block in blocks])
-        return centres, h.view(batch, self.samples, -1)
+        return h.view(batch, self.samples, -1)
 
     def _neighbourhoods(
         self, points: Tensor, shared: Tensor | None, centres: Tensor, near: Tensor, count: Tensor
@@ -175,9 +200,10 @@ class SetAbstraction(SharedMLP):
         """Points (M, 3), shared (M, width), centres (S, 3), indices near (S, K), counts (S,) -> maxima (S, out)."""
         # Places beyond a neighbourhood's count repeat its first point, which changes no maximum: only while
         # training do they go through the layers, for the release's batch statistics count them.
-        real = torch.arange(self.neighbours, device=near.device) < count[:, None]
         if self.training:
-            real = torch.ones_like(real)
+            part = None if shared is None else shared.index_select(0, near.flatten())
+            return self.rows((points[near] - centres[:, None]).flatten(0, 1), part).view(*near.shape, -1).amax(dim=1)
+        real = torch.arange(self.neighbours, device=near.device) < count[:, None]
         place = real.flatten().nonzero().squeeze(1)
         point = near.flatten()[place]
         offsets = points[point] - centres[place // self.neighbours]
