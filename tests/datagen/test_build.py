@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from datagen.hostile import make_hostile, matches
 from enpointe.datagen.assets import Asset
 from enpointe.datagen.build import Built, build_shards
 from enpointe.datagen.folder import folder
+from enpointe.datagen.fuse import sampler
 from enpointe.datagen.maker import Recipe
 from enpointe.datagen.records import record_id
 from enpointe.datagen.shard_check import check_shards
@@ -227,6 +229,20 @@ def test_what_may_be_resumed(built: Path, tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.txt").touch()
     with pytest.raises(InputError, match=r"thesis\.txt"):
         build(tmp_path / "mine", resume=True)
+
+
+def test_clouds_of_one_build_are_sampled_in_one_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(tmp_path / "out", boxes(2))
+    (record,) = (record for record in read_shards(tmp_path / "out") if record.key == "box/001")
+    assert record.provenance["sampling"] == sampler()
+    monkeypatch.setattr("enpointe.datagen.build.sampler", lambda: "dice 6.0")
+    with pytest.raises(InputError, match=f"sampling dice 6.0, found one with {sampler()}"):
+        build(tmp_path / "out", boxes(2), resume=True)
+
+
+def test_without_fpsample_the_record_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fpsample", None)
+    assert sampler() == "numpy"
 
 
 def test_a_limit_takes_the_same_sample_of_any_order(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from enpointe import __version__
 from enpointe.datagen import descriptors, filters, shards
 from enpointe.datagen.assets import Asset
 from enpointe.datagen.attribution import Attributed, attribution_text
+from enpointe.datagen.fuse import sampler
 from enpointe.datagen.maker import OpenRenderer, Recipe, failure, open_maker
 from enpointe.datagen.records import canonical_json, read_json, record_id
 from enpointe.datagen.shards import INDEX, PER_SHARD, Index, Shard
@@ -36,6 +37,8 @@ FAILURES, DROPS, ATTRIBUTION = "failures.jsonl", "dropped.jsonl", "ATTRIBUTION.m
 _TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.tmp")
 
 Progress = Callable[[int, int], None]
+MakeAssets = Callable[[Sequence[Asset], OpenRenderer, Recipe, Limits], Iterator[tuple[Outcome, bytes | None]]]
+"""Gives each asset's outcome, with the encoded record of one that is kept, in the order in which they end."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def build_shards(
     limits: Limits | None = None,
     progress: Progress | None = None,
     method: str = "spawn",
+    make_assets: MakeAssets | None = None,
 ) -> Built:
     """Make shards of a source's assets.
 
@@ -77,6 +81,7 @@ def build_shards(
         limits: what one asset may take.
         progress: told how many assets are done, and of how many.
         method: how processes start.
+        make_assets: in place of workers of this machine, such as `ray_build.on_ray` gives.
 
     Raises:
         InputError: there are no assets, or earlier work in the folders that is not to be resumed or is of
@@ -92,7 +97,15 @@ def build_shards(
     finished = _check_begun(store, staging, plan, resume)
     if finished is None:
         staging.write("plan", plan)
-        _make_all(assets, staging, open_renderer, recipe, workers, limits or Limits(), progress, method)
+        todo = [asset for asset in assets if staging.load(asset.key) is None]
+        limits = limits or Limits()
+        if make_assets is None:
+            ended = _made_here(todo, staging, open_renderer, recipe, workers, limits, method)
+        else:
+            ended = (staging.save(*made) for made in make_assets(todo, open_renderer, recipe, limits))
+        for done, _ in enumerate(ended, start=len(assets) - len(todo) + 1):
+            if progress is not None:
+                progress(done, len(assets))
         outcomes = [*_settled(assets, staging, recipe.thresholds.duplicate), *twice]
         finished = _assemble(store, staging, assets, outcomes, plan, per_shard)
     shutil.rmtree(staging.folder, ignore_errors=True)
@@ -121,7 +134,7 @@ def _plan(recipe: Recipe, assets: Sequence[Asset], twice: Sequence[Outcome], per
         keys.update(record_id(asset.key).encode())
     return {
         "enpointe": __version__, **recipe.header(), "per_shard": per_shard, "assets": len(assets) + len(twice),
-        "keys": keys.hexdigest(),
+        "keys": keys.hexdigest(), "sampling": sampler(),
     }  # fmt: skip
 
 
@@ -154,27 +167,22 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _make_all(
-    assets: Sequence[Asset],
+def _made_here(
+    todo: Sequence[Asset],
     staging: Staging,
     open_renderer: OpenRenderer,
     recipe: Recipe,
     workers: int,
     limits: Limits,
-    progress: Progress | None,
     method: str,
-) -> None:
-    """Until every asset has an outcome."""
-    todo = [asset for asset in assets if staging.load(asset.key) is None]
-    done = len(assets) - len(todo)
+) -> Iterator[None]:
+    """Until every asset has an outcome; each step is one more."""
     open_worker = partial(open_maker, open_renderer, recipe, staging.folder, staging.folder / "scratch")
     team = min(workers, len(todo))
     for asset, result in watched(todo, open_worker, workers=team, limits=limits, method=method):
         if isinstance(result, Lost):
             staging.save(failure(asset, result.reason), None)
-        done += 1
-        if progress is not None:
-            progress(done, len(assets))
+        yield
 
 
 def _settled(assets: Sequence[Asset], staging: Staging, threshold: float) -> list[Outcome]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -182,8 +183,20 @@ class _Stack:
         return np.einsum("nij,nj->ni", self._pose[view, :3, :3], local)
 
 
+def sampler() -> str:
+    """What chooses a cloud's points here, with its version: clouds of different ones differ in their points.
+
+    fpsample begins at whichever point its tree puts first, and has its own order of equally far points.
+    """
+    try:
+        import fpsample  # noqa: F401
+    except ImportError:
+        return "numpy"
+    return f"fpsample {version('fpsample')}"
+
+
 def _farthest(points: NDArray[np.float32], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Indices (n,) by farthest-point sampling; with fpsample at a tenth of the time, from another first point."""
+    """Indices (n,) by farthest-point sampling; with fpsample at a tenth of the time (see `sampler`)."""
     start = int(rng.integers(len(points)))
     if len(points) >= _BUCKETED_FROM:
         try:

@@ -18,7 +18,7 @@ from enpointe.datagen import descriptors, filters
 from enpointe.datagen.asset_model import Model
 from enpointe.datagen.assets import Asset
 from enpointe.datagen.cameras import Camera, random_cameras
-from enpointe.datagen.fuse import FusedCloud, fuse
+from enpointe.datagen.fuse import FusedCloud, fuse, sampler
 from enpointe.datagen.records import Record, StoredView, quantized_normals, quantized_points, record_id, webp
 from enpointe.datagen.staging import DROPPED, FAILED, KEPT, Outcome, Staging
 from enpointe.datagen.views import Renderer, View
@@ -167,7 +167,7 @@ def finish(loaded: Loaded, views: Sequence[View], renderer: str, recipe: Recipe)
     if verdict is not None or cloud is None:
         dropped = {} if verdict is None else asdict(verdict)
         return Outcome(status=DROPPED, figures=figures.rounded(), **dropped, **_words(asset)), None
-    made_by = {"enpointe": __version__, "renderer": renderer, "seed": recipe.seed}
+    made_by = {"enpointe": __version__, "renderer": renderer, "sampling": sampler(), "seed": recipe.seed}
     record = _record(asset, views, cloud, {**made_by, "figures": figures.rounded()}).encode()
     outcome = Outcome(
         status=KEPT,

@@ -16,7 +16,7 @@ from enpointe.datagen.views import View
 from enpointe.errors import DeviceError
 
 Backend = Literal["auto", "gl", "rays"]
-_MANY_FACES = 2500
+_MANY_FACES = 750
 """From here on ray casting takes less time than OpenGL without a graphics card, whose time grows with the faces."""
 
 
@@ -41,7 +41,7 @@ class RasterRenderer:
     def __init__(self, backend: Backend = "auto") -> None:
         """`backend` "gl" wants OpenGL 3.3 through EGL, software will do; "rays" wants embreex.
 
-        "auto" is content with either. With both, and no graphics card, rays are cast at models of very many
+        "auto" is content with either. With both, and no graphics card, rays are cast at models of many
         faces: the pictures are the same but for rounding.
 
         Raises:
