@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,15 @@ from enpointe.cli.progress import report, warn
 from enpointe.errors import InputError
 
 if TYPE_CHECKING:
+    from enpointe.datagen.build import MakeAssets
     from enpointe.datagen.maker import OpenRenderer, Recipe
 
 SOURCES = ("folder", "sweethome3d", "kaykit", "0ad", "procedural")
 RENDERERS = ("raster", "blender")
 MAX_VIEWS, MIN_SIZE, MAX_SIZE = 200, 16, 2048
 ONLY_WITH_SOURCE = (
-    "path", "captions", "licence", "creator", "renderer", "lit", "views", "size", "resume", "limit", "work", "buckets",
-    "asset_seconds", "asset_memory", "flat", "empty", "unseen", "duplicate",
+    "path", "captions", "licence", "creator", "renderer", "lit", "views", "size", "resume", "limit", "work", "ray",
+    "buckets", "asset_seconds", "asset_memory", "flat", "empty", "unseen", "duplicate",
 )  # fmt: skip
 
 
@@ -59,6 +61,11 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--asset-memory", type=opt.real(0.5, 1024), metavar="GB", help="memory that one model may take (default: 4)"
     )
+    group.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="work on all machines of a Ray cluster (auto, HOST:PORT or ray://HOST:PORT) in place of --workers",
+    )
     group.add_argument("--flat", type=opt.real(0, 1), metavar="X", help="drop models thinner than this")
     group.add_argument("--empty", type=opt.real(0, 1), metavar="X", help="drop models that cover less of their views")
     group.add_argument("--unseen", type=opt.real(0, 1), metavar="X", help="drop models of which more is unseen")
@@ -80,6 +87,8 @@ def add_check_parser(actions: opt.Commands[Any]) -> None:
 
 def run_build(options: argparse.Namespace) -> None:
     """A build with --source."""
+    if options.ray is not None and options.workers is not None:
+        raise InputError("argument --ray: expected without --workers")
     recipe = _recipe(options)
     open_renderer = _renderer(options)
     local = "://" not in options.out
@@ -94,7 +103,7 @@ def run_build(options: argparse.Namespace) -> None:
     procedural = options.source == "procedural"
     source = open_source(
         options.source,
-        Path(options.path) if options.path is not None else None,
+        Path(options.path).absolute() if options.path is not None else None,  # other machines read there, too
         captions=_captions(options),
         licence=options.licence or "unknown",
         creator=options.creator or "unknown",
@@ -103,7 +112,7 @@ def run_build(options: argparse.Namespace) -> None:
     )
     limits = Limits(seconds=options.asset_seconds or 300.0, memory=int((options.asset_memory or 4.0) * 2**30))
     start = time.perf_counter()
-    with tqdm(desc="models", leave=False, disable=None, file=sys.stderr) as bar:
+    with _make_assets(options) as make_assets, tqdm(desc="models", leave=False, disable=None, file=sys.stderr) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
@@ -120,6 +129,7 @@ def run_build(options: argparse.Namespace) -> None:
             work=options.work,
             limits=limits,
             progress=progress,
+            make_assets=make_assets,
         )
     if options.buckets is not None:
         from enpointe.datagen.buckets import write_buckets
@@ -162,13 +172,22 @@ def _renderer(options: argparse.Namespace) -> OpenRenderer:
     if options.renderer == "blender":
         from enpointe.datagen.blender import BlenderRenderer
 
-        threads = max(1, (os.cpu_count() or 1) // (options.workers or os.cpu_count() or 1))
+        cores = os.cpu_count() or 1
+        threads = 1 if options.ray is not None else max(1, cores // (options.workers or cores))
         return partial(BlenderRenderer, lit_samples=options.lit or 0, threads=threads)
     if options.lit is not None:
         raise InputError("argument --lit: expected only with --renderer blender")
     from enpointe.datagen.raster import RasterRenderer
 
     return RasterRenderer
+
+
+def _make_assets(options: argparse.Namespace) -> AbstractContextManager[MakeAssets | None]:
+    if options.ray is None:
+        return nullcontext()
+    from enpointe.datagen.ray_build import on_ray
+
+    return on_ray(options.ray)
 
 
 def _captions(options: argparse.Namespace) -> Any:

@@ -102,7 +102,7 @@ def build_shards(
         if make_assets is None:
             ended = _made_here(todo, staging, open_renderer, recipe, workers, limits, method)
         else:
-            ended = (staging.save(*made) for made in make_assets(todo, open_renderer, recipe, limits))
+            ended = _made_elsewhere(make_assets(todo, open_renderer, recipe, limits), staging)
         for done, _ in enumerate(ended, start=len(assets) - len(todo) + 1):
             if progress is not None:
                 progress(done, len(assets))
@@ -182,6 +182,13 @@ def _made_here(
     for asset, result in watched(todo, open_worker, workers=team, limits=limits, method=method):
         if isinstance(result, Lost):
             staging.save(failure(asset, result.reason), None)
+        yield
+
+
+def _made_elsewhere(made: Iterable[tuple[Outcome, bytes | None]], staging: Staging) -> Iterator[None]:
+    """The same, of outcomes that come from other machines."""
+    for outcome, record in made:
+        staging.save(outcome, record)
         yield
 
 

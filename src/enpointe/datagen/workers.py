@@ -96,32 +96,42 @@ def watched(
 
 
 class Watched(Generic[Job, Result]):
-    """A worker process for jobs that come one at a time; what ends it is told and a new one begun."""
+    """A worker process for jobs that come one at a time; where one ends it, the next gets a new process.
 
-    def __init__(self, open_worker: Open[Job, Result], limits: Limits, method: str = "spawn") -> None:
-        self.context = multiprocessing.get_context(method)
-        self.open_worker, self.limits = open_worker, limits
-        self.worker: _Worker[Job, Result] | None = None
+    nothing: a job that costs nothing. It comes first, so that a large one is only sent to a process that reads.
+    """
+
+    def __init__(self, open_worker: Open[Job, Result], limits: Limits, nothing: Job, method: str = "spawn") -> None:
+        self._context = multiprocessing.get_context(method)
+        self._open, self._limits, self._nothing = open_worker, limits, nothing
+        self._worker: _Worker[Job, Result] | None = None
 
     def do(self, job: Job) -> Result | Lost:
         """The job's result, or why it has none. Raises what `watched` does."""
         deaths = 0
         while True:
-            if self.worker is None:
-                self.worker = _Worker(self.context, self.open_worker, self.limits, job, deaths)
-            else:
-                self.worker.give(job, deaths)
-            while (ended := self.worker.look()) is None:
-                connection.wait([self.worker.pipe], timeout=_TICK)
+            worker, ended = self._worker, None
+            if worker is None:
+                worker = self._worker = _Worker(self._context, self._open, self._limits, self._nothing, 0)
+                ended = _ended(worker)
+            if not isinstance(ended, Lost):
+                worker.give(job, deaths)
+                ended = _ended(worker)
             if not isinstance(ended, Lost):
                 return ended.value
-            self.worker.kill()
-            died, self.worker = self.worker, None
+            worker.kill()
+            self._worker = None
             if ended is not DIED:
                 return ended
-            if deaths == self.limits.deaths:
-                return Lost(died.death())
+            if deaths >= self._limits.deaths:
+                return Lost(worker.death())
             deaths += 1
+
+
+def _ended(worker: _Worker[Job, Result]) -> _Done[Result] | Lost:
+    while (ended := worker.look()) is None:
+        connection.wait([worker.pipe], timeout=_TICK)
+    return ended
 
 
 def _next(again: list[tuple[Job, int]], waiting: Iterator[Job]) -> tuple[Job, int] | None:

@@ -1,0 +1,185 @@
+"""A build on a Ray cluster: load, render and fuse as the stages of a Ray Data job, on all of its machines.
+
+An actor of a stage has a process of its own that does the work, watched like a worker of a local build: what an
+asset does ends that process, never the actor. What a lost machine had begun Ray has done again elsewhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from enpointe.datagen.assets import Asset
+from enpointe.datagen.build import MakeAssets
+from enpointe.datagen.maker import OpenRenderer, Recipe, failure
+from enpointe.datagen.staging import Outcome
+from enpointe.datagen.steps import RENDER, STEPS, Made, open_step, pack, unpack
+from enpointe.datagen.workers import Limits, Lost, Watched
+from enpointe.errors import EnpointeError, InputError
+
+CONNECT_SECONDS = 60.0
+_RESERVED = 0.1
+"""Of a processor, for each actor. With what the others of its machine have it comes to a fifth, so that the actors of
+lost machines find room on those that are left; a stage whose actor finds none would wait for it for ever."""
+_TOGETHER = 16
+"""Assets that pass through the stages together, at most: Ray has work with each group."""
+_PROBE = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level='ERROR')"
+
+
+@contextmanager
+def on_ray(address: str) -> Iterator[MakeAssets]:
+    """What makes records of assets on a cluster, in the order in which they end; for `build_shards`.
+
+    Sources are read on every machine of the cluster, so paths must be absolute, and lead to the same files
+    there; so must enpointe be installed there, with the renderer.
+
+    Args:
+        address: "auto", "HOST:PORT" of the cluster's head, or "ray://HOST:PORT", as Ray understands it.
+
+    Raises:
+        InputError: Ray is not installed, or the cluster cannot be reached; later, that it fails.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of GPUs that nobody asked for
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise InputError('expected Ray for --ray, found none; install it with pip install "enpointe[ray]"') from error
+    _probe(address)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{address}: expected a Ray cluster, found: {_last_line(error)}") from error
+    try:
+        yield partial(_make_all, address)
+    finally:
+        ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    """Connect in another process first: where nobody answers, Ray may wait for minutes, or end the process."""
+    try:
+        subprocess.run(
+            [sys.executable, "-c", _PROBE, address], check=True, capture_output=True, text=True, timeout=CONNECT_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        found = f"no answer in {CONNECT_SECONDS:.0f} seconds"
+        raise InputError(f"{address}: expected a Ray cluster, found {found}") from error
+    except subprocess.CalledProcessError as error:
+        raise InputError(f"{address}: expected a Ray cluster, found: {_last_line(error.stderr)}") from error
+
+
+def _make_all(
+    address: str, assets: Sequence[Asset], open_renderer: OpenRenderer, recipe: Recipe, limits: Limits
+) -> Iterator[Made]:
+    """Each asset's outcome, and its record if it is kept. Raises what `on_ray` and `make` do."""
+    import ray
+
+    if not assets:
+        return
+    try:
+        for table in _pipeline(address, assets, open_renderer, recipe, limits).iter_batches(
+            batch_size=None, batch_format="pyarrow", prefetch_batches=0
+        ):
+            for row in table.to_pylist():
+                outcome = unpack(row["outcome"])
+                if isinstance(outcome, EnpointeError):
+                    raise outcome
+                yield outcome, row["state"] or None
+    except ray.exceptions.RayError as error:
+        raise InputError(f"{address}: expected a cluster that does the work, found: {_last_line(error)}") from error
+
+
+def _pipeline(
+    address: str, assets: Sequence[Asset], open_renderer: OpenRenderer, recipe: Recipe, limits: Limits
+) -> Any:
+    """The Ray Data job; its rows are those that `_Stage` makes."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.target_max_block_size = None  # a group that is made again must come out in as many blocks as before
+    nodes = _processors(ray.nodes())
+    if not nodes:
+        raise InputError(f"{address}: expected a Ray cluster with processors, found none")
+    groups = math.ceil(len(assets) / max(1, min(_TOGETHER, len(assets) // (8 * len(nodes)))))
+    rows = [{"asset": pack(asset), "state": b"", "outcome": b""} for asset in assets]
+    data = ray.data.from_items(rows, override_num_blocks=groups)
+    for step in STEPS:
+        places = itertools.cycle(nodes)
+
+        def place(places: Iterator[str] = places) -> dict[str, Any]:
+            """Actors are spread over the machines as processors are, and go elsewhere when theirs is lost."""
+            return {"scheduling_strategy": NodeAffinitySchedulingStrategy(next(places), soft=True)}
+
+        most = len(nodes) if step == RENDER else math.ceil(len(nodes) / 2)
+        data = data.map_batches(
+            _Stage,
+            fn_constructor_args=(step, open_renderer, recipe, limits),
+            batch_size=None,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=min(most, groups), max_tasks_in_flight_per_actor=2),
+            num_cpus=_RESERVED,
+            max_restarts=-1,
+            max_task_retries=-1,
+            ray_remote_args_fn=place,
+        )
+    return data
+
+
+def _processors(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The machine of each processor, so that any beginning of the list spreads over them as the whole does."""
+    counts = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]}
+    placed = [((i + 0.5) / count, name) for name, count in counts.items() for i in range(count)]
+    return [name for _, name in sorted(placed)]
+
+
+class _Stage:
+    """An actor that does one step of each asset that comes.
+
+    Rows have an asset and the state that the last step left it in, each as bytes, and an outcome, empty until it
+    is known; then the state is the record. An outcome that is an EnpointeError ends the build.
+    """
+
+    def __init__(self, step: str, open_renderer: OpenRenderer, recipe: Recipe, limits: Limits) -> None:
+        self.scratch = tempfile.TemporaryDirectory(prefix="enpointe-")
+        opened = partial(open_step, step, open_renderer, recipe, Path(self.scratch.name))
+        self.process: Watched[bytes, bytes | Made | Lost] = Watched(opened, limits, b"")
+
+    def __call__(self, table: Any) -> Any:
+        import pyarrow as pa
+
+        rows = [row if row["outcome"] else self._row(row["asset"], row["state"]) for row in table.to_pylist()]
+        names = ("asset", "state", "outcome")
+        return pa.table({name: pa.array([row[name] for row in rows], pa.large_binary()) for name in names})
+
+    def _row(self, asset: bytes, state: bytes) -> dict[str, bytes]:
+        outcome: Outcome | EnpointeError | None = None
+        record: bytes | None = None
+        try:
+            ended = self.process.do(state or asset)
+        except EnpointeError as error:
+            outcome = error
+        else:
+            if isinstance(ended, bytes):
+                return {"asset": asset, "state": ended, "outcome": b""}
+            outcome, record = (failure(unpack(asset), ended.reason), None) if isinstance(ended, Lost) else ended
+        return {"asset": b"", "state": record or b"", "outcome": pack(outcome)}
+
+
+def _last_line(error: object) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
