@@ -1,9 +1,12 @@
-"""Put a run's best weights into the package: python -m enpointe.training.embed RUN MEMBER."""
+"""Put a run's best weights into the package: python -m enpointe.training.embed RUN MEMBER [--quality FILE]."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from enpointe.models.embedded import embedded_path
 from enpointe.models.weights import Storage, read_weights, save_weights
@@ -11,17 +14,20 @@ from enpointe.models.weights import Storage, read_weights, save_weights
 MEMBERS = ("base", "up", "sdf", "joint")
 
 
-def embed(best: Path, member: str, storage: Storage = "float16") -> Path:
+def embed(best: Path, member: str, storage: Storage = "float16", quality: Mapping[str, Any] | None = None) -> Path:
     """Write trained weights as one of the embedded family's files.
 
     Args:
         best: a run's best.safetensors.
         member: one of MEMBERS.
         storage: float16 rounds each weight by at most 1 part in 2,000, far below what training leaves open.
+        quality: what was measured, for the file to tell under that name.
     """
     weights = read_weights(best)
     path = embedded_path(member)
-    save_weights(path, weights.state, weights.info, storage)
+    save_weights(
+        path, weights.state, weights.info if quality is None else {**weights.info, "quality": dict(quality)}, storage
+    )
     return path
 
 
@@ -29,5 +35,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a run")
     parser.add_argument("member", choices=MEMBERS)
+    parser.add_argument("--quality", type=Path, help="JSON, such as a benchmark's summary")
     options = parser.parse_args()
-    print(embed(options.run / "best.safetensors", options.member))
+    measured = None if options.quality is None else json.loads(options.quality.read_text())
+    print(embed(options.run / "best.safetensors", options.member, quality=measured))
