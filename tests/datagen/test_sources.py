@@ -119,6 +119,47 @@ def test_linked_folders_and_hidden_files_are_not_gone_into(tmp_path: Path) -> No
     assert [asset.key for asset in folder(tmp_path / "in")] == ["folder/a.obj"]
 
 
+def shapenet(root: Path, texture: str) -> Path:
+    """An object as ShapeNet lays it out, whose material wears `texture`."""
+    (root / "a" / "models").mkdir(parents=True)
+    (root / "a" / "images").mkdir()
+    (root / "a" / "models" / "model.obj").write_bytes(obj(mtl="m.mtl"))
+    (root / "a" / "models" / "m.mtl").write_text(f"newmtl skin\nmap_Kd {texture}\n")
+    for place in (root.parent, root, root / "a", root / "a" / "images", root / "a" / "models"):
+        (place / "skin.png").write_bytes(png())
+    return root
+
+
+@pytest.mark.parametrize("texture", ["../images/skin.png", "..\\images\\skin.png", "../skin.png", "skin.png"])
+def test_textures_may_lie_beside_a_folder_of_models(tmp_path: Path, texture: str) -> None:
+    (asset,) = folder(shapenet(tmp_path / "all", texture))
+    assert any(worn.texture is not None for worn in asset.load().materials)
+
+
+@pytest.mark.parametrize(
+    "texture", ["../../skin.png", "../../../skin.png", "../../../../../etc/passwd", "../images/../../skin.png"]
+)
+def test_but_not_beside_the_object_that_the_models_are_of(tmp_path: Path, texture: str) -> None:
+    (asset,) = folder(shapenet(tmp_path / "all", texture))
+    with pytest.raises(InputError, match="outside"):
+        asset.load()
+
+
+def test_nor_outside_the_folder_that_was_named(tmp_path: Path) -> None:
+    (asset,) = folder(shapenet(tmp_path / "all", "../images/skin.png") / "a" / "models")
+    with pytest.raises(InputError, match="outside"):
+        asset.load()
+
+
+def test_nor_through_a_link(tmp_path: Path) -> None:
+    root = shapenet(tmp_path / "all", "../images/skin.png")
+    (root / "a" / "images" / "skin.png").unlink()
+    (root / "a" / "images" / "skin.png").symlink_to(root / "skin.png")
+    (asset,) = folder(root)
+    with pytest.raises(InputError, match="outside"):
+        asset.load()
+
+
 # Limits
 
 

@@ -35,10 +35,14 @@ class Files(Protocol):
 
 
 class FolderFiles:
-    """The files within a folder, until their bytes together exceed the limit."""
+    """The files within a folder, until their bytes together exceed the limit.
 
-    def __init__(self, folder: Path, limits: AssetLimits = LIMITS) -> None:
+    Names are relative to it. `within` is one above it that they may lead to instead.
+    """
+
+    def __init__(self, folder: Path, limits: AssetLimits = LIMITS, within: Path | None = None) -> None:
         self.folder = folder.resolve()
+        self.within = self.folder if within is None else within.resolve()
         self.left = limits.bytes
 
     def get(self, name: str) -> bytes:
@@ -59,7 +63,7 @@ class FolderFiles:
         for candidate in _spellings(name):
             try:
                 path = (self.folder / candidate).resolve()
-                within, there = path.is_relative_to(self.folder), path.exists()
+                within, there = path.is_relative_to(self.within), path.exists()
             except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a zero byte, too long a name
                 raise InputError(f"{name[:80]!r}: expected the name of a file, found {error!r:.120}") from error
             if not within:

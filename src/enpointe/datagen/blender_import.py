@@ -41,13 +41,19 @@ _OTHER_DOCUMENT = re.compile(rb"""\b(?:url|href)\s*=\s*(?:"\s*[^#"\s]|'\s*[^#'\s
 
 
 def read_with_blender(
-    path: Path, *, limits: AssetLimits = LIMITS, strict: bool = True, blender: BlenderProcess | None = None
+    path: Path,
+    *,
+    limits: AssetLimits = LIMITS,
+    strict: bool = True,
+    blender: BlenderProcess | None = None,
+    within: Path | None = None,
 ) -> Model:
     """A model from an FBX or COLLADA file.
 
     Args:
         strict: whether a missing or damaged texture is an error; else the material is done without.
         blender: which one to ask; by default one that this process starts when first needed, and keeps.
+        within: the folder that it may refer to; by default the one that it is in.
 
     Raises:
         InputError: the file is damaged, empty, beyond the limits, refers to files outside its folder, or is of
@@ -62,7 +68,7 @@ def read_with_blender(
         readable = ", ".join(blender.reads) or "nothing"
         hint = " (COLLADA left Blender with version 5: name a 4.5 in ENPOINTE_BLENDER)" if kind == ".dae" else ""
         raise InputError(f"{path.name!r}: Blender {blender.version} imports {readable}, not {kind}{hint}")
-    files = FolderFiles(path.parent, limits)
+    files = FolderFiles(path.parent, limits, within)
     data = read_bounded(path, limits.bytes)
     files.left -= len(data)
     names: dict[str, str] = {}

@@ -20,6 +20,8 @@ from enpointe.errors import DeviceError, InputError
 
 BLENDER_KINDS = ("dae", "fbx")
 """Formats that only Blender reads."""
+MODEL_FOLDERS = ("gltf", "mesh", "meshes", "model", "models", "obj", "source")
+"""Folders that hold a model beside those of its textures, as "models" and "images" of ShapeNet's objects."""
 
 
 def folder(
@@ -32,8 +34,8 @@ def folder(
 ) -> list[Asset]:
     """All models below a folder, by path: OBJ, glTF, GLB, PLY, STL, zip archives of one, FBX and DAE.
 
-    Each may refer to files in its own folder or below. Links to folders are not followed, and hidden files
-    not looked at. Whether a file can be read shows when it is loaded.
+    Each may refer to files in its own folder (see `own_folder`) or below. Links to folders are not followed,
+    and hidden files not looked at. Whether a file can be read shows when it is loaded.
 
     Args:
         captions: what is said of the models; else what a glTF file says of itself, then its name, or its folder's.
@@ -74,7 +76,7 @@ def _asset(file: Path, root: Path, table: CaptionTable, licence: str, creator: s
         licence=said.licence or licence,
         creator=said.creator or creator,
         source=said.source or _text(root.resolve().name),
-        load=partial(load_file, file, limits),
+        load=partial(load_file, file, limits, own_folder(file, root)),
         captions=said.captions,
     )
 
@@ -84,31 +86,40 @@ def _text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def load_file(path: Path, limits: AssetLimits = LIMITS) -> Model:
+def own_folder(file: Path, root: Path) -> Path:
+    """What a model file below `root` may refer to: its folder, or the one above if it is one of `MODEL_FOLDERS`."""
+    folder = file.parent
+    return folder.parent if folder != root and folder.name.lower() in MODEL_FOLDERS else folder
+
+
+def load_file(path: Path, limits: AssetLimits = LIMITS, within: Path | None = None) -> Model:
     """A model from one file and what it refers to; its kind follows from its suffix.
+
+    Args:
+        within: the folder that it may refer to; by default the one that it is in.
 
     Raises:
         InputError: it cannot be read, is beyond the limits, or needs a Blender that is not there.
         RenderError: Blender was lost over it.
     """
     kind = path.suffix.lower().removeprefix(".")
-    files = FolderFiles(path.parent, limits)
+    files = FolderFiles(path.parent, limits, within)
     if kind in BLENDER_KINDS:
-        return _load_by_blender(path, files, limits)
+        return _load_by_blender(path, files, limits, within)
     if kind == "zip":
         files.check(path.name)
         return _load_archive(path, limits)
     return read_model(files.get(path.name), kind, files, limits=limits, strict=True)
 
 
-def _load_by_blender(path: Path, files: FolderFiles, limits: AssetLimits) -> Model:
+def _load_by_blender(path: Path, files: FolderFiles, limits: AssetLimits, within: Path | None) -> Model:
     size = files.check(path.name)
     if size > limits.bytes:
         raise InputError(f"{path.name!r}: expected at most {limits.bytes} bytes, found {size}")
     from enpointe.datagen.blender_import import read_with_blender
 
     try:
-        return read_with_blender(path, limits=limits)
+        return read_with_blender(path, limits=limits, within=within)
     except DeviceError as error:  # the other assets do without
         raise InputError(f"{path.name!r}: {error}") from error
 
