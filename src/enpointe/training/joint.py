@@ -115,7 +115,7 @@ class JointTask:
         device = next(network.parameters()).device
         batch = self.batch(np.random.default_rng(0), 64, 0, training=False)
         texts, pictures, _ = network(batch["texts"].to(device), batch["pictures"].to(device))
-        cosines: Tensor = (pictures.float() @ texts.float().T).cpu()
+        cosines: Tensor = (pictures.float() @ texts.float().T).detach().cpu()
         grey = ((cosines.numpy() + 1) * 127.5).clip(0, 255).astype(np.uint8)
         return np.repeat(np.kron(grey, np.ones((8, 8), np.uint8))[..., None], 3, axis=2)
 
