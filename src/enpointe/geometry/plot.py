@@ -133,7 +133,7 @@ def cloud_painter(points: NDArray[np.float64], colors: Floats, span: float) -> P
         radius = float(np.clip(DISC * spacing / span * size, 1.0, size / 16))
         winner, depth = nearest_discs(points, view, size, radius, span)
         sides = np.where(normals @ view.away > 0, np.float32(-1), np.float32(1))
-        paint = colors * _light(normals * sides[:, None], view)[:, None]
+        paint = colors * light(normals * sides[:, None], view)[:, None]
         return np.append(paint, np.ones((1, 3), np.float32), axis=0)[winner], np.append(depth, np.inf)[winner]
 
     return draw
@@ -141,11 +141,7 @@ def cloud_painter(points: NDArray[np.float64], colors: Floats, span: float) -> P
 
 def mesh_painter(vertices: NDArray[np.float64], mesh: Mesh, span: float) -> Painter:
     """Draws triangles, smooth where neighbouring faces nearly agree and with a crease where they do not."""
-    facing = mesh.face_normals
-    facing = (facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-30)).astype(np.float32)
-    smooth = mesh.normals[mesh.faces]
-    agree = (smooth * facing[:, None]).sum(axis=2, keepdims=True) > CREASE
-    corner_normals = np.where(agree, smooth, facing[:, None])
+    facing, at_corners = shading_normals(mesh)
     closed = mesh.is_watertight and mesh.volume > 0  # only then are faces turned away hidden anyway
 
     def draw(view: Camera, size: int) -> tuple[Floats, NDArray[np.float64]]:
@@ -156,18 +152,27 @@ def mesh_painter(vertices: NDArray[np.float64], mesh: Mesh, span: float) -> Pain
         hit = face >= 0
         shown, mix = face[hit], weights[hit]
         sides = np.where(facing[shown] @ view.away > 0, np.float32(-1), np.float32(1))
-        normals = _blend(corner_normals[shown], mix) * sides[:, None]
+        normals = blend(at_corners[shown], mix) * sides[:, None]
         base = np.full((len(mix), 3), BARE, np.float32)
         if mesh.colors is not None:
-            base = _blend(mesh.colors[mesh.faces[shown]], mix)
+            base = blend(mesh.colors[mesh.faces[shown]], mix)
         color = np.ones((size, size, 3), dtype=np.float32)
-        color[hit] = np.clip(base * _light(normals, view)[:, None], 0, 1)
+        color[hit] = np.clip(base * light(normals, view)[:, None], 0, 1)
         return color, depth
 
     return draw
 
 
-def _blend(corners: Floats, weights: Floats) -> Floats:
+def shading_normals(mesh: Mesh) -> tuple[Floats, Floats]:
+    """Unit normals of the faces (f, 3), and of their corners (f, 3, 3): smooth, or at a crease the face's own."""
+    facing = mesh.face_normals
+    facing = (facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-30)).astype(np.float32)
+    smooth = mesh.normals[mesh.faces]
+    agree = (smooth * facing[:, None]).sum(axis=2, keepdims=True) > CREASE
+    return facing, np.where(agree, smooth, facing[:, None])
+
+
+def blend(corners: Floats, weights: Floats) -> Floats:
     """(n, 3 corners, c) weighted (n, 3) -> (n, c)."""
     # Written out, for a numpy sum over an axis of three is slow.
     a, b, c = (corners[:, i] * weights[:, i, None] for i in range(3))
@@ -189,7 +194,7 @@ def surface(points: NDArray[np.float64]) -> tuple[float, Floats]:
     return float(np.median(distances[:, 6])), axes[:, :, 0].astype(np.float32)
 
 
-def _light(normals: Floats, view: Camera) -> Floats:
+def light(normals: Floats, view: Camera) -> Floats:
     """Brightness (n,) from SHADE to 1 for normals turned to the eye, under a lamp above it to its left."""
     lamp = (view.up * 0.5 - view.away * 0.8 - view.right * 0.33).astype(np.float32)
     length = np.sqrt(np.einsum("nc,nc->n", normals, normals))
