@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -139,6 +140,35 @@ def test_kill_9_at_any_moment_and_resume(built: Path, tmp_path: Path) -> None:
         build(out, workers=2, resume=True)
         assert content(out) == content(built), attempt
     assert kills >= 20
+
+
+RENDERED = """
+import sys
+from enpointe.datagen.build import build_shards
+from enpointe.datagen.maker import Recipe
+from enpointe.datagen.procedural_source import Procedural
+from enpointe.datagen.raster import RasterRenderer
+recipe = Recipe("raster", views=4, size=48, points=256)
+build_shards(
+    Procedural(24), sys.argv[1], RasterRenderer, recipe, workers=2, resume=True, per_shard=5, method="fork"
+)
+"""
+"""A build as in earnest. benchmarks/build_kills.py does the same at full size, 20 times."""
+
+
+def test_kill_9_of_a_build_that_renders_and_resume(tmp_path: Path) -> None:
+    pytest.importorskip("embreex")
+    out, draw = tmp_path / "killed", random.Random(1)
+    for after in (1, 14):
+        process = subprocess.Popen([sys.executable, "-c", RENDERED, str(out)])
+        while process.poll() is None and len(list(out.glob(".build/assets/*/*.json"))) < after:
+            time.sleep(0.005)
+        time.sleep(draw.uniform(0, 0.02))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    for place in (out, tmp_path / "whole"):
+        subprocess.run([sys.executable, "-c", RENDERED, str(place)], check=True)
+    assert content(out) == content(tmp_path / "whole")
 
 
 def test_killed_between_any_two_files_and_resumed(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
