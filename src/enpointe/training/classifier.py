@@ -86,7 +86,7 @@ class ClassifierTask:
         self._share = share / share.sum()
 
     def batch(self, rng: np.random.Generator, n: int, n_points: int, *, training: bool) -> Batch:
-        """Clouds (n, 3, n_points) in the unit ball, labels (n,), where their sampling starts (n,)."""
+        """Clouds (n, 3, n_points) in the unit ball, labels (n,), where sampling starts (n,), a seed for the dropout."""
         if training:
             drawn = rng.choice(len(self._share), n, p=self._share)
             indices = np.array([rng.choice(self._training[label]) for label in drawn])
@@ -99,6 +99,7 @@ class ClassifierTask:
             "points": torch.from_numpy(points).transpose(1, 2).contiguous(),
             "labels": torch.from_numpy(self.labels[indices]),
             "start": torch.from_numpy(rng.integers(n_points, size=n) if training else np.zeros(n, np.int64)),
+            "seed": torch.tensor(int(rng.integers(2**31))),
         }
 
     def cloud(self, index: int, n_points: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -111,7 +112,11 @@ class ClassifierTask:
         return self._pool.model(index) is not None
 
     def prepare(self, batch: Batch) -> Batch:
-        """Finds who is near whom, which is no work for a compiler."""
+        """Finds who is near whom, which is no work for a compiler, and seeds the dropout.
+
+        Without that, a run that was resumed would drop others than the run that was never stopped.
+        """
+        torch.manual_seed(int(batch["seed"]))
         groups = self._pointnet.group(batch["points"], batch["start"])
         found = {f"{key} {i}": value for i, group in enumerate(groups) for key, value in group._asdict().items()}
         return {**batch, **found}

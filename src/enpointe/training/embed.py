@@ -11,7 +11,7 @@ from typing import Any
 from enpointe.models.embedded import embedded_path
 from enpointe.models.weights import Storage, read_weights, save_weights
 
-MEMBERS = ("base", "up", "sdf", "joint")
+MEMBERS = ("base", "up", "sdf", "joint", "classifier")
 
 
 def embed(best: Path, member: str, storage: Storage = "float16", quality: Mapping[str, Any] | None = None) -> Path:
