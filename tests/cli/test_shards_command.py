@@ -109,6 +109,7 @@ def test_show_writes_a_page_with_everything_in_it(
         (["--source", "kaykit", "--path", "nowhere"], "nowhere"),
         (["--source", "procedural", "--captions", "c.csv"], "argument --captions: expected only with --source folder"),
         (["--source", "procedural", "--lit", "4"], "argument --lit: expected only with --renderer blender"),
+        (["--source", "procedural", "--bucket-by", "joint"], "argument --bucket-by: expected only with --buckets"),
     ],
 )
 def test_options_in_vain_are_told(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,6 +188,29 @@ def test_buckets_weigh_records(tmp_path: Path) -> None:
     (tmp_path / buckets.TABLE).write_text(table.replace("\n0,1,", "\n0,nan,"))
     with pytest.raises(InputError, match="line 2: expected a weight"):
         read_shards(tmp_path)
+
+
+def test_buckets_by_pictures_see_them_on_a_light_ground(tmp_path: Path) -> None:
+    records = write(tmp_path, 8)
+    pixels = np.zeros((16, 16, 4), np.uint8)
+    pixels[:8] = 200, 30, 30, 255
+    views = tuple(replace(view, picture=webp(pixels)) for view in records[0].views)
+    seen: list[np.ndarray] = []
+
+    def encode(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        seen.extend(pictures)
+        return np.arange(len(pictures) * 3.0).reshape(-1, 3)
+
+    features = buckets.picture_features(encode, views=2)
+    np.testing.assert_array_equal(features(replace(records[0], views=views)), [1.5, 2.5, 3.5])
+    assert len(seen) == 2
+    for picture in seen:
+        assert (picture[8:] == 224).all()
+        np.testing.assert_allclose(picture[:7].mean(axis=(0, 1)), [200, 30, 30], atol=6)
+    with pytest.raises(InputError, match="expected pictures"):
+        features(replace(records[0], views=()))
+    by_mean = buckets.picture_features(lambda ones: np.array([one.mean(axis=(0, 1)) for one in ones]))
+    assert sum(buckets.write_buckets(tmp_path, 2, features=by_mean)) == 8
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,17 @@ from enpointe.cli.progress import report, warn
 from enpointe.errors import InputError
 
 if TYPE_CHECKING:
+    from enpointe.datagen.buckets import Features
     from enpointe.datagen.build import MakeAssets
     from enpointe.datagen.maker import OpenRenderer, Recipe
 
 SOURCES = ("folder", "sweethome3d", "kaykit", "0ad", "procedural")
 RENDERERS = ("raster", "blender")
+BUCKET_BY = ("cloud", "joint")
 MAX_VIEWS, MIN_SIZE, MAX_SIZE = 200, 16, 2048
 ONLY_WITH_SOURCE = (
     "path", "captions", "licence", "creator", "renderer", "lit", "views", "size", "resume", "limit", "work", "ray",
-    "buckets", "asset_seconds", "asset_memory", "flat", "empty", "unseen", "duplicate",
+    "buckets", "bucket_by", "asset_seconds", "asset_memory", "flat", "empty", "unseen", "duplicate",
 )  # fmt: skip
 
 
@@ -73,6 +75,9 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--buckets", type=opt.whole(1, 10_000), metavar="K", help="also sort the records into K buckets to be weighed"
     )
+    group.add_argument(
+        "--bucket-by", choices=BUCKET_BY, help="likeness of clouds, or of pictures to the joint model (default: cloud)"
+    )
 
 
 def add_check_parser(actions: opt.Commands[Any]) -> None:
@@ -94,6 +99,7 @@ def run_build(options: argparse.Namespace) -> None:
     local = "://" not in options.out
     if not local and options.work is None:
         raise InputError("argument --work: expected a local folder, as --out is a URL")
+    features = _features(options)
     from tqdm import tqdm
 
     from enpointe.datagen.build import build_shards
@@ -134,7 +140,7 @@ def run_build(options: argparse.Namespace) -> None:
     if options.buckets is not None:
         from enpointe.datagen.buckets import write_buckets
 
-        write_buckets(options.out, min(options.buckets, built.index.records), seed=options.seed)
+        write_buckets(options.out, min(options.buckets, built.index.records), features=features, seed=options.seed)
     seconds = time.perf_counter() - start
     counts, megabytes = built.index.counts, sum(shard.bytes for shard in built.index.shards) / 1e6
     if counts["failed"]:
@@ -150,6 +156,21 @@ def run_build(options: argparse.Namespace) -> None:
         machine,
         options.json,
     )
+
+
+def _features(options: argparse.Namespace) -> Features:
+    """What buckets are found by. The model is opened before anything is built."""
+    from enpointe.datagen.buckets import cloud_features, picture_features
+
+    if options.bucket_by is not None and options.buckets is None:
+        raise InputError("argument --bucket-by: expected only with --buckets")
+    if options.bucket_by != "joint":
+        return cloud_features
+    import torch
+
+    from enpointe.pipeline.joint import load_joint
+
+    return picture_features(load_joint(torch.device("cpu")).encode_pictures)
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:

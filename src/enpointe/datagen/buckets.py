@@ -23,6 +23,7 @@ from enpointe.datagen.records import Record, canonical_json, read_json
 from enpointe.datagen.shards import read_index, read_shard
 from enpointe.datagen.store import Store
 from enpointe.errors import InputError
+from enpointe.geometry.renders import RenderConfig
 
 TABLE, MEMBERS = "buckets.csv", "buckets.json"
 MAX_WEIGHT = 100.0
@@ -38,13 +39,32 @@ def cloud_features(record: Record) -> NDArray[np.floating]:
     return descriptor(cloud.points, cloud.colors)
 
 
+def picture_features(encode: Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.floating]], views: int = 4) -> Features:
+    """What a picture encoder makes of a record: the mean row of its first so many views, on a light ground.
+
+    Args:
+        encode: pictures (h, w, 3) -> (n, d), such as `JointSpace.encode_pictures`.
+    """
+    ground = 255 * np.array(RenderConfig().background)
+
+    def features(record: Record) -> NDArray[np.floating]:
+        if not record.views:
+            raise InputError(f"{record.key}: expected pictures to find buckets by, found none")
+        pictures = [view.pixels() for view in record.views[:views]]
+        shares = [picture[..., 3:] / 255 for picture in pictures]
+        on_ground = [p[..., :3] * a + ground * (1 - a) for p, a in zip(pictures, shares, strict=True)]
+        return encode([np.rint(picture).astype(np.uint8) for picture in on_ground]).mean(axis=0)
+
+    return features
+
+
 def write_buckets(place: str | Path, k: int, *, features: Features = cloud_features, seed: int = 0) -> list[int]:
     """Put the records of a set of shards into at most `k` buckets and write both files beside the shards.
 
     Weights start at 1; those of an older table are overwritten.
 
     Args:
-        features: a vector for each record, such as a picture encoder's of one of its views.
+        features: a vector for each record; see also `picture_features`.
 
     Returns:
         How many records each bucket has.
