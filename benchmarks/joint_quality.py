@@ -47,6 +47,8 @@ CPU = torch.device("cpu")
 SHOWN = ("cloud of 4,096", "cloud of 1,024", "mesh")
 CONFIG = RenderConfig(views=4)
 NEIGHBOURS = 5
+POOL = 200
+"""Captions that a procedural object's own is to be found among."""
 
 
 @dataclass
@@ -70,7 +72,7 @@ def main() -> None:
     parser.add_argument("--kaykit", type=Path, help="folder of the KayKit packs; without it there are no real models")
     parser.add_argument("--looks", type=Path, help="a run's looks, for the two baselines")
     parser.add_argument("--weights", type=Path, default=embedded_path("joint"))
-    parser.add_argument("--objects", type=int, default=200, help="of each procedural set, captions all different")
+    parser.add_argument("--objects", type=int, default=160, help="of each procedural set, captions all different")
     parser.add_argument("--cache", type=Path, help="where the pictures' features are kept between runs")
     parser.add_argument("--summary", type=Path, help="a JSON file for `enpointe.training.embed --quality`")
     options = parser.parse_args()
@@ -122,7 +124,10 @@ def procedural(n: int, *, new_pairs: bool) -> Set:
             families.append(family.name)
             colours.append(paint[main])
             pictures.append(looks_of(*object_of(family, paint, int(rng.integers(2**31)))))
-    return Set(f"{'held-out' if new_pairs else 'seen'} pairs", captions, captions, families, colours, stack(pictures))
+    others = [with_article(f"{paint} {family.names[0]}") for family in FAMILIES.values() for paint in PAINT]
+    rng.shuffle(others)
+    pool = list(dict.fromkeys([*captions, *others]))[: max(POOL, len(captions))]
+    return Set(f"{'held-out' if new_pairs else 'seen'} pairs", captions, pool, families, colours, stack(pictures))
 
 
 def object_of(family: Family, paint: dict[str, str], seed: int) -> tuple[PointCloud, Mesh]:
