@@ -1,35 +1,34 @@
 """Histograms of what the filters of `enpointe data build` look at, with their thresholds.
 
-First build sets in which nothing is dropped, then give their folders:
-
-    enpointe data build --source kaykit --path DIR --out A --size 256 --flat 0 --empty 0 --unseen 1 --duplicate 0
+    enpointe data build --source kaykit --path DIR --out A --size 256
     python -m benchmarks.filters A B
+
+An asset that was dropped counts with the figure that it was dropped for.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from benchmarks.common import Report, arguments
-from enpointe.datagen.build import build_shards
+from enpointe.datagen import filters
+from enpointe.datagen.build import DROPS, build_shards, read_lines
 from enpointe.datagen.descriptors import descriptor
-from enpointe.datagen.filters import Thresholds
 from enpointe.datagen.maker import Recipe
 from enpointe.datagen.procedural_source import Procedural
 from enpointe.datagen.raster import RasterRenderer
 from enpointe.datagen.shard_reader import read_shards
+from enpointe.datagen.store import Store
 
 PLOT = Path(__file__).resolve().parents[1] / "docs" / "filters.png"
-OFF = Thresholds(flat=0.0, empty=0.0, unseen=1.0, duplicate=0.0)
 TITLES = {
     "thickness": "thickness: deviation across the flattest plane",
     "coverage": "coverage: share of the pixels",
@@ -39,52 +38,68 @@ TITLES = {
 THRESHOLDS = {"thickness": "flat", "coverage": "empty", "unseen": "unseen", "distance": "duplicate"}
 LOGARITHMIC = ("thickness", "coverage", "distance")
 
-Figures = Mapping[str, NDArray[np.float64]]
+REASONS = {
+    filters.FLAT: "thickness",
+    filters.EMPTY: "coverage",
+    filters.UNSEEN: "unseen",
+    filters.DUPLICATE: "distance",
+}
+
+Figures = Mapping[str, Sequence[tuple[float, str]]]
+"""By name, the value of each asset of a set, with its key."""
 
 
-def figures(place: Path) -> tuple[Figures, list[str]]:
-    """Every figure (n,) of the records of a set, and their keys."""
-    found: dict[str, list[float]] = {name: [] for name in ("thickness", "coverage", "unseen")}
+def figures(place: Path) -> Figures:
+    """Every figure of the records of a set, and of what was dropped the one that decided."""
+    found: dict[str, list[tuple[float, str]]] = {name: [] for name in TITLES}
     rows, keys = [], []
     for record in read_shards(place, shuffle=False, weighted=False):
-        measured = record.provenance["figures"]
-        for name, values in found.items():
-            values.append(float(measured[name]))
+        for name, value in record.provenance["figures"].items():
+            found[name].append((float(value), record.key))
         cloud = record.cloud()
         rows.append(descriptor(cloud.points, cloud.colors))
         keys.append(record.key)
     apart = cKDTree(np.stack(rows)).query(np.stack(rows), k=2)[0][:, 1]
-    return {**{name: np.array(values) for name, values in found.items()}, "distance": apart}, keys
+    found["distance"] += zip(apart.tolist(), keys, strict=True)
+    for entry in read_lines(Store(place), DROPS):
+        found[REASONS[entry["reason"]]].append((float(entry["figure"]), str(entry["key"])))
+    return found
 
 
-def summary(sets: Mapping[str, tuple[Figures, list[str]]]) -> list[dict[str, Any]]:
-    """Quantiles of each figure, how many records each threshold drops, and the one that is nearest to it."""
+def summary(sets: Mapping[str, Figures]) -> list[dict[str, Any]]:
+    """Quantiles of each figure, how many assets each threshold drops, and the nearest to it on either side."""
     rows = []
-    limits = asdict(Thresholds())
-    for place, (measured, keys) in sets.items():
-        for name, values in measured.items():
-            limit = limits[THRESHOLDS[name]]
-            missed = values > limit if name == "unseen" else values < limit
-            marginal = int(np.abs(np.log((values + 1e-6) / (limit + 1e-6))).argmin())
+    limits = asdict(filters.Thresholds())
+    for place, measured in sets.items():
+        for name, pairs in measured.items():
+            values, limit = np.array([value for value, _ in pairs]), limits[THRESHOLDS[name]]
+            beyond = [pair for pair in pairs if (pair[0] > limit if name == "unseen" else pair[0] < limit)]
+            within = [pair for pair in pairs if pair not in beyond]
+            first, last = (min, max) if name == "unseen" else (max, min)
             low, middle, high = np.quantile(values, [0.01, 0.5, 0.99])
             rows.append(
                 {
-                    "set": place, "records": len(values), "figure": name, "1 %": low, "median": middle, "99 %": high,
-                    "threshold": limit, "beyond": int(missed.sum()),
-                    "nearest": f"{keys[marginal]} ({values[marginal]:.4f})",
+                    "set": place, "assets": len(values), "figure": name, "1 %": low, "median": middle, "99 %": high,
+                    "threshold": limit, "beyond": len(beyond), "last dropped": _named(first(beyond, default=None)),
+                    "first kept": _named(last(within, default=None)),
                 }
             )  # fmt: skip
     return rows
 
 
-def plot(sets: Mapping[str, tuple[Figures, list[str]]], path: Path) -> None:
+def _named(pair: tuple[float, str] | None) -> str:
+    return "none" if pair is None else f"{pair[1]} ({pair[0]:.4f})"
+
+
+def plot(sets: Mapping[str, Figures], path: Path) -> None:
     """A histogram for each figure, the sets in colours, the threshold as a line."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 6), layout="constrained")
-    limits = asdict(Thresholds())
+    limits = asdict(filters.Thresholds())
     for axes, (name, title) in zip(figure.subplots(2, 2).flat, TITLES.items(), strict=True):
-        everything = np.concatenate([measured[name] for measured, _ in sets.values()])
+        values = {place: np.array([value for value, _ in measured[name]]) for place, measured in sets.items()}
+        everything = np.concatenate(list(values.values()))
         limit = limits[THRESHOLDS[name]]
         if name in LOGARITHMIC:
             low = max(min(everything.min(), limit), 1e-4)
@@ -93,8 +108,8 @@ def plot(sets: Mapping[str, tuple[Figures, list[str]]], path: Path) -> None:
         else:
             edges = np.linspace(0, max(everything.max(), limit) * 1.05, 40)
             axes.set_yscale("log")
-        for place, (measured, _) in sets.items():
-            axes.hist(measured[name].clip(edges[0], edges[-1]), edges, alpha=0.6, label=place)
+        for place, found in values.items():
+            axes.hist(found.clip(edges[0], edges[-1]), edges, alpha=0.6, label=place)
         axes.axvline(limit, color="black", linestyle="--", linewidth=1)
         axes.set_title(f"{title}; dropped {'above' if name == 'unseen' else 'below'} {limit:g}", fontsize=9)
     figure.axes[0].legend(fontsize=8)
@@ -115,7 +130,7 @@ def main() -> None:
         places = list(options.shards)
         if options.quick:
             places.append(Path(folder) / "procedural")
-            recipe = Recipe("raster", views=4, size=64, points=256, thresholds=OFF)
+            recipe = Recipe("raster", views=4, size=64, points=256)
             build_shards(Procedural(4), places[-1], RasterRenderer, recipe)
         sets = {place.name: figures(place) for place in places}
     report.table("figures", summary(sets))
