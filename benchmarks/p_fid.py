@@ -76,7 +76,7 @@ def _child(what: str, file: Path, clouds: int, cores: int) -> None:
     if what == "clouds":
         np.savez(file, arr_0=make_clouds(clouds))
         return
-    print(json.dumps(measure(*what.split(), file)))
+    print(json.dumps(measure(what, file)))
 
 
 def make_clouds(n: int, seed: int = 0) -> NDArray[np.float32]:
@@ -96,8 +96,8 @@ def make_clouds(n: int, seed: int = 0) -> NDArray[np.float32]:
     return clouds
 
 
-def measure(network: str, precision: str, file: Path) -> dict[str, Any]:
-    """One run in this process: seconds of the features and of the scores, and the scores."""
+def measure(what: str, file: Path) -> dict[str, Any]:
+    """One run in this process, of a network in a precision: seconds of the features and of the scores, and the scores."""
     import torch
 
     from enpointe.evaluation.classifiers import load_classifier
@@ -106,6 +106,7 @@ def measure(network: str, precision: str, file: Path) -> dict[str, Any]:
     from enpointe.evaluation.scores import p_fid, p_is
     from enpointe.nn.pointnet2 import PointNet2
 
+    network, precision = what.split()
     torch.manual_seed(0)
     classifier = load_classifier("pocket").network if network == "pocket" else PointNet2().requires_grad_(False).eval()
     start = time.perf_counter()

@@ -35,8 +35,8 @@ class Grouping(NamedTuple):
     """(B, S, 3)."""
     near: Tensor
     """(B, S, K), indices into the N points, as `ball_query` gives them."""
-    count: Tensor
-    """(B, S)."""
+    counts: Tensor
+    """(B, S), how many of the K are there; the others repeat the first."""
 
 
 class PointNet2(nn.Module):
@@ -183,14 +183,14 @@ class SetAbstraction(SharedMLP):
     def forward(self, points: Tensor, features: Tensor | None, group: Grouping) -> Tensor:
         """Points (B, N, 3), features (B, N, channels) and their grouping -> features of the centres (B, S, out)."""
         batch, n_points, _ = points.shape
-        centres, near, count = group
+        centres, near, counts = group
         near = near + n_points * torch.arange(batch, device=points.device)[:, None, None]
 
         flat = points.reshape(-1, 3)
         shared = None if features is None else self.share(features).flatten(0, 1)
         # On a CPU a few neighbourhoods at a time, so that what lies between two layers stays in the cache.
         at_once = BLOCK // self.neighbours if flat.device.type == "cpu" and not self.training else batch * self.samples
-        blocks = zip(*(part.flatten(0, 1).split(max(1, at_once)) for part in (centres, near, count)), strict=True)
+        blocks = zip(*(part.flatten(0, 1).split(max(1, at_once)) for part in (centres, near, counts)), strict=True)
         h = torch.cat([self._neighbourhoods(flat, shared, *block) for block in blocks])
         return h.view(batch, self.samples, -1)
 
