@@ -90,7 +90,7 @@ def unit_frame(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def solid_points(
-    model: Model, face: NDArray[np.int64], weights: NDArray[np.float64], *, interpolate: bool = False
+    model: Model, face: NDArray[np.integer[Any]], weights: NDArray[np.float64], *, interpolate: bool = False
 ) -> NDArray[np.bool_]:
     """Which of n points, on faces (n,) at barycentric weights (n, 3), no texture cuts away (as leaves do).
 
@@ -105,7 +105,7 @@ def solid_points(
 
 
 def sample_colors(
-    model: Model, face: NDArray[np.int64], weights: NDArray[np.float64], *, interpolate: bool = False
+    model: Model, face: NDArray[np.integer[Any]], weights: NDArray[np.float64], *, interpolate: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """What n points on faces (n,) at barycentric weights (n, 3) look like; see `solid_points`.
 
@@ -132,7 +132,7 @@ def sample_colors(
 
 
 def _texels(
-    model: Model, worn: Material, face: NDArray[np.int64], weights: NDArray[np.float64], interpolate: bool
+    model: Model, worn: Material, face: NDArray[np.integer[Any]], weights: NDArray[np.float64], interpolate: bool
 ) -> NDArray[Any]:
     """(n, 4) values of a material's texture from 0 to 255."""
     assert worn.texture is not None
