@@ -1,4 +1,4 @@
-"""CLIP ViT-L/14, which the released models see texts and pictures through (Point-E, section 4.1).
+"""CLIP: ViT-L/14, which the released models see texts and pictures through (Point-E, section 4.1), and others of it.
 
 The network and its tokenizer are transformers' own; what is here is which of its numbers are taken.
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,22 @@ if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizerFast
 
 NAME = "openai/clip-vit-large-patch14"
+
+
+class Release(NamedTuple):
+    """A published CLIP."""
+
+    name: str
+    """On the Hugging Face hub."""
+    folder: str
+    """Environment variable that may name the folder of its files."""
+    download: str
+    """How much that is."""
+
+
+LARGE = Release(NAME, "ENPOINTE_CLIP", "1.7 GB")
+BASE = Release("openai/clip-vit-base-patch32", "ENPOINTE_CLIP_B32", "0.6 GB")
+
 BATCH = 32
 """Texts or pictures in one pass: enough to keep the processor busy, little enough for any memory."""
 
@@ -113,12 +129,12 @@ class Clip:
 
 
 @lru_cache(maxsize=2)
-def clip(device: torch.device) -> Clip:
+def clip(device: torch.device, release: Release = LARGE) -> Clip:
     """CLIP on a device, loaded once for each.
 
-    Read from the folder that the environment's ENPOINTE_CLIP names (as `save_pretrained` or a clone of NAME
-    leaves it), else from the local Hugging Face cache. Only where neither has it is it downloaded (1.7 GB), by
-    transformers, unless the environment forbids it, see `enpointe.offline`.
+    Read from the folder that the environment's ENPOINTE_CLIP names (for another release `Release.folder`), as
+    `save_pretrained` or a clone leaves it, else from the local Hugging Face cache. Only where neither has it is it
+    downloaded (1.7 GB), by transformers, unless the environment forbids it, see `enpointe.offline`.
 
     Raises:
         InputError: transformers is not installed.
@@ -130,37 +146,61 @@ def clip(device: torch.device) -> Clip:
         raise InputError(
             f"this model needs CLIP, which needs transformers: pip install 'enpointe[clip]' ({error})"
         ) from error
-    folder = os.environ.get("ENPOINTE_CLIP")
+    folder = os.environ.get(release.folder)
     if folder:
         if not (Path(folder) / "config.json").is_file():
-            raise WeightsError(f"ENPOINTE_CLIP: expected a folder that holds {NAME}, no config.json in {folder}")
+            raise WeightsError(
+                f"{release.folder}: expected a folder that holds {release.name}, no config.json in {folder}"
+            )
         found = _load(folder)
     else:
-        found = _from_hub()
+        found = _from_hub(release)
     return Clip(found.model.to(device), found.tokenizer)
 
 
-def _from_hub() -> Clip:
-    # The cache's folder is read as a folder: a look-up by name may reach for the network even when it is told not to.
+def is_at_hand(release: Release) -> bool:
+    """Whether `clip` needs no network: transformers is installed, and a folder is named or the cache has weights."""
+    try:
+        import transformers  # noqa: F401
+    except ImportError:
+        return False
+    if os.environ.get(release.folder):
+        return True  # if it is a wrong one, its user is to be told
+    folder = _cached(release)
+    return folder is not None and any(
+        (Path(folder) / name).is_file() for name in ("model.safetensors", "pytorch_model.bin")
+    )
+
+
+def _cached(release: Release) -> str | None:
+    """Its folder in the local Hugging Face cache."""
     from transformers.utils.hub import try_to_load_from_cache
 
-    config = try_to_load_from_cache(NAME, "config.json")
-    if isinstance(config, str):
+    config = try_to_load_from_cache(release.name, "config.json")
+    return str(Path(config).parent) if isinstance(config, str) else None
+
+
+def _from_hub(release: Release) -> Clip:
+    # The cache's folder is read as a folder: a look-up by name may reach for the network even when it is told not to.
+    folder = _cached(release)
+    if folder is not None:
         try:
-            return _load(str(Path(config).parent))
+            return _load(folder)
         except WeightsError as error:
             if not isinstance(error.__cause__, OSError):  # transformers' way to say that a file is not there
                 raise
-    manual = "or fetch its files elsewhere and set ENPOINTE_CLIP to their folder"
+    manual = f"or fetch its files ({release.download}) elsewhere and set {release.folder} to their folder"
     if is_offline():
         raise WeightsError(
-            f"{NAME} is not, or not whole, in the local Hugging Face cache, and the environment forbids the network; "
-            f"unset {', '.join(SWITCHES)}, {manual}"
+            f"{release.name} is not, or not whole, in the local Hugging Face cache, and the environment forbids the "
+            f"network; unset {', '.join(SWITCHES)}, {manual}"
         )
     try:
-        return _load(NAME, download=True)
+        return _load(release.name, download=True)
     except WeightsError as error:
-        raise WeightsError(f"{NAME} could not be downloaded; try again, {manual} ({error.__cause__})") from error
+        raise WeightsError(
+            f"{release.name} could not be downloaded; try again, {manual} ({error.__cause__})"
+        ) from error
 
 
 def _load(source: str, *, download: bool = False) -> Clip:
