@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enpointe.cli import options as opt
 from enpointe.cli.output import slug, writing
-from enpointe.cli.progress import Bar, warn
+from enpointe.cli.progress import Bar, report, warn
 from enpointe.errors import InputError
 from enpointe.pipeline.inputs import check_model
 
@@ -53,6 +52,15 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     how.add_argument(
         "--encoder", choices=ENCODERS, default="auto",
         help="what R-Precision sees pictures and texts through (default: auto, CLIP where it is installed)",
+    )  # fmt: skip
+    how.add_argument("--views", type=opt.whole(1, 64), metavar="N", help="of each sample for R-Precision (default: 8)")
+    how.add_argument(
+        "--pictures-of", choices=("cloud", "mesh"), default="cloud", help="what R-Precision sees (default: cloud)"
+    )
+    how.add_argument(
+        "--papers-prompts", action="store_true",
+        help="you say that the prompts are the 153 captions collected for Dream Fields: published R-Precision is then "
+        "shown beside what CLIP gives",
     )  # fmt: skip
     how.add_argument("--half", action="store_true", help="features in bfloat16: a quarter less time for many clouds")
     how.add_argument(
@@ -130,10 +138,7 @@ def run(options: argparse.Namespace) -> None:
         warn(f"{failure['name']}: {failure['reason']}")
     if len(results.failures) > 10:
         warn(f"and {len(results.failures) - 10} more failures, see {page}")
-    if options.json:
-        print(json.dumps(results.summary() | {"report": str(page)}, sort_keys=True, allow_nan=False))
-    else:
-        print(_in_words(results, page))
+    report(_in_words(results, page), results.summary() | {"report": str(page)}, options.json)
 
 
 def _model(
@@ -195,7 +200,16 @@ def _tools(options: argparse.Namespace) -> Tools:
     from enpointe.pipeline.device import find_device
 
     device = find_device(options.device).type
-    return Tools(options.classifier, options.encoder, device, options.half, options.seed)
+    return Tools(
+        classifier=options.classifier,
+        encoder=options.encoder,
+        device=device,
+        half=options.half,
+        seed=options.seed,
+        views=options.views,
+        pictures_of=options.pictures_of,
+        papers_prompts=options.papers_prompts,
+    )
 
 
 def _say(line: str) -> None:
@@ -234,4 +248,18 @@ def _interval(one: Any) -> str:
 
 
 def run_compare(options: argparse.Namespace) -> None:
-    raise InputError("not there yet")
+    from enpointe.evaluation.compare import PAGE, read_run, samples_beside, save_comparison
+
+    a, b = read_run(options.a), read_run(options.b)
+    name = f"compare-{slug(Path(options.a).stem)}-{slug(Path(options.b).stem)}"
+    folder = Path(options.out) if options.out else Path("out") / name
+    samples = samples_beside(a, options.a), samples_beside(b, options.b)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        found = save_comparison(a, b, folder, samples)
+    lines = [f"A: {found['a']}; B: {found['b']}; {found['pairs']} pairs of prompt and seed"]
+    for one in found["paired"]:
+        values = f"{_value(one['a'], one['shown']):>9} {_value(one['b'], one['shown']):>9}"
+        lines.append(f"{one['title']:22} {values}   p {one['p']:.2g}: {one['verdict']}")
+    words = "\n".join([*lines, *found["notes"], f"look at {folder / PAGE}"])
+    report(words, found | {"page": str(folder / PAGE)}, options.json)

@@ -17,12 +17,15 @@ from enpointe.evaluation.classifiers import Classifier, load_classifier
 from enpointe.evaluation.gather import Gathered, Wanted, gather
 from enpointe.evaluation.measures import METRICS, NO_CLASSIFIER, Measured, Row, Score, groups, measure
 from enpointe.evaluation.prompts import texts_of
+from enpointe.evaluation.published import published_context
 from enpointe.evaluation.samples import SampleSet
-from enpointe.evaluation.text_match import TextMatch, load_text_match, measure_text_match
+from enpointe.evaluation.text_match import Shape, TextMatch, load_text_match, measure_text_match
 
 FORMAT, VERSION = "enpointe-evaluation", 1
 ALWAYS = ("p_fid", "p_is", "r_precision")
 """Scores that every result names, null where they were not measured."""
+CEILING = 128
+"""True clouds whose R-Precision is measured beside the samples', at most."""
 NEED_REFERENCE = ("p_fid", "chamfer", "emd", "f_score")
 NEED_CLASSIFIER = ("p_fid", "p_is", "named")
 
@@ -38,6 +41,9 @@ class Tools:
         classifier, encoder: as `load_classifier` and `load_encoder` take them.
         half: features in bfloat16.
         seed: of choices and intervals.
+        views: pictures of each sample for R-Precision; None for the usual number.
+        pictures_of: clouds, or meshes where there are any.
+        papers_prompts: the user says that the prompts are those of the published R-Precision.
     """
 
     classifier: str = "auto"
@@ -45,6 +51,9 @@ class Tools:
     device: str = "cpu"
     half: bool = False
     seed: int = 0
+    views: int | None = None
+    pictures_of: Shape = "cloud"
+    papers_prompts: bool = False
 
 
 @dataclass
@@ -59,6 +68,7 @@ class Results:
         counts: of samples, reference clouds, failures.
         groups: see `measures.groups`.
         ceiling: R-Precision of true clouds.
+        published: see `published.PublishedContext`.
         cost: seconds and memory.
     """
 
@@ -74,6 +84,7 @@ class Results:
     groups: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     ceiling: dict[str, Any] = field(default_factory=dict)
+    published: dict[str, Any] = field(default_factory=dict)
     sweep: list[dict[str, Any]] = field(default_factory=list)
     cost: dict[str, Any] = field(default_factory=dict)
 
@@ -88,17 +99,17 @@ class Results:
             **values,
             "scores": [score.to_json() for score in self.scores],
             "not_measured": self.missing,
-            **{
-                name: getattr(self, name)
-                for name in (
-                    "kind", "title", "settings", "tools", "counts", "failures", "notes", "groups", "ceiling", "sweep",
-                    "cost",
-                )
-            },
-        }  # fmt: skip
+            **{name: getattr(self, name) for name in _WHOLE},
+        }
 
     def to_json(self) -> dict[str, Any]:
         return {**self.summary(), "samples": self.rows}
+
+
+_WHOLE = (
+    "kind", "title", "settings", "tools", "counts", "failures", "notes", "groups", "ceiling", "published", "sweep", "cost",
+)  # fmt: skip
+"""Fields of the results that go into the JSON as they are."""
 
 
 def check_metrics(asked: Sequence[str] | None, *, reference: bool) -> tuple[str, ...]:
@@ -143,6 +154,7 @@ def score(
     metrics = check_metrics(asked, reference=reference is not None)
     classifier = _classifier(results, metrics, tools)
     match = _text_match(results, metrics, tools)
+    _all_there(results, asked)
     wanted = Wanted(
         classifier=classifier,
         pictures=match,
@@ -157,7 +169,7 @@ def score(
         ceiling = match if reference.kind == "procedural" else None
         true = gather(
             reference,
-            Wanted(classifier=needed, pictures=ceiling, shapes=wanted.shapes, half=tools.half),
+            Wanted(classifier=needed, pictures=ceiling, pictured=CEILING, shapes=wanted.shapes, half=tools.half),
             twins=wanted.thin,
             seed=tools.seed,
             progress=lambda done: progress("reference", done, len(reference)),
@@ -169,14 +181,11 @@ def score(
         raise InputError(f"{samples.place}: expected clouds, found none that can be read{_first(samples)}")
     measured = measure(ours, true, classifier, metrics, tools.seed)
     if match is not None:
-        _match_texts(results, measured, ours, true, match, pool, tools.seed)
+        _match_texts(results, measured, ours, true, match, pool, tools)
     results.scores += sorted(measured.scores, key=lambda one: list(_ORDER).index(one.name))
     for name, reason in measured.missing.items():
         results.missing.setdefault(name, reason)
-    if asked is not None and (
-        out := [f"{name} ({results.missing[name]})" for name in metrics if name in results.missing]
-    ):
-        raise InputError(f"metrics: expected to measure {', '.join(asked)}; cannot: {'; '.join(out)}")
+    _all_there(results, asked)
     results.rows = measured.rows
     results.groups = groups(measured.rows)
     results.failures = [asdict(failure) for failure in samples.failures]
@@ -217,6 +226,13 @@ def peak_memory() -> int | None:
     return int(most if platform.system() == "Darwin" else most * 1024)
 
 
+def _all_there(results: Results, asked: Sequence[str] | None) -> None:
+    """InputError where something that was asked for by name cannot be had; early, before what takes long."""
+    lost = [f"{name} ({results.missing[name]})" for name in asked or () if name in results.missing]
+    if lost:
+        raise InputError(f"metrics: expected to measure {', '.join(asked or ())}; cannot: {'; '.join(lost)}")
+
+
 def _first(samples: SampleSet) -> str:
     """The first failure, as a message's end."""
     return f" ({samples.failures[0].name}: {samples.failures[0].reason})" if samples.failures else ""
@@ -243,7 +259,7 @@ def _text_match(results: Results, metrics: Sequence[str], tools: Tools) -> TextM
     if "r_precision" not in metrics:
         return None
     try:
-        match = load_text_match(tools.encoder, tools.device)
+        match = load_text_match(tools.encoder, tools.device, tools.views, tools.pictures_of)
     except EnpointeError as error:
         if tools.encoder != "auto":
             raise
@@ -260,19 +276,20 @@ def _match_texts(
     true: Gathered | None,
     match: TextMatch,
     pool: Sequence[str],
-    seed: int,
+    tools: Tools,
 ) -> None:
     """R-Precision of the samples, and of true clouds of the same prompts beside it."""
     texts = texts_of([*pool, *ours.prompts])
-    made = measure_text_match(match, ours, texts, measured.rows, seed)
+    made = measure_text_match(match, ours, texts, measured.rows, tools.seed)
     if isinstance(made, str):
         measured.missing["r_precision"] = made
         return
     measured.scores += made
     if true is not None and true.pictures is not None:
-        best = measure_text_match(match, true, texts, [{} for _ in true.names], seed)
+        best = measure_text_match(match, true, texts, [{} for _ in true.names], tools.seed)
         if not isinstance(best, str):
             results.ceiling = {one.name: one.to_json() for one in best}
+    results.published = asdict(published_context(match.encoder.name, texts, stated=tools.papers_prompts))
 
 
 def _seconds(gathered: Gathered) -> dict[str, Any]:

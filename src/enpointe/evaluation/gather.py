@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,10 +47,12 @@ class Wanted:
     Attributes:
         half: features in bfloat16, see `features.embed`.
         thin: keep every sample's thinned cloud.
+        pictured: picture features of so many samples only, the first ones.
     """
 
     classifier: Classifier | None = None
     pictures: PictureSide | None = None
+    pictured: int | None = None
     shapes: bool = False
     thin: bool = False
     meshes: bool = False
@@ -66,7 +68,7 @@ class Gathered:
         seconds: that each took to be made.
         points: how many points the clouds have, least and most.
         seen: features and class probabilities.
-        pictures: (n, views, d) picture features.
+        pictures: (n, views, d) picture features, or of the first samples only.
         shapes: thinned clouds of up to SHAPES samples, by index.
         thin: thinned clouds of all.
         twins: thinned clouds by prompt, up to TWINS each.
@@ -122,7 +124,7 @@ def gather(
             (size, size) if found.points is None else (min(found.points[0], size), max(found.points[1], size))
         )
         features.add(sample)
-        if wanted.pictures is not None:
+        if wanted.pictures is not None and (wanted.pictured is None or i < wanted.pictured):
             pictures.append(wanted.pictures.features_of(sample.cloud, sample.mesh))
         if wanted.shapes or wanted.thin or twins:
             thin = thinned(sample.cloud, np.random.default_rng([seed, 2, i]))
@@ -196,8 +198,3 @@ class _Features:
         self._parts.append(embed(self._classifier.network, clouds, starts, half=self._half))
         self._done += len(clouds)
         self._waiting.clear()
-
-
-def chosen(gathered: Gathered, n: int) -> Sequence[Thin]:
-    """The first n of the clouds that were drawn for distances; they were drawn at random."""
-    return list(gathered.shapes.values())[:n]

@@ -232,8 +232,8 @@ def _sets(samples: Gathered, reference: Gathered | None, distance: str, seed: in
         Score(f"{distance}_coverage", f"Coverage ({short})", scores.coverage, "higher",
               "share of the true clouds that are nearest to some sample", shown="share", note=note),
         Score(f"{distance}_one_nna", f"1-NNA ({short})", scores.one_nna, "half",
-              "share of all clouds whose nearest other one is of their own kind: 50 % where samples and true clouds cannot "
-              "be told apart", shown="share", note=note),
+              "share of all clouds whose nearest other one is of their own kind: 50 % where samples and true clouds "
+              "cannot be told apart", shown="share", note=note),
     ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import torch
 
 from enpointe.errors import InputError
 from enpointe.evaluation.evaluate import Progress, Results, Tools, check_metrics, peak_memory, score
+from enpointe.evaluation.gather import TWINS
 from enpointe.evaluation.generated import AnyPipeline, Making, make_samples, write_json
 from enpointe.evaluation.prompts import PromptList, texts_of, understood
 from enpointe.evaluation.samples import SampleSet
@@ -21,7 +22,7 @@ from enpointe.pipeline.result import Report, silent
 
 COST = "cost.json"
 REFERENCE_CLOUDS = 300
-"""Fresh objects that a run without a reference of its own is compared with, at least; more than the features of the
+"""Fresh objects that P-FID of a run without a reference of its own takes, at least: more than the features of the
 embedded classifier."""
 
 Say = Callable[[str], None]
@@ -65,7 +66,10 @@ def evaluate_model(
     pairs = prompts.first(n, seed) if takes == "text" else [("", seed + i) for i in range(n or len(prompts.prompts))]
     texts_made = texts_of([text for text, _ in pairs if text])
     if reference is None and any(understood(text) for text in texts_made):
-        clouds = max(REFERENCE_CLOUDS, len(pairs))
+        texts_known = sum(understood(text) is not None for text in texts_made)
+        clouds = max(len(pairs), TWINS * texts_known)
+        if metrics is None or "p_fid" in metrics:
+            clouds = max(clouds, REFERENCE_CLOUDS)
         reference = TrueObjects(texts_made, clouds, n_points=making.n_points, seed=seed)
     check_metrics(metrics, reference=reference is not None)
     for line in prompts.notes:

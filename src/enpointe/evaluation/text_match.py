@@ -3,33 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.errors import WeightsError
+from enpointe.evaluation.encoders import PictureTextEncoder, load_encoder
 from enpointe.evaluation.gather import Gathered
 from enpointe.evaluation.measures import Row, Score
+from enpointe.evaluation.r_precision import RPrecision, TextPool, r_precision, text_pool
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.geometry.renders import RenderConfig, render_cloud, render_mesh
+
+Shape = Literal["cloud", "mesh"]
 
 
 class TextMatch:
-    """An encoder of texts and pictures, and how pictures are made for it."""
+    """An encoder of texts and pictures, and how pictures are made for it.
+
+    Args:
+        of: "mesh" for pictures of meshes, where a sample has one.
+    """
+
+    def __init__(self, encoder: PictureTextEncoder, config: RenderConfig | None = None, of: Shape = "cloud") -> None:
+        self.encoder, self.config, self.of = encoder, config or RenderConfig(), of
 
     def features_of(self, cloud: PointCloud, mesh: Mesh | None) -> NDArray[np.float32]:
-        raise NotImplementedError
+        """(views, d) of pictures of the cloud, or of its mesh."""
+        if self.of == "mesh" and mesh is not None:
+            pictures = render_mesh(mesh, self.config)
+        else:
+            pictures = render_cloud(cloud, self.config)
+        return self.encoder.encode_pictures(list(pictures))
 
     def about(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """What a report has to say of it."""
+        encoder = self.encoder
+        return {
+            "name": encoder.name, "note": encoder.note, "quality": dict(encoder.quality), "pictures_of": self.of,
+            "renders": asdict(self.config),
+        }  # fmt: skip
 
 
-def load_text_match(choice: str, device: str) -> TextMatch:
-    raise WeightsError("not there yet")
+def load_text_match(choice: str, device: str, views: int | None = None, of: Shape = "cloud") -> TextMatch:
+    """See `load_encoder`, also for errors; `views` of each sample, None for the usual number."""
+    config = RenderConfig() if views is None else RenderConfig(views=views)
+    return TextMatch(load_encoder(choice, device), config, of)
 
 
 def measure_text_match(
     match: TextMatch, samples: Gathered, texts: Sequence[str], rows: list[Row], seed: int
 ) -> list[Score] | str:
-    raise NotImplementedError
+    """R@1, R@5 and CLIP score of the samples whose prompts are known; each sample's own go into its row.
+
+    Args:
+        texts: the pool; prompts of the samples that are not in it are added.
+    """
+    with_prompt = [(i, text) for i, text in enumerate(samples.prompts[: len(samples.pictures or ())]) if text]
+    if not with_prompt or samples.pictures is None:
+        return "no sample's prompt is known"
+    pool = text_pool([*texts, *(text for _, text in with_prompt)])
+    truth = pool.index[len(texts) :]
+    if len(pool.texts) < 2:
+        return "all samples are of one prompt: there is no other to tell it from"
+    chosen = [i for i, _ in with_prompt]
+    found = r_precision(samples.pictures[chosen], match.encoder.encode_texts(pool.texts), truth, seed=seed)
+    for i, one in zip(chosen, found.per_sample, strict=True):
+        rows[i] |= {"rank": one.rank, "r_at_1": one.right, "clip_score": one.score}
+        if one.rival is not None and one.rank > 1:
+            rows[i]["rival"] = pool.texts[one.rival]
+    return _scores(match, found, pool)
+
+
+def _scores(match: TextMatch, found: RPrecision, pool: TextPool) -> list[Score]:
+    through = f"through {match.encoder.name}"
+    among = f"{found.views} views a sample, among {found.pool} prompts; by chance"
+    score = "CLIP score" if match.encoder.name.startswith("vit") else "Text match"
+    what = {
+        "r_at_1": f"share of pictures that go best with their own prompt, {through}; {among} {found.chance:.1%}",
+        "r_at_5": f"share of pictures whose own prompt is among the five best; by chance {min(1, 5 * found.chance):.1%}",
+        "clip_score": f"mean cosine of pictures with their own prompt, times 100, {through}",
+    }
+    titles = {"r_at_1": "R-Precision", "r_at_5": "R-Precision at 5", "clip_score": score}
+    made = []
+    for key, name in (("r_at_1", "r_precision"), ("r_at_5", "r_precision_at_5"), ("clip_score", "clip_score")):
+        interval = found.intervals[key]
+        low, high = (None, None) if interval is None else (interval.low, interval.high)
+        shown: Literal["share", "number"] = "number" if key == "clip_score" else "share"
+        note = None if key == "clip_score" else found.note
+        made.append(Score(name, titles[key], getattr(found, key), "higher", what[key], low, high, shown, note))
+    return made
