@@ -22,6 +22,8 @@ from enpointe.training.task import Batch, Losses
 
 HELD_OUT = 0.1
 """Of the pool's objects."""
+NOISE = 0.5
+"""Of what a picture's features spread, added while training: a slightly smaller picture changes them as much."""
 PROMPTS_HELD_OUT = frozenset((
     *PROMPTS, "a red sailboat", "a green armchair", "a yellow mug", "a grey castle",
 ))  # fmt: skip
@@ -72,6 +74,7 @@ class JointTask:
         self._training = np.array([i for i in self._training if len(self._allowed[i])], dtype=np.int64)
         learnt = self._training
         heads.pictures.standardize(torch.from_numpy(looks.pictures[learnt]).float().flatten(0, 1))
+        self._spread = heads.pictures.spread.clone()
         heads.texts.standardize(torch.from_numpy(looks.texts[learnt]).float().flatten(0, 1))
 
     def batch(self, rng: np.random.Generator, n: int, n_points: int, *, training: bool) -> Batch:
@@ -90,8 +93,12 @@ class JointTask:
         agree = (said[None] == colour[:, None]) | (said[None] < 0) | (colour[:, None] < 0)
         also = self._related[group[:, None], group[None]] & agree
         np.fill_diagonal(also, False)
+        pictures = torch.from_numpy(self._looks.pictures[rows, view]).float()
+        if training:
+            noise = torch.from_numpy(rng.standard_normal(pictures.shape, dtype=np.float32))
+            pictures += NOISE * self._spread * noise
         return {
-            "pictures": torch.from_numpy(self._looks.pictures[rows, view]).float(),
+            "pictures": pictures,
             "texts": torch.from_numpy(self._looks.texts[rows, which]).float(),
             "also": torch.from_numpy(also),
         }
