@@ -52,7 +52,7 @@ SDF = SightSDFConfig(width=256, layers=3, nearest=16, grids=(16, 24, 40))
 CLASSIFIER = PointNet2Config(classes=2, samples=(256, 64), neighbours=(16, 16))
 JOINT = JointConfig(texts=TEXT_WIDTH, pictures=CHANNELS + STATISTICS, hidden=768, width=256)
 LOOKS = 9_088
-"""Objects that the joint model sees, two pictures of each: a quarter of an hour on a core that has nothing else to do."""
+"""Objects that the joint model sees, two pictures of each: a quarter of an hour on a core that is idle."""
 
 FIRST_FAMILIES = (
     "car", "truck", "motorcycle", "bicycle", "sailboat", "aeroplane", "rocket", "chair", "armchair", "table", "lamp",
