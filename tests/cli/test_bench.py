@@ -149,7 +149,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "COARSE_POINTS", 8)
     monkeypatch.setattr(speed, "PRODUCT", 64)
     monkeypatch.setattr(mesh_speed, "CLOUD_POINTS", 64)
-    monkeypatch.setattr(mesh_speed, "sparse_queries", lambda grid_size: {"torus": 5 * grid_size**2})
+    monkeypatch.setattr(mesh_speed, "grid_queries", lambda grid_size, **_: {"torus": 5 * grid_size**2})
 
 
 @pytest.mark.usefixtures("small")

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from enpointe.errors import InputError, MeshError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.pipeline.lattice import mixed_cells
 from enpointe.pipeline.meshing import color_vertices, drop_small_pieces, march, mesh_from_field
-from enpointe.pipeline.sparse_grid import Field, Floats, GridSamples, Indices, mixed_cells, sample_grid
+from enpointe.pipeline.sparse_grid import Field, Floats, GridSamples, Indices, sample_grid
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(os.environ.get("ENPOINTE_GOLDEN", ROOT.parent / "shared" / "golden")) / "mesh_ellipsoid.safetensors"
@@ -380,7 +381,7 @@ def test_no_object(field: Field, message: str) -> None:
         (lambda: extract_surface(torus, box=(1, 0)), "low < high"),
         (lambda: extract_surface(torus, box=(0, float("nan"))), "low < high"),
         (lambda: extract_surface(torus, box=3), "two numbers"),  # type: ignore[arg-type]
-        (lambda: extract_surface(torus, method="fast"), "sparse, dense, found 'fast'"),  # type: ignore[arg-type]
+        (lambda: extract_surface(torus, method="fast"), "sparse, dense, interpolated, found 'fast'"),  # type: ignore[arg-type]
         (lambda: extract_surface(torus, lipschitz=0), "lipschitz"),
         (lambda: extract_surface(lambda p: p), r"shape \(\d+,\)"),
         (lambda: mesh_from_field(torus, half_and_half(), k=0), "k: expected"),

@@ -369,7 +369,7 @@ def test_a_mesh_by_the_released_network(capsule: Callable[..., PointCloud], monk
 
     monkeypatch.setattr(surface, "sdf_field", field_of)
     monkeypatch.setattr(surface, "mesh_from_field", mesh_of_a_ball)
-    for preset, half, method, k in (("fast", True, "sparse", 4), ("reference", False, "dense", 1)):
+    for preset, half, method, k in (("fast", True, "interpolated", 4), ("reference", False, "dense", 1)):
         told.clear()
         pipeline = tiny("base40M-uncond", preset)
         assert pipeline.mesh(capsule(100), grid_size=16).is_watertight

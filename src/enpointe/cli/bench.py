@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
 def measure(
     models: Sequence[str], stages: Sequence[str], turns: Turns, *, full: bool = False, grid_size: int = 128
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, int]]:
-    """Rows of the stages, totals of what is made of them, and the queries that sparse grids took."""
+    """Rows of the stages, totals of what is made of them, and the queries that interpolated grids took."""
     from enpointe.evaluation.mesh_speed import compare_mesh
     from enpointe.evaluation.speed import compare_points
 
@@ -153,7 +153,7 @@ def _in_words(machine: dict[str, Any]) -> str:
         )
     if machine["queries"]:
         counts = ", ".join(f"{count:,} ({name})" for name, count in machine["queries"].items())
-        lines += ["", f"queries of a sparse grid: {counts}; the most are counted"]
+        lines += ["", f"queries of an interpolated grid: {counts}; the most are counted"]
     if any(row["random_weights"] for row in machine["stages"]):
         lines += [
             "",

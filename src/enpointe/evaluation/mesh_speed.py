@@ -1,7 +1,7 @@
 """Seconds of the release's own mesh and of ours; see `speed`.
 
-Queries are counted on fields with a real surface: the field of a network with random weights is noise, on which a
-sparse grid saves nothing. How long a query takes does not depend on the weights.
+Queries are counted on fields with a real surface: the field of a network with random weights is noise, on which
+nothing is saved. How long a query takes does not depend on the weights.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from enpointe.nn.sdf import SDFTransformer
 from enpointe.nn.sight import SightSDF
 from enpointe.pipeline.field import sdf_field
 from enpointe.pipeline.meshing import mesh_from_field
-from enpointe.pipeline.sparse_grid import sample_grid
+from enpointe.pipeline.sparse_grid import Field, Method, sample_grid
 
 Floats = NDArray[np.float32]
 
@@ -57,21 +57,23 @@ def box(points: Floats) -> Floats:
 SHAPES: dict[str, Callable[[Floats], Floats]] = {"torus": torus, "box": box}
 
 
-def sparse_queries(grid_size: int) -> dict[str, int]:
-    """What a sparse grid asks on exact shapes, and of the embedded SDF network around points of a chair."""
-    counts = {name: sample_grid(shape, grid_size=grid_size).n_queries for name, shape in SHAPES.items()}
+def grid_queries(grid_size: int, method: Method = "interpolated", released: Field | None = None) -> dict[str, int]:
+    """What a grid asks on exact shapes, and of the SDF networks at hand around points of a chair.
+
+    released: the field of the released network, where its weights are at hand.
+    """
+    fields: dict[str, Field] = dict(SHAPES)
     if embedded_path("sdf").is_file():
         network, _ = read_network(embedded_path("sdf"), "sight_sdf")
         assert isinstance(network, SightSDF)
-        rng = np.random.default_rng(0)
-        points = sample_surface(FAMILIES["chair"].recipe(rng), CLOUD_POINTS, rng).points.astype(np.float32)
-        field = sdf_field(network, points, torch.device("cpu"))
-        counts["embedded SDF network, a chair"] = sample_grid(field, grid_size=grid_size).n_queries
-    return counts
+        fields["embedded SDF network, a chair"] = sdf_field(network, on_chair(CLOUD_POINTS), torch.device("cpu"))
+    if released is not None:
+        fields["released SDF network, a chair"] = released
+    return {name: sample_grid(field, grid_size=grid_size, method=method).n_queries for name, field in fields.items()}
 
 
 def compare_mesh(turns: Turns, *, grid_size: int = 128, full: bool = False) -> tuple[Compared, dict[str, int]]:
-    """The mesh of a cloud, and the queries of a sparse grid, of which the most are taken.
+    """The mesh of a cloud, and the queries of an interpolated grid, of which the most are taken.
 
     InputError for a grid below 32: one batch would ask all of it.
     """
@@ -91,11 +93,12 @@ def compare_mesh(turns: Turns, *, grid_size: int = 128, full: bool = False) -> t
         "reference": lambda: plain.decode(latents, batch),
         "ours encode": lambda: sdf_field(network, points, device, chunk=CHUNK),
         "ours": lambda: field(asked),
-        "surface": lambda: mesh_from_field(torus, cloud, grid_size=grid_size),
+        "surface": lambda: mesh_from_field(torus, cloud, grid_size=grid_size, method="interpolated"),
         "surface dense": lambda: mesh_from_field(torus, cloud, grid_size=grid_size, method="dense"),
     }
     seconds = turns(jobs, warm=("ours",))
-    queries = sparse_queries(grid_size)
+    released = None if is_random else sdf_field(network, on_chair(CLOUD_POINTS), device, chunk=CHUNK)
+    queries = grid_queries(grid_size, released=released)
     units = {"reference": grid_size**3 / QUERIES, "ours": max(queries.values()) / CHUNK}
 
     def side(way: str, size: int, rest: str) -> Side:
@@ -112,10 +115,16 @@ def compare_mesh(turns: Turns, *, grid_size: int = 128, full: bool = False) -> t
 
         began = time.perf_counter()
         whole = sdf_field(network, points, device, chunk=CHUNK)
-        mesh_from_field(answered, cloud, grid_size=grid_size)
+        mesh_from_field(answered, cloud, grid_size=grid_size, method="interpolated")
         ran = time.perf_counter() - began
     reference, ours = side("reference", QUERIES, "surface dense"), side("ours", CHUNK, "surface")
     return Compared("mesh", is_random, reference, ours, ran), queries
+
+
+def on_chair(n: int) -> Floats:
+    """Points (n, 3) of a procedural chair in the unit frame, always the same."""
+    rng = np.random.default_rng(0)
+    return sample_surface(FAMILIES["chair"].recipe(rng), n, rng).points.astype(np.float32)
 
 
 def _on_torus(n: int) -> Floats:

@@ -224,7 +224,7 @@ class Pipeline:
             self.device,
             grid_size=grid_size,
             keep_small_pieces=keep_small_pieces,
-            dense=dense,
+            method="dense" if dense else "sparse",
             report=progress or silent,
         )
 

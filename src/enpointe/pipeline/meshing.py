@@ -34,7 +34,7 @@ def mesh_from_field(
     grid_size: int = 128,
     box: tuple[float, float] = BOX,
     method: Method = "sparse",
-    lipschitz: float = 1.5,
+    lipschitz: float | None = None,
     k: int = 4,
     keep_small: bool = False,
     min_fraction: float = 0.02,

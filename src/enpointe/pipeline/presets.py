@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from enpointe.pipeline.inputs import MODELS
+from enpointe.pipeline.sparse_grid import Method
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class ReleasedPreset:
         base, upsampler: of the stages.
         half: networks in bfloat16 where the device is good at it.
         prepare: conditions embedded once for each stage, equal tokens as one.
-        dense: the SDF is asked at every sample of the grid.
+        method: where the SDF is asked, see `sample_grid`; "interpolated" is off by hundredths of a voxel
+            (docs/speed.md).
         keep_small_pieces, color_neighbors: of the mesh.
     """
 
@@ -39,7 +41,7 @@ class ReleasedPreset:
     upsampler: Sampling
     half: bool = True
     prepare: bool = True
-    dense: bool = False
+    method: Method = "interpolated"
     keep_small_pieces: bool = False
     color_neighbors: int = 4
 
@@ -59,7 +61,7 @@ _REFERENCE_PICTURE = ReleasedPreset(
     upsampler=Sampling(steps=64, sigma_max=160.0, guidance=3.0),
     half=False,
     prepare=False,
-    dense=True,
+    method="dense",
     keep_small_pieces=True,
     color_neighbors=1,
 )

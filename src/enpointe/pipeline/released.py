@@ -225,7 +225,7 @@ class ReleasedPipeline:
             self.device,
             grid_size=grid_size,
             keep_small_pieces=keep_small_pieces or self.preset.keep_small_pieces,
-            dense=dense or self.preset.dense,
+            method="dense" if dense else self.preset.method,
             half=self.half,
             color_neighbors=self.preset.color_neighbors,
             report=report,

@@ -11,6 +11,7 @@ from enpointe.geometry.subsample import random
 from enpointe.pipeline.field import SDFNetwork, sdf_field
 from enpointe.pipeline.meshing import mesh_from_field
 from enpointe.pipeline.result import Progress, Report
+from enpointe.pipeline.sparse_grid import Method
 
 SDF_POINTS = 4096
 """Of a denser cloud the SDF model sees so many: its cost grows with their square."""
@@ -23,7 +24,7 @@ def surface(
     *,
     grid_size: int,
     keep_small_pieces: bool,
-    dense: bool,
+    method: Method,
     half: bool | None = None,
     color_neighbors: int = 4,
     report: Report,
@@ -31,7 +32,8 @@ def surface(
     """The cloud's surface, coloured by its nearest points, faces outward, watertight.
 
     Args:
-        grid_size, dense, keep_small_pieces: as a pipeline's `mesh` takes them.
+        grid_size, keep_small_pieces: as a pipeline's `mesh` takes them.
+        method: see `sample_grid`.
         half: see `sdf_field`.
         color_neighbors: how many of the cloud's points give a vertex its colour.
         report: told how many queries were answered.
@@ -54,7 +56,7 @@ def surface(
         sdf_field(network, seen, device, half=half, progress=tell),
         unit,
         grid_size=grid_size,
-        method="dense" if dense else "sparse",
+        method=method,
         k=color_neighbors,
         keep_small=keep_small_pieces,
     )
