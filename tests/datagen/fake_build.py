@@ -43,6 +43,11 @@ def _box_of(number: int) -> Model:
     return box(rng.uniform(0.2, 1, 3), rng.uniform(0, 1, 3))
 
 
+def _slow_box_of(number: int) -> Model:
+    time.sleep(0.5)
+    return _box_of(number)
+
+
 def _broken() -> Model:
     raise InputError("expected a model, found nonsense")
 
@@ -92,6 +97,11 @@ def boxes(count: int) -> list[Asset]:
     copies = [asset(f"copy/{i:03d}", partial(_box_of, i)) for i in range(0, count, 10)]
     bad = {"broken": _broken, "sheet": _sheet, "needle": _needle, "unforeseen": _unforeseen}
     return good + copies + [asset(key, load) for key, load in bad.items()]
+
+
+def slow(count: int) -> list[Asset]:
+    """Different boxes that take a while to load, and one that cannot be loaded."""
+    return [asset(f"box/{i:03d}", partial(_slow_box_of, i)) for i in range(count)] + [asset("broken", _broken)]
 
 
 def troublesome(folder: Path) -> list[Asset]:

@@ -6,14 +6,14 @@ asset does ends that process, never the actor. What a lost machine had begun Ray
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import os
+import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from enpointe.datagen.assets import Asset
 from enpointe.datagen.build import MakeAssets
 from enpointe.datagen.maker import OpenRenderer, Recipe, failure
 from enpointe.datagen.staging import Outcome
-from enpointe.datagen.steps import RENDER, STEPS, Made, open_step, pack, unpack
+from enpointe.datagen.steps import RENDER, STEPS, Made, open_step, pack, unpack, version_here
 from enpointe.datagen.workers import Limits, Lost, Watched
 from enpointe.errors import EnpointeError, InputError
 
@@ -50,6 +50,7 @@ def on_ray(address: str) -> Iterator[MakeAssets]:
         InputError: Ray is not installed, or the cluster cannot be reached; later, that it fails.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of GPUs that nobody asked for
     try:
         import ray
@@ -107,44 +108,27 @@ def _pipeline(
 ) -> Any:
     """The Ray Data job; its rows are those that `_Stage` makes."""
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = None  # a group that is made again must come out in as many blocks as before
-    nodes = _processors(ray.nodes())
-    if not nodes:
+    processors = int(ray.cluster_resources().get("CPU", 0))
+    if not processors:
         raise InputError(f"{address}: expected a Ray cluster with processors, found none")
-    groups = math.ceil(len(assets) / max(1, min(_TOGETHER, len(assets) // (8 * len(nodes)))))
+    groups = math.ceil(len(assets) / max(1, min(_TOGETHER, len(assets) // (8 * processors))))
     rows = [{"asset": pack(asset), "state": b"", "outcome": b""} for asset in assets]
     data = ray.data.from_items(rows, override_num_blocks=groups)
     for step in STEPS:
-        places = itertools.cycle(nodes)
-
-        def place(places: Iterator[str] = places) -> dict[str, Any]:
-            """Actors are spread over the machines as processors are, and go elsewhere when theirs is lost."""
-            return {"scheduling_strategy": NodeAffinitySchedulingStrategy(next(places), soft=True)}
-
-        most = len(nodes) if step == RENDER else math.ceil(len(nodes) / 2)
+        most = processors if step == RENDER else math.ceil(processors / 2)
         data = data.map_batches(
             _Stage,
-            fn_constructor_args=(step, open_renderer, recipe, limits),
+            fn_constructor_args=(step, open_renderer, recipe, version_here(), limits),
             batch_size=None,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=min(most, groups), max_tasks_in_flight_per_actor=2),
             num_cpus=_RESERVED,
-            max_restarts=-1,
-            max_task_retries=-1,
-            ray_remote_args_fn=place,
         )
     return data
-
-
-def _processors(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The machine of each processor, so that any beginning of the list spreads over them as the whole does."""
-    counts = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]}
-    placed = [((i + 0.5) / count, name) for name, count in counts.items() for i in range(count)]
-    return [name for _, name in sorted(placed)]
 
 
 class _Stage:
@@ -154,9 +138,10 @@ class _Stage:
     is known; then the state is the record. An outcome that is an EnpointeError ends the build.
     """
 
-    def __init__(self, step: str, open_renderer: OpenRenderer, recipe: Recipe, limits: Limits) -> None:
+    def __init__(self, step: str, open_renderer: OpenRenderer, recipe: Recipe, version: str, limits: Limits) -> None:
+        vars(sys.modules["__main__"]).pop("__file__", None)  # Ray's own program, which the process would import first
         self.scratch = tempfile.TemporaryDirectory(prefix="enpointe-")
-        opened = partial(open_step, step, open_renderer, recipe, Path(self.scratch.name))
+        opened = partial(open_step, step, open_renderer, recipe, version, Path(self.scratch.name))
         self.process: Watched[bytes, bytes | Made | Lost] = Watched(opened, limits, b"")
 
     def __call__(self, table: Any) -> Any:
@@ -172,7 +157,7 @@ class _Stage:
         try:
             ended = self.process.do(state or asset)
         except EnpointeError as error:
-            outcome = error
+            outcome = type(error)(f"on {platform.node()}: {error}")
         else:
             if isinstance(ended, bytes):
                 return {"asset": asset, "state": ended, "outcome": b""}

@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from enpointe import __version__
 from enpointe.datagen.assets import Asset
 from enpointe.datagen.cameras import Camera
+from enpointe.datagen.fuse import sampler
 from enpointe.datagen.maker import Loaded, OpenRenderer, Recipe, attempt, finish, load, renderer_name
 from enpointe.datagen.staging import Outcome
 from enpointe.datagen.views import Renderer, View
 from enpointe.datagen.workers import Lost
+from enpointe.errors import InputError
 
 LOAD, RENDER, FUSE = "load", "render", "fuse"
 STEPS = (LOAD, RENDER, FUSE)
@@ -42,12 +45,24 @@ def unpack(data: bytes) -> Any:
     return pickle.loads(data)  # noqa: S301 - written by a process of this build
 
 
+def version_here() -> str:
+    """What must be the same on all machines for records to be."""
+    return f"enpointe {__version__} with points chosen by {sampler()}"
+
+
 @contextmanager
-def open_step(name: str, open_renderer: OpenRenderer, recipe: Recipe, scratch: Path) -> Iterator[Step]:
+def open_step(name: str, open_renderer: OpenRenderer, recipe: Recipe, version: str, scratch: Path) -> Iterator[Step]:
     """What does one of `STEPS`; only to render takes a renderer. Of no bytes it makes no bytes.
 
-    scratch: where libraries may put temporary files; it outlives this process, which may be killed.
+    Args:
+        version: `version_here` of the machine that leads the build.
+        scratch: where libraries may put temporary files; it outlives this process, which may be killed.
+
+    Raises:
+        InputError: this machine has another version.
     """
+    if version != (found := version_here()):
+        raise InputError(f"expected {version}, as where the build is led, found {found}")
     scratch.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(scratch)
     opened = open_renderer() if name == RENDER else nullcontext()
