@@ -107,7 +107,8 @@ class Results:
 
 
 _WHOLE = (
-    "kind", "title", "settings", "tools", "counts", "failures", "notes", "groups", "ceiling", "published", "sweep", "cost",
+    "kind", "title", "settings", "tools", "counts", "failures", "notes", "groups", "ceiling", "published", "sweep",
+    "cost",
 )  # fmt: skip
 """Fields of the results that go into the JSON as they are."""
 

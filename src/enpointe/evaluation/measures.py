@@ -329,7 +329,7 @@ def _grouped(rows: Sequence[Row], label: Callable[[Row], str | None]) -> list[di
         if of is not None:
             members.setdefault(of, []).append(row)
     table = []
-    for of in sorted(members):
+    for of in sorted(members, key=lambda of: (of == "held-out", of)):
         entry: dict[str, Any] = {"group": of, "n": len(members[of])}
         for name in PER_SAMPLE:
             values = [float(row[name]) for row in members[of] if row.get(name) is not None]

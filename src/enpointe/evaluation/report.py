@@ -39,7 +39,7 @@ def save_report(results: Results, samples: SampleSet, folder: Path) -> Path:
     everything = [card(row, pictures) for row in shown]
     left = len(results.rows) - len(shown)
     blocks = [
-        page.tiles("", [*map(_tile, results.to_json()["scores"]), *cost_tiles(results)]),
+        *score_tiles(results),
         page.notes("To be minded", results.notes),
         page.table(
             "Not measured", [{"name": "score", "text": True}, {"name": "why", "text": True}],
@@ -67,9 +67,30 @@ def save_report(results: Results, samples: SampleSet, folder: Path) -> Path:
     return folder / REPORT
 
 
-def _tile(score: Mapping[str, Any]) -> dict[str, Any]:
-    # A score's note is a warning where it is about this value, a definition where it is about all of its kind.
-    return {**score, "alarm": score["name"] in ("p_fid", "p_is")}
+HEADLINES = ("p_fid", "p_is", "r_precision", "r_precision_at_5", "clip_score", "named")
+ON_MESHES = ("watertight", "components", "self_intersection")
+
+
+def score_tiles(results: Results) -> list[Block | None]:
+    """The scores in three groups; what they cost stands beside the first."""
+    scores = results.to_json()["scores"]
+    first = [{**one, "alarm": True} for one in scores if one["name"] in HEADLINES]
+    meshes = [one for one in scores if one["name"] in ON_MESHES]
+    distances = [one for one in scores if one["name"] not in (*HEADLINES, *ON_MESHES)]
+    return [
+        page.tiles("", [*first, *cost_tiles(results)]),
+        *(_noted(title, group) for title, group in (("Distances to true clouds", distances), ("Meshes", meshes))),
+    ]
+
+
+def _noted(title: str, scores: Sequence[Mapping[str, Any]]) -> Block | None:
+    """Tiles whose notes, which several share, stand above them."""
+    by_note: dict[str, list[str]] = {}
+    for one in scores:
+        by_note.setdefault(one.get("note", ""), []).append(one["title"])
+    lead = ". ".join(f"{', '.join(titles)}: {note}" if len(by_note) > 1 else note for note, titles in by_note.items())
+    rows = [{key: value for key, value in one.items() if key != "note"} for one in scores]
+    return page.tiles(title, rows, f"{lead[:1].upper()}{lead[1:]}." if lead else "")
 
 
 def cost_tiles(results: Results) -> list[dict[str, Any]]:
@@ -157,8 +178,8 @@ def context(results: Results) -> Block | None:
         best = [results.ceiling[key]["value"] for key in ("r_precision", "r_precision_at_5")]
         rows.append(["true clouds", "fresh objects of the same prompts: what could be reached", *best])
     rows += [[method, "published", value, None] for method, value in results.published["rows"]]
-    columns = [{"name": "", "text": True}, {"name": "", "text": True}, {"name": "R@1", "shown": "share"},
-               {"name": "R@5", "shown": "share"}]  # fmt: skip
+    columns: list[dict[str, Any]] = [{"name": "", "text": True}] * 2
+    columns += [{"name": name, "shown": "share"} for name in ("R@1", "R@5")]
     lead = results.published["why_not"] or results.published["caveat"]
     return page.table("R-Precision in context", columns, rows, f"{lead[:1].upper()}{lead[1:]}.")
 

@@ -81,9 +81,10 @@ def _scores(match: TextMatch, found: RPrecision, pool: TextPool) -> list[Score]:
     through = f"through {match.encoder.name}"
     among = f"{found.views} views a sample, among {found.pool} prompts; by chance"
     score = "CLIP score" if match.encoder.name.startswith("vit") else "Text match"
+    by_chance = f"{min(1, 5 * found.chance):.1%} by chance"
     what = {
         "r_at_1": f"share of pictures that go best with their own prompt, {through}; {among} {found.chance:.1%}",
-        "r_at_5": f"share of pictures whose own prompt is among the five best; by chance {min(1, 5 * found.chance):.1%}",
+        "r_at_5": f"share of pictures with their own prompt among the best five; {by_chance}",
         "clip_score": f"mean cosine of pictures with their own prompt, times 100, {through}",
     }
     titles = {"r_at_1": "R-Precision", "r_at_5": "R-Precision at 5", "clip_score": score}
