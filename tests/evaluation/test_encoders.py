@@ -113,7 +113,12 @@ def test_auto_is_the_embedded_model_where_there_is_no_clip(monkeypatch: pytest.M
         encode_pictures=lambda shown: np.eye(len(shown), 8, 4, dtype=np.float32),
     )
     asked: list[torch.device] = []
-    monkeypatch.setattr("enpointe.pipeline.joint.load_joint", lambda device: asked.append(device) or space)
+
+    def load_joint(device: torch.device) -> SimpleNamespace:
+        asked.append(device)
+        return space
+
+    monkeypatch.setattr("enpointe.pipeline.joint.load_joint", load_joint)
     for choice in ("auto", "joint"):
         encoder = load_encoder(choice, "cpu")
         assert (encoder.name, encoder.quality) == ("joint", {"recall": 0.5})

@@ -183,7 +183,8 @@ def _unit_rows(features: NDArray[Any], name: str, axes: int) -> NDArray[np.float
     length = np.linalg.norm(array.astype(np.float64), axis=-1, keepdims=True)
     if not np.isfinite(length).all() or not length.all():
         raise InputError(f"{name}: expected finite features of a length above 0, found NaN, infinity or zeros")
-    return (array / length).astype(np.float32)
+    rows: NDArray[np.float32] = (array / length).astype(np.float32)
+    return rows
 
 
 def _own_texts(truth: NDArray[Any], samples: int, pool: int) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -226,7 +226,7 @@ def _turned(normals: Floats, towards: NDArray[np.float64]) -> Floats:
     return turned
 
 
-def _blocks(values: Floats, side: int, join: np.ufunc) -> Floats:
+def _blocks(values: NDArray[Any], side: int, join: np.ufunc) -> NDArray[Any]:
     """Blocks of side x side pixels of (size, size, ...) joined into one pixel each."""
     joined = values[::side, ::side].copy()
     for y in range(side):
