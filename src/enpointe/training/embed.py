@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from enpointe.models.embedded import embedded_path
 from enpointe.models.weights import Storage, read_weights, save_weights
@@ -36,6 +36,7 @@ if __name__ == "__main__":
     parser.add_argument("run", type=Path, help="folder of a run")
     parser.add_argument("member", choices=MEMBERS)
     parser.add_argument("--quality", type=Path, help="JSON, such as a benchmark's summary")
+    parser.add_argument("--storage", choices=get_args(Storage), default="float16")
     options = parser.parse_args()
     measured = None if options.quality is None else json.loads(options.quality.read_text())
-    print(embed(options.run / "best.safetensors", options.member, quality=measured))
+    print(embed(options.run / "best.safetensors", options.member, options.storage, measured))
