@@ -1,4 +1,4 @@
-"""Sparse and interpolated against dense grids: how often the field is asked, how long that takes, how near the surface is.
+"""Sparse and interpolated against dense grids: how often the field is asked, in what time, how near the surface is.
 
 On exact shapes, and on the embedded SDF model with clouds of three procedural families.
 """

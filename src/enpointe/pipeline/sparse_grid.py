@@ -20,7 +20,7 @@ BOX = (-0.51, 0.51)
 """The unit frame with the small margin that the Point-E release takes (a side of 1.02)."""
 GRID_SIZES = (8, 1024)
 
-_COARSE_CELLS = 12  # the coarsest grid has at least so many cells along a side
+_COARSE_CELLS = 12  # along a side, at least; half of them where every second point is the finest
 _LIPSCHITZ = {"sparse": 1.5, "dense": 1.5, "interpolated": 1.2}  # where none is told
 _SLOPE_MARGIN = 1.1  # a slope seen between coarse samples is at most the field's own
 _MAX_SETTLED = 1 << 18  # at a time: some 200 bytes each
@@ -126,7 +126,7 @@ def _refined(sampler: Sampler, lipschitz: float, finest: int) -> tuple[Floats, B
     Returns the values and bounds, which of them are values, the stride, and the Lipschitz constant that was taken.
     """
     most = _most_queries(sampler.size)
-    stride = 1 << max(0, int(math.log2((sampler.size - 1) / _COARSE_CELLS)))
+    stride = finest << max(0, int(math.log2((sampler.size - 1) / _COARSE_CELLS)))
     values = sampler.everywhere(stride)
     known: Bools = np.ones(values.shape, dtype=np.bool_)
     steepest = max(float(np.abs(np.diff(values, axis=axis)).max()) for axis in range(3)) / (stride * sampler.voxel)
