@@ -21,7 +21,7 @@ from enpointe.models.config import PointNet2Config, from_dict
 from enpointe.models.weights import load_into, read_weights
 from enpointe.nn.pointnet2 import PointNet2, PointNet2Output
 from enpointe.training import classifier
-from enpointe.training.classifier import ClassifierTask, categories, quality
+from enpointe.training.classifier import REAL_WEIGHT, ClassifierTask, categories, quality
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
 
@@ -96,6 +96,8 @@ def test_rare_categories_are_drawn_by_the_root_of_their_sizes(both: Pool) -> Non
     counts = torch.bincount(labels, minlength=len(task.classes)).numpy()
     training = both.split()[0]
     sizes = np.bincount(task.labels[training][task.labels[training] >= 0], minlength=len(task.classes))
+    assert REAL_WEIGHT > 1
+    sizes = sizes * np.array([1] * 8 + [REAL_WEIGHT] * 3)  # the last three are of real models alone
     expected = 4000 * np.sqrt(sizes) / np.sqrt(sizes).sum()
     assert np.abs(counts - expected).max() < 5 * np.sqrt(expected.max())
     assert counts[0] / counts[8] == pytest.approx(np.sqrt(sizes[0] / sizes[8]), rel=0.2)
