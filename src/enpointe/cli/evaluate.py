@@ -176,6 +176,7 @@ def _model(
         tools=_tools(options),
         preset=options.preset,
         weights=None if options.weights is None else Path(options.weights),
+        sweep=bool(options.sweep),
         progress=bar,
         scoring=_scoring(bar),
         say=_say,

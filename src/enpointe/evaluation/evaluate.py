@@ -137,6 +137,7 @@ def score(
     asked: Sequence[str] | None,
     tools: Tools,
     *,
+    metrics: Sequence[str] = METRICS,
     pool: Sequence[str] = (),
     progress: Progress = lambda what, done, total: None,
 ) -> Results:
@@ -144,7 +145,7 @@ def score(
 
     Args:
         results: of which kind, title and settings are known.
-        asked: metrics by name, or None for all that can be had.
+        asked: metrics that must be had, or None for those of `metrics` that can be.
         pool: texts that a sample's has to be found among; more than those of the samples, where there are.
 
     Raises:
@@ -152,7 +153,7 @@ def score(
         WeightsError: a network that was asked for by name cannot be had.
     """
     began = time.perf_counter()
-    metrics = check_metrics(asked, reference=reference is not None)
+    metrics = metrics if asked is None else check_metrics(asked, reference=reference is not None)
     classifier = _classifier(results, metrics, tools)
     match = _text_match(results, metrics, tools)
     _all_there(results, asked)
@@ -286,7 +287,7 @@ def _match_texts(
         measured.missing["r_precision"] = made
         return
     measured.scores += made
-    if true is not None and true.pictures is not None:
+    if true is not None and true.pictures:
         best = measure_text_match(match, true, texts, [{} for _ in true.names], tools.seed)
         if not isinstance(best, str):
             results.ceiling = {one.name: one.to_json() for one in best}

@@ -68,7 +68,7 @@ class Gathered:
         seconds: that each took to be made.
         points: how many points the clouds have, least and most.
         seen: features and class probabilities.
-        pictures: (n, views, d) picture features, or of the first samples only.
+        pictures: (views, d) picture features of samples whose prompt is known, by index.
         shapes: thinned clouds of up to SHAPES samples, by index.
         thin: thinned clouds of all.
         twins: thinned clouds by prompt, up to TWINS each.
@@ -81,7 +81,7 @@ class Gathered:
     seconds: list[dict[str, float] | None] = field(default_factory=list)
     points: tuple[int, int] | None = None
     seen: CloudFeatures | None = None
-    pictures: NDArray[np.float32] | None = None
+    pictures: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     shapes: dict[int, Thin] = field(default_factory=dict)
     thin: list[Thin] = field(default_factory=list)
     twins: dict[str, list[Thin]] = field(default_factory=dict)
@@ -109,7 +109,6 @@ def gather(
     """
     found = Gathered()
     features = _Features(wanted, samples.start_period)
-    pictures: list[NDArray[np.float32]] = []
     kept = 0
     by_prompt: defaultdict[str, list[Thin]] = defaultdict(list)
     rng = np.random.default_rng([seed, 1])
@@ -124,8 +123,8 @@ def gather(
             (size, size) if found.points is None else (min(found.points[0], size), max(found.points[1], size))
         )
         features.add(sample)
-        if wanted.pictures is not None and (wanted.pictured is None or i < wanted.pictured):
-            pictures.append(wanted.pictures.features_of(sample.cloud, sample.mesh))
+        if wanted.pictures is not None and sample.prompt and len(found.pictures) != wanted.pictured:
+            found.pictures[i] = wanted.pictures.features_of(sample.cloud, sample.mesh)
         if wanted.shapes or wanted.thin or twins:
             thin = thinned(sample.cloud, np.random.default_rng([seed, 2, i]))
             if wanted.shapes:
@@ -149,7 +148,6 @@ def gather(
                 found.meshes[i] = mesh_quality(sample.mesh)
         progress(i + 1)
     found.seen = features.finish()
-    found.pictures = np.stack(pictures) if pictures else None
     found.twins = {prompt: clouds for prompt, clouds in by_prompt.items() if clouds}
     found.shapes = dict(sorted(found.shapes.items()))
     return found

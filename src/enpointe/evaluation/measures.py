@@ -221,11 +221,12 @@ def _sets(samples: Gathered, reference: Gathered | None, distance: str, seed: in
         return f"at least 2 clouds of each are needed, found {len(samples.shapes)} and {len(reference.shapes)}"
     sides = [_subset(side, n, points, [seed, SAMPLING, i]) for i, side in enumerate((samples, reference))]
     if distance == "emd" and len({len(cloud) for side in sides for cloud in side}) > 1:
-        return f"clouds of at least {points} points are needed, found smaller ones"
+        return f"clouds of equally many points, or of at least {points}, are needed; found smaller ones"
     scores = set_scores(sides[0], sides[1], "emd" if distance == "emd" else "chamfer_l2")
     name = "earth mover's" if distance == "emd" else "chamfer"
     short = "EMD" if distance == "emd" else "CD"
-    note = f"of {n} samples and {n} true clouds drawn at random, {points:,} points each, scaled to the unit box"
+    used = min(len(cloud) for side in sides for cloud in side)
+    note = f"of {n} samples and {n} true clouds drawn at random, {used:,} points each, scaled to the unit box"
     return [
         Score(f"{distance}_mmd", f"MMD ({short})", scores.mmd, "lower",
               f"mean {name} distance of each true cloud to the nearest sample", note=note),

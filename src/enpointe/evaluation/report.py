@@ -50,7 +50,7 @@ def save_report(results: Results, samples: SampleSet, folder: Path) -> Path:
                    "By the mean of their ranks in all that was measured of single samples."),
         *(_group(results.groups.get(name, []), title) for name, title in GROUPS.items()),
         context(results),
-        *sweep_plots(results.sweep),
+        *sweep_plots(results),
         *tool_blocks(results),
         page.cards("All samples" if not left else f"Samples: the {len(shown)} worst of {len(results.rows):,}",
                    everything, "Front and back of each; worst first." if has_values else "Front and back of each.",
@@ -184,8 +184,10 @@ def context(results: Results) -> Block | None:
     return page.table("R-Precision in context", columns, rows, f"{lead[:1].upper()}{lead[1:]}.")
 
 
-def sweep_plots(sweep: Sequence[Mapping[str, Any]]) -> list[Block | None]:
+def sweep_plots(results: Results) -> list[Block | None]:
     """Quality against the number of evaluations, a line for each sampler."""
+    times = results.cost.get("sweep_seconds_per_cloud", {})
+    sweep = [{**one, "seconds": times.get(f"{one['sampler']} {one['evaluations']}")} for one in results.sweep]
     titles = {
         "chamfer_to_prompt": ("Distance to prompt", "number", "lower is better"),
         "p_fid": ("P-FID", "number", "lower is better"),
@@ -241,4 +243,4 @@ def _settings(title: str, settings: Mapping[str, Any]) -> Block | None:
 def _said(name: str, value: Any) -> str:
     if value is None:
         return "the model's own"
-    return in_words(value) if name in ("making", "scoring") else flat(value)
+    return in_words(value) if name in ("making", "scoring", "sweep") else flat(value)

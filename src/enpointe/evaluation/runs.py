@@ -16,6 +16,7 @@ from enpointe.evaluation.gather import TWINS
 from enpointe.evaluation.generated import AnyPipeline, Making, make_samples, write_json
 from enpointe.evaluation.prompts import PromptList, texts_of, understood
 from enpointe.evaluation.samples import SampleSet
+from enpointe.evaluation.sweep import run_sweep
 from enpointe.evaluation.true_objects import TrueObjects
 from enpointe.pipeline.inputs import MODELS
 from enpointe.pipeline.result import Report, silent
@@ -41,6 +42,7 @@ def evaluate_model(
     tools: Tools | None = None,
     preset: str = "fast",
     weights: Path | None = None,
+    sweep: bool = False,
     progress: Report = silent,
     scoring: Progress = lambda what, done, total: None,
     say: Say = lambda line: None,
@@ -52,6 +54,7 @@ def evaluate_model(
         reference: true clouds; by default fresh objects of what the prompts ask for, if any plainly does.
         making: how clouds are made.
         preset, weights: what the pipeline was loaded with.
+        sweep: see `run_sweep`.
         progress, scoring: of the making, and of the rest.
         say: told lines for people.
 
@@ -63,6 +66,8 @@ def evaluate_model(
     if takes == "picture":
         texts = ", ".join(name for name, what in MODELS.items() if what == "text")
         raise InputError(f"{pipeline.name} draws from a picture: expected a model of prompts ({texts})")
+    if sweep and takes != "text":
+        raise InputError(f"sweep: expected a model that draws from a text, found {pipeline.name}")
     pairs = prompts.first(n, seed) if takes == "text" else [("", seed + i) for i in range(n or len(prompts.prompts))]
     texts_made = texts_of([text for text, _ in pairs if text])
     if reference is None and any(understood(text) for text in texts_made):
@@ -88,6 +93,15 @@ def evaluate_model(
     pool = prompts.pool if takes == "text" else ()
     score(results, samples, reference, metrics, tools, pool=pool, progress=scoring)
     results.settings["drawn_with"] = _drawn_with(folder, samples)
+    if sweep:
+        began = time.perf_counter()
+        found = run_sweep(pipeline, pairs, tools, guidance=making.guidance, say=say)
+        # Times are no part of what two runs have in common.
+        results.cost["sweep_seconds_per_cloud"] = {
+            f"{one['sampler']} {one['evaluations']}": round(one.pop("seconds"), 3) for one in found
+        }
+        results.sweep = found
+        results.cost["sweep"] = round(time.perf_counter() - began, 3)
     return results, samples
 
 

@@ -61,15 +61,14 @@ def measure_text_match(
     Args:
         texts: the pool; prompts of the samples that are not in it are added.
     """
-    with_prompt = [(i, text) for i, text in enumerate(samples.prompts[: len(samples.pictures or ())]) if text]
-    if not with_prompt or samples.pictures is None:
+    if not samples.pictures:
         return "no sample's prompt is known"
-    pool = text_pool([*texts, *(text for _, text in with_prompt)])
-    truth = pool.index[len(texts) :]
+    chosen = list(samples.pictures)
+    pool = text_pool([*texts, *(samples.prompts[i] or "" for i in chosen)])
     if len(pool.texts) < 2:
         return "all samples are of one prompt: there is no other to tell it from"
-    chosen = [i for i, _ in with_prompt]
-    found = r_precision(samples.pictures[chosen], match.encoder.encode_texts(pool.texts), truth, seed=seed)
+    pictures = np.stack(list(samples.pictures.values()))
+    found = r_precision(pictures, match.encoder.encode_texts(pool.texts), pool.index[len(texts) :], seed=seed)
     for i, one in zip(chosen, found.per_sample, strict=True):
         rows[i] |= {"rank": one.rank, "r_at_1": one.right, "clip_score": one.score}
         if one.rival is not None and one.rank > 1:
