@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enpointe import __version__
 from enpointe.datagen import descriptors, filters, shards
@@ -195,14 +196,17 @@ def _made_elsewhere(made: Iterable[tuple[Outcome, bytes | None]], staging: Stagi
 def _settled(assets: Sequence[Asset], staging: Staging, threshold: float) -> list[Outcome]:
     """All outcomes in order, duplicates dropped: of each group the one whose key comes first stays."""
     outcomes: list[Outcome] = []
+    rows: dict[int, NDArray[np.float32]] = {}
     for asset in assets:
         outcome = staging.load(asset.key)
         if outcome is None:  # another process had a hand in the folder
             raise InputError(f"{staging.folder}: expected the outcome of {asset.key!r}, found none; use --resume")
-        outcomes.append(outcome)
-    kept = sorted((i for i, outcome in enumerate(outcomes) if outcome.status == KEPT), key=lambda i: outcomes[i].key)
-    rows = np.array([descriptors.of_text(outcomes[i].descriptor) for i in kept]).reshape(-1, descriptors.LENGTH)
-    for row, (first, distance) in descriptors.duplicates(rows, threshold).items():
+        if outcome.status == KEPT:
+            rows[len(outcomes)] = descriptors.of_text(outcome.descriptor)
+        outcomes.append(replace(outcome, descriptor="", figures={}))  # there may be millions
+    kept = sorted(rows, key=lambda i: outcomes[i].key)
+    stacked = np.array([rows.pop(i) for i in kept]).reshape(-1, descriptors.LENGTH)
+    for row, (first, distance) in descriptors.duplicates(stacked, threshold).items():
         i = kept[row]
         outcomes[i] = replace(
             outcomes[i], status=DROPPED, reason=filters.DUPLICATE, figure=round(distance, 6), threshold=threshold,
