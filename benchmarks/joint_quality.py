@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments
+from enpointe.datagen import pool
 from enpointe.datagen.asset_model import sample_colors
 from enpointe.datagen.assets import Asset, sample_model
 from enpointe.datagen.captions import draw_paint, held_out, with_article
@@ -41,6 +42,7 @@ from enpointe.geometry.renders import RenderConfig, render_cloud, render_mesh
 from enpointe.models.embedded import embedded_path, picture_encoder, read_network, text_encoder
 from enpointe.nn.efficientnet import picture_features
 from enpointe.nn.joint import JointHeads
+from enpointe.training.joint import HELD_OUT
 from enpointe.training.looks import fresh_mesh, read_looks
 
 CPU = torch.device("cpu")
@@ -70,7 +72,8 @@ class Set:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--kaykit", type=Path, help="folder of the KayKit packs; without it there are no real models")
-    parser.add_argument("--looks", type=Path, help="a run's looks, for the two baselines")
+    parser.add_argument("--looks", type=Path, help="a run's looks, for the two baselines; wants --data, its pool")
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--weights", type=Path, default=embedded_path("joint"))
     parser.add_argument("--objects", type=int, default=160, help="of each procedural set, captions all different")
     parser.add_argument("--cache", type=Path, help="where the pictures' features are kept between runs")
@@ -81,7 +84,7 @@ def main() -> None:
     sets = cached_sets(12 if options.quick else options.objects, options.kaykit, options.cache)
     heads, _ = read_network(options.weights, "joint")
     assert isinstance(heads, JointHeads)
-    baselines = {} if options.looks is None else fit(options.looks)
+    baselines = {} if options.looks is None else fit(options.looks, options.data)
     rows = retrieval(sets, heads, baselines)
     report.table("retrieval of the own caption", rows)
     words = nouns_and_colours(sets, heads)
@@ -126,8 +129,8 @@ def procedural(n: int, *, new_pairs: bool) -> Set:
             pictures.append(looks_of(*object_of(family, paint, int(rng.integers(2**31)))))
     others = [with_article(f"{paint} {family.names[0]}") for family in FAMILIES.values() for paint in PAINT]
     rng.shuffle(others)
-    pool = list(dict.fromkeys([*captions, *others]))[: max(POOL, len(captions))]
-    return Set(f"{'held-out' if new_pairs else 'seen'} pairs", captions, pool, families, colours, stack(pictures))
+    texts = list(dict.fromkeys([*captions, *others]))[: max(POOL, len(captions))]
+    return Set(f"{'held-out' if new_pairs else 'seen'} pairs", captions, texts, families, colours, stack(pictures))
 
 
 def object_of(family: Family, paint: dict[str, str], seed: int) -> tuple[PointCloud, Mesh]:
@@ -160,8 +163,8 @@ def real(assets: Sequence[Asset]) -> Set:
         mesh = Mesh(vertices, faces, np.stack(colors, axis=1).reshape(-1, 3).astype(np.float32))
         captions.append(with_article(asset.nouns[0]))
         pictures.append(looks_of(PointCloud(cloud.points, cloud.colors.clip(0, 1)), mesh))
-    pool = sorted({with_article(asset.nouns[0]) for asset in assets})
-    return Set("real", captions, pool, [], [], stack(pictures))
+    texts = sorted({with_article(asset.nouns[0]) for asset in assets})
+    return Set("real", captions, texts, [], [], stack(pictures))
 
 
 def looks_of(cloud: PointCloud, mesh: Mesh) -> list[Tensor]:
@@ -202,10 +205,12 @@ class Baselines:
         return F.normalize((features - self.middle) / self.spread @ self.ridge + self.texts.mean(0), dim=-1)
 
 
-def fit(folder: Path) -> dict[str, Baselines]:
+def fit(folder: Path, data: Path) -> dict[str, Baselines]:
+    """To what the heads learned from, nothing that is held out."""
     looks = read_looks(folder)
-    x = torch.from_numpy(looks.pictures[:, 0]).float()
-    texts = torch.from_numpy(looks.texts).float().mean(1)
+    learnt = ~np.isin(looks.index, pool.read(data).split(HELD_OUT)[1])
+    x = torch.from_numpy(looks.pictures[learnt, 0]).float()
+    texts = torch.from_numpy(looks.texts[learnt]).float().mean(1)
     middle, spread = x.mean(0), x.std(0).clamp_min(1e-3)
     x = (x - middle) / spread
     gram = x.T @ x + 0.3 * len(x) * torch.eye(x.shape[1])
