@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 SCRIPTS = (
-    "startup", "generate", "memory", "attention", "mesh", "data", "render", "solvers", "train_step", "base_quality",
-    "reference", "released", "released_memory",
+    "startup", "generate", "memory", "attention", "mesh", "data", "render", "build", "solvers", "train_step",
+    "base_quality", "reference", "released", "released_memory",
 )  # fmt: skip
 
 
