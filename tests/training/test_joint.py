@@ -17,8 +17,10 @@ from enpointe.datagen.procedural.families import FAMILIES
 from enpointe.errors import InputError
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.models.config import JointConfig
+from enpointe.models.embedded import read_network
 from enpointe.nn.efficientnet import CHANNELS, STATISTICS
-from enpointe.training import joint
+from enpointe.nn.joint import JointHeads
+from enpointe.training import joint, recipes
 from enpointe.training import looks as making
 from enpointe.training.joint import NOISE, PROMPTS_HELD_OUT, JointTask, related
 from enpointe.training.looks import CAPTIONS, VIEWS, Looks, fresh_mesh, make_looks, read_looks, says, worn
@@ -194,6 +196,25 @@ def test_looks_are_made_in_parts_and_gone_on_with(objects: Pool, tmp_path: Path)
     (tmp_path / "part-00001.safetensors").write_bytes(first[:-100])
     with pytest.raises(InputError, match="part-00001"):
         read_looks(tmp_path)
+
+
+def test_the_recipe_from_a_pool_to_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of what is drawn from a pool of two objects is held out."""
+    pools.build(tmp_path / "two.pool", n_clouds=2, n_points=300, n_queries=16, workers=1)
+    monkeypatch.setattr(making, "OBJECTS", 8)
+    monkeypatch.setattr(recipes, "LOOKS", 8)
+    whole = recipes.train_task
+    monkeypatch.setattr(recipes, "train_task", lambda *a, **o: whole(*a, **o, compile_network=False))
+    told: list[str] = []
+    options = {"run_dir": tmp_path / "run", "data": tmp_path / "two.pool", "device": "cpu", "report": told.append}
+    best = recipes.train("pocket-joint", steps=1, **options)
+    heads, weights = read_network(best, "joint")
+    assert isinstance(heads, JointHeads)
+    assert heads.pictures.middle.abs().sum() > 0
+    assert weights.info["training"]["recipe"] == "pocket-joint"
+    assert told[0].startswith("looks: part 1 of 1")
+    recipes.train("pocket-joint", steps=2, resume=True, **options)
+    assert sum(line.startswith("looks:") for line in told) == 1
 
 
 def test_looks_that_do_not_fit_are_refused(objects: Pool, looks: Looks, tmp_path: Path) -> None:
