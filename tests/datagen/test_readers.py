@@ -20,6 +20,7 @@ from enpointe.datagen.asset_reader import read_model
 from enpointe.datagen.limits import AssetLimits
 from enpointe.datagen.model_builder import fans
 from enpointe.datagen.pmd import read_pmd
+from enpointe.datagen.textures import mean_color
 from enpointe.datagen.zero_ad import clean_name, zero_ad
 from enpointe.errors import InputError
 
@@ -36,6 +37,13 @@ def rgba(*pixels: tuple[int, int, int, int]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(np.array([pixels], np.uint8)).save(file, "png")
     return file.getvalue()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (37, 512), (300, 7)])
+def test_a_textures_mean_is_that_of_all_its_pixels(shape: tuple[int, int]) -> None:
+    texture = np.random.default_rng(0).integers(0, 256, (*shape, 4), dtype=np.uint8)
+    expected = (texture[..., :3].astype(np.float64).mean(axis=(0, 1)) / 255).astype(np.float32)
+    np.testing.assert_array_equal(mean_color(texture), expected)
 
 
 def test_all_formats_hold_the_same_triangles(tmp_path: Path) -> None:
