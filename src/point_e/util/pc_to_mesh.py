@@ -39,7 +39,7 @@ def marching_cubes_mesh(
             fewer still, for nearly the same surface; see `enpointe.pipeline.sparse_grid.sample_grid`.
     """
     with torch.no_grad():
-        points = torch.from_numpy(np.ascontiguousarray(pc.coords.T, dtype=np.float32))
+        points = torch.from_numpy(np.array(pc.coords.T, dtype=np.float32))
         encoded = model.encode_point_clouds(points[None].to(model.device))
     total = math.ceil(grid_size**3 / batch_size) if method == "dense" else None
 
