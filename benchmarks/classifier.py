@@ -3,7 +3,7 @@
     python -m benchmarks.classifier --data POOL [--weights FILE] [--quality JSON]
 
 On the held-out objects of the pool that it was trained on: shares that are named rightly, at 1,024 and 4,096 points.
-On fresh procedural objects, eight of each family: the same, and P-FID between two sets of them, of which the second is
+On fresh procedural objects, four of each family: the same, and P-FID between two sets of them, of which the second is
 changed in a known way: other objects, noise, fewer families, stretched, turned. With --quality the first part is also
 written to a file, for `python -m enpointe.training.embed RUN classifier --quality JSON`. Measured twice, with the
 weights as they are and rounded to float16.
@@ -32,7 +32,7 @@ from enpointe.training.classifier import ClassifierTask, quality
 
 SEED = 20_000
 """Far from the seeds that pools are made with."""
-EACH = 8
+EACH = 4
 POINTS = 4096
 PLAIN = "as they are"
 
