@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from benchmarks.common import Report, Row, arguments
@@ -62,10 +63,10 @@ def compare_interpolated(name: str, field: Field, grid_size: int) -> Row:
     }
 
 
-def offsets(one: GridSamples, other: GridSamples) -> Floats:
+def offsets(one: GridSamples, other: GridSamples) -> NDArray[np.float64]:
     """Distances in voxels from each surface's vertices to the other's nearest."""
     a, b = march(one)[0], march(other)[0]
-    away: Floats = np.concatenate([cKDTree(a).query(b)[0], cKDTree(b).query(a)[0]]) / one.voxel
+    away: NDArray[np.float64] = np.concatenate([cKDTree(a).query(b)[0], cKDTree(b).query(a)[0]]) / one.voxel
     return away
 
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from enpointe.errors import MeshError
@@ -50,10 +52,12 @@ def stepped(p: Floats) -> Floats:
     return values
 
 
-def offsets(found: GridSamples, exact: GridSamples) -> Floats:
+def offsets(found: GridSamples, exact: GridSamples) -> NDArray[np.float64]:
     """Distances in voxels from each surface's vertices to the nearest of the other's."""
     one, other = march(found)[0], march(exact)[0]
-    both: Floats = np.concatenate([cKDTree(a).query(b)[0] for a, b in ((one, other), (other, one))]) / exact.voxel
+    both: NDArray[np.float64] = (
+        np.concatenate([cKDTree(a).query(b)[0] for a, b in ((one, other), (other, one))]) / exact.voxel
+    )
     return both
 
 
@@ -108,7 +112,7 @@ cubic = st.lists(st.floats(-1, 1), min_size=20, max_size=20)
 def test_cubic_polynomials_are_interpolated_exactly(coefficients: list[float], m: int) -> None:
     powers = [(i, j, k) for i, j, k in product(range(4), repeat=3) if i + j + k <= 3]
 
-    def polynomial(index: Floats) -> Floats:
+    def polynomial(index: NDArray[Any]) -> NDArray[Any]:
         x, y, z = index / m - 1
         return np.sum([c * x**i * y**j * z**k for c, (i, j, k) in zip(coefficients, powers, strict=True)], axis=0)
 
