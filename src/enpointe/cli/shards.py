@@ -66,7 +66,7 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help="work on all machines of a Ray cluster (auto, HOST:PORT or ray://HOST:PORT) in place of --workers",
+        help="work on all machines of a Ray cluster (auto, or HOST:PORT of its head), in place of --workers",
     )
     group.add_argument("--flat", type=opt.real(0, 1), metavar="X", help="drop models thinner than this")
     group.add_argument("--empty", type=opt.real(0, 1), metavar="X", help="drop models that cover less of their views")

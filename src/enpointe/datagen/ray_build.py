@@ -44,7 +44,7 @@ def on_ray(address: str) -> Iterator[MakeAssets]:
     there; so must enpointe be installed there, with the renderer.
 
     Args:
-        address: "auto", "HOST:PORT" of the cluster's head, or "ray://HOST:PORT", as Ray understands it.
+        address: "auto", or "HOST:PORT" of the cluster's head; this machine must be one of the cluster's.
 
     Raises:
         InputError: Ray is not installed, or the cluster cannot be reached; later, that it fails.
@@ -60,13 +60,27 @@ def on_ray(address: str) -> Iterator[MakeAssets]:
     _probe(address)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        with _quiet():
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{address}: expected a Ray cluster, found: {_last_line(error)}") from error
     try:
         yield partial(_make_all, address)
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Ray's own threads write to the file itself, such as what level of logging they were told."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _probe(address: str) -> None:
