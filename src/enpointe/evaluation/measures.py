@@ -300,7 +300,7 @@ def _mesh(samples: Gathered, rows: list[Row], seed: int) -> list[Score] | str:
 PER_SAMPLE: dict[str, tuple[str, Literal["lower", "higher"], Literal["number", "share"]]] = {
     "named": ("named right", "higher", "share"),
     "r_at_1": ("R@1", "higher", "share"),
-    "clip_score": ("CLIP score", "higher", "number"),
+    "clip_score": ("text match", "higher", "number"),
     "f_score": ("F-score", "higher", "share"),
     "chamfer": ("distance to prompt", "lower", "number"),
     "watertight": ("watertight", "higher", "share"),

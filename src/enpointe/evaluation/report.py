@@ -38,16 +38,18 @@ def save_report(results: Results, samples: SampleSet, folder: Path) -> Path:
     has_values = any(name in row for row in shown for name in PER_SAMPLE)
     everything = [card(row, pictures) for row in shown]
     left = len(results.rows) - len(shown)
+    headline, *more_tiles = score_tiles(results)
     blocks = [
-        *score_tiles(results),
+        headline,
         page.notes("To be minded", results.notes),
+        failures(results.failures),
+        page.cards("Worst cases", everything[:WORST] if has_values and len(everything) > WORST else [],
+                   "By the mean of their ranks in all that was measured of single samples."),
+        *more_tiles,
         page.table(
             "Not measured", [{"name": "score", "text": True}, {"name": "why", "text": True}],
             [[name, reason] for name, reason in sorted(results.missing.items())],
         ),
-        failures(results.failures),
-        page.cards("Worst cases", everything[:WORST] if has_values and len(everything) > WORST else [],
-                   "By the mean of their ranks in all that was measured of single samples."),
         *(_group(results.groups.get(name, []), title) for name, title in GROUPS.items()),
         context(results),
         *sweep_plots(results),
@@ -225,8 +227,9 @@ def flat(value: Any) -> str:
     """Nested numbers on one line: "accuracy 0.91, real: top_5 0.8"."""
     if isinstance(value, Mapping):
         pairs = ((key, f"({flat(one)})" if isinstance(one, Mapping) else flat(one)) for key, one in value.items())
-        parts = [f"{key} {text}" for key, text in pairs]
-        return ", ".join(parts).replace("_", " ") or "nothing is known"
+        return ", ".join(f"{key} {text}" for key, text in pairs if text).replace("_", " ") or "nothing is known"
+    if isinstance(value, (list, tuple)) and any(isinstance(one, (list, tuple, Mapping)) for one in value):
+        return ""  # a table, which results.json holds
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
