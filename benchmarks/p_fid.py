@@ -97,7 +97,7 @@ def make_clouds(n: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 def measure(what: str, file: Path) -> dict[str, Any]:
-    """One run in this process, of a network in a precision: seconds of the features and of the scores, and the scores."""
+    """One run in this process, of a network in a precision: seconds of features and scores, and the scores."""
     import torch
 
     from enpointe.evaluation.classifiers import load_classifier
