@@ -237,6 +237,17 @@ def test_a_machine_is_lost_halfway(cluster: Any, tmp_path: Path) -> None:
     }
 
 
+def test_folders_of_processes_that_are_gone_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    kept = {f"enpointe-ray-{os.getpid()}-a", "enpointe-ray-b", "enpointe-c"}
+    for name in {*kept, f"enpointe-ray-{gone.pid}-a"}:
+        (tmp_path / name / "inside").mkdir(parents=True)
+    scratch = ray_build._scratch()
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, scratch.name}
+
+
 def test_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="needs ray (the extra of that name)")
     with pytest.raises(InputError, match=r"nonsense: expected a Ray cluster, found: .*[Ii]nvalid"), on_ray("nonsense"):

@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -154,8 +155,7 @@ class _Stage:
 
     def __init__(self, step: str, open_renderer: OpenRenderer, recipe: Recipe, version: str, limits: Limits) -> None:
         vars(sys.modules["__main__"]).pop("__file__", None)  # Ray's own program, which the process would import first
-        self.scratch = tempfile.TemporaryDirectory(prefix="enpointe-")
-        opened = partial(open_step, step, open_renderer, recipe, version, Path(self.scratch.name))
+        opened = partial(open_step, step, open_renderer, recipe, version, _scratch())
         self.process: Watched[bytes, bytes | Made | Lost] = Watched(opened, limits, b"")
 
     def __call__(self, table: Any) -> Any:
@@ -177,6 +177,19 @@ class _Stage:
                 return {"asset": asset, "state": ended, "outcome": b""}
             outcome, record = (failure(unpack(asset), ended.reason), None) if isinstance(ended, Lost) else ended
         return {"asset": b"", "state": record or b"", "outcome": pack(outcome)}
+
+
+def _scratch() -> Path:
+    """A folder for this process. Ray ends actors without a word: those of processes that are gone are removed."""
+    prefix = "enpointe-ray-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        try:
+            os.kill(int(left.name.removeprefix(prefix).split("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (OSError, ValueError):  # another user's, or nobody's that is known here
+            continue
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
 
 
 def _last_line(error: object) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,13 +65,14 @@ def open_step(name: str, open_renderer: OpenRenderer, recipe: Recipe, version: s
         raise InputError(f"expected {version}, as where the build is led, found {found}")
     scratch.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(scratch)
-    opened = open_renderer() if name == RENDER else nullcontext()
-    with opened as renderer:
-        steps = {LOAD: partial(_load, recipe), RENDER: partial(_render, recipe, renderer), FUSE: partial(_fuse, recipe)}
+    with ExitStack() as stack:
+        step: Step = partial(_load, recipe) if name == LOAD else partial(_fuse, recipe)
+        if name == RENDER:
+            step = partial(_render, recipe, stack.enter_context(open_renderer()))
 
         def work(state: bytes) -> bytes | Made | Lost:
             try:
-                return steps[name](state) if state else b""
+                return step(state) if state else b""
             except MemoryError:  # before it was known whose state it is
                 return Lost("took more memory than it may")
 
