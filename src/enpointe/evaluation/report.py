@@ -212,22 +212,37 @@ def sweep_plots(results: Results) -> list[Block | None]:
 
 def tool_blocks(results: Results) -> list[Block | None]:
     """Which networks the numbers hang on, and how good these are by their own account."""
-    rows = []
-    for kind in ("classifier", "encoder"):
-        tool = results.tools.get(kind)
-        if tool:
-            rows.append([kind, tool["name"], tool["note"], flat(tool["quality"])])
-    columns = [
-        {"name": name, "text": True} for name in ("", "name", "what it is", "its own quality, on held-out objects")
+    tools = [(kind, results.tools[kind]) for kind in ("classifier", "encoder") if kind in results.tools]
+    names = ("", "name", "what it is", "its own quality, on held-out objects")
+    rows = [[kind, tool["name"], tool["note"], flat(tool["quality"])] for kind, tool in tools]
+    tables = [
+        _entries(f"Quality of {tool['name']}: {name.replace('_', ' ')}", value)
+        for _, tool in tools
+        for name, value in tool["quality"].items()
+        if isinstance(value, (list, tuple)) and value and all(isinstance(one, Mapping) for one in value)
     ]
-    return [page.table("What the scores were made with", columns, rows)]
+    columns = [{"name": name, "text": True} for name in names]
+    return [page.table("What the scores were made with", columns, rows), *tables]
+
+
+def _entries(title: str, entries: Sequence[Mapping[str, Any]]) -> Block | None:
+    """A folded table of entries that share most of their keys."""
+    keys = list(dict.fromkeys(key for entry in entries for key in entry))
+    columns = [{"name": key, "text": any(isinstance(entry.get(key), str) for entry in entries)} for key in keys]
+    rows = [[entry.get(key) if _plain(entry.get(key)) else flat(entry.get(key)) for key in keys] for entry in entries]
+    return page.table(title, columns, rows, folded=True)
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float))
 
 
 def flat(value: Any) -> str:
     """Nested numbers on one line: "accuracy 0.91, real: top_5 0.8"."""
     if isinstance(value, Mapping):
         pairs = ((key, f"({flat(one)})" if isinstance(one, Mapping) else flat(one)) for key, one in value.items())
-        return ", ".join(f"{key} {text}" for key, text in pairs if text).replace("_", " ") or "nothing is known"
+        parts = [f"{key} {text}" for key, text in pairs if text]
+        return ", ".join(parts).replace("_", " ") or ("see below" if value else "nothing is known")
     if isinstance(value, (list, tuple)) and any(isinstance(one, (list, tuple, Mapping)) for one in value):
         return ""  # a table, which results.json holds
     if isinstance(value, float):
