@@ -51,8 +51,14 @@ def test_which_is_better() -> None:
 
 
 def test_what_cannot_be_compared_is_said() -> None:
-    a = run([0.5, 0.5], tools={"classifier": {"name": "x", "sha256": "1"}, "reference": {"place": "one"}})
-    b = run([0.5, 0.5, 0.5], tools={"classifier": {"name": "x", "sha256": "2"}, "reference": {"place": "two"}})
+    a = run(
+        [0.5, 0.5],
+        tools={"classifier": {"name": "x", "sha256": "1"}, "reference": {"kind": "npz", "place": "one", "clouds": 2}},
+    )
+    b = run(
+        [0.5, 0.5, 0.5],
+        tools={"classifier": {"name": "x", "sha256": "2"}, "reference": {"kind": "npz", "place": "two", "clouds": 2}},
+    )
     notes = " ".join(compare(a, b)["notes"])
     assert "2 pairs of prompt and seed are in both; A has 2, B 3" in notes
     assert "different classifiers" in notes

@@ -155,6 +155,8 @@ def test_fresh_objects_are_what_is_asked_for() -> None:
     assert not np.array_equal(found[1].cloud.points, found[3].cloud.points)
     again = list(TrueObjects(["a pink motorcycle", "nonsense", "a green mug"], 4, n_points=64, seed=1))
     np.testing.assert_array_equal(found[3].cloud.points, again[3].cloud.points)
+    alone = list(TrueObjects(["a green mug"], 2, n_points=64, seed=1))
+    np.testing.assert_array_equal(found[3].cloud.points, alone[1].cloud.points)
     assert understood("nonsense") is None
     with pytest.raises(InputError, match="none asks plainly"):
         TrueObjects(["nonsense"], 4)

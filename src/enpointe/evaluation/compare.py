@@ -207,14 +207,18 @@ def _notes(a: Mapping[str, Any], b: Mapping[str, Any], common: int, ours: int, t
     notes = []
     if common < max(ours, theirs):
         notes.append(f"{common} pairs of prompt and seed are in both; A has {ours}, B {theirs}")
+    ours_with, theirs_with = a.get("tools", {}), b.get("tools", {})
     for kind, what in (("classifier", "P-FID, P-IS and names"), ("encoder", "R-Precision")):
-        names = [run.get("tools", {}).get(kind, {}).get("sha256") or run.get("tools", {}).get(kind, {}).get("name")
-                 for run in (a, b)]  # fmt: skip
-        if names[0] != names[1]:
-            notes.append(f"{what} are of different {kind}s and cannot be compared")
-    references = [run.get("tools", {}).get("reference") for run in (a, b)]
-    if references[0] != references[1]:
+        names = [
+            tools.get(kind) and (tools[kind]["name"], tools[kind].get("sha256")) for tools in (ours_with, theirs_with)
+        ]
+        if all(names) and names[0] != names[1]:
+            notes.append(f"{what} by different {kind}s cannot be compared")
+    one, two = ours_with.get("reference"), theirs_with.get("reference")
+    if one and two and (one["kind"], one["place"]) != (two["kind"], two["place"]):
         notes.append("the two were held against different references: distances and P-FID cannot be compared")
+    elif one and two and one["clouds"] != two["clouds"]:
+        notes.append(f"P-FID against {one['clouds']} and {two['clouds']} true clouds cannot be compared")
     notes.append("p is of each value alone; among several, one below 5 % is found by chance more often than that")
     return notes
 

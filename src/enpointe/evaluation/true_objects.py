@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -52,7 +53,9 @@ class TrueObjects(SampleSet):
             text, words = self._wanted[i % len(self._wanted)]
             name = f"{i:06d} {text}"
             if only is None or name in only:
-                rng = np.random.default_rng([self._seed, _APART, i])
+                # By its text and not its place, so that a prompt has the same true clouds whatever the others are.
+                turn = [zlib.crc32(text.encode()), i // len(self._wanted)]
+                rng = np.random.default_rng([self._seed, _APART, *turn])
                 yield Sample(name, true_object(words, self._n_points, rng), text)
 
 
