@@ -209,10 +209,9 @@ def _notes(a: Mapping[str, Any], b: Mapping[str, Any], common: int, ours: int, t
         notes.append(f"{common} pairs of prompt and seed are in both; A has {ours}, B {theirs}")
     ours_with, theirs_with = a.get("tools", {}), b.get("tools", {})
     for kind, what in (("classifier", "P-FID, P-IS and names"), ("encoder", "R-Precision")):
-        names = [
-            tools.get(kind) and (tools[kind]["name"], tools[kind].get("sha256")) for tools in (ours_with, theirs_with)
-        ]
-        if all(names) and names[0] != names[1]:
+        used = [tools.get(kind, {}) for tools in (ours_with, theirs_with)]
+        names = {(one["name"], one.get("sha256")) for one in used if one}
+        if len(names) > 1:
             notes.append(f"{what} by different {kind}s cannot be compared")
     one, two = ours_with.get("reference"), theirs_with.get("reference")
     if one and two and (one["kind"], one["place"]) != (two["kind"], two["place"]):
