@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from enpointe.pipeline.inputs import MODELS
-from enpointe.pipeline.sparse_grid import Method
+
+if TYPE_CHECKING:
+    from enpointe.pipeline.sparse_grid import Method
 
 
 @dataclass(frozen=True)
