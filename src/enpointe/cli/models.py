@@ -114,7 +114,7 @@ def describe(name: str) -> dict[str, Any]:
     if name in EMBEDDED:
         files = [path for path in EMBEDDED[name] if path.is_file()]
         return {
-            "name": name, "about": EMBEDDED_ABOUT, "parameters": None, "embedded": True,
+            "name": name, "about": EMBEDDED_ABOUT[name], "parameters": None, "embedded": True,
             "file": [str(path) for path in files], "bytes": sum(path.stat().st_size for path in files),
             "download_bytes": None, "sha256": None, "source": None, "source_sha256": None, "addresses": None,
         }  # fmt: skip

@@ -66,7 +66,13 @@ MIRRORS = (
 
 _ASSETS = Path(__file__).resolve().parent.parent / "assets"
 EMBEDDED: dict[str, tuple[Path, ...]] = {
-    "pocket": tuple(_ASSETS / f"pocket-{member}.safetensors" for member in ("base", "up", "sdf"))
+    "pocket": tuple(_ASSETS / f"pocket-{member}.safetensors" for member in ("base", "up", "sdf")),
+    "pocket-classifier": (_ASSETS / "pocket-classifier.safetensors",),
+    "pocket-joint": (_ASSETS / "pocket-joint.safetensors", _ASSETS / "efficientnet-lite0.safetensors"),
 }
-"""Families whose weights come with the package."""
-EMBEDDED_ABOUT = "a text -> up to 65,536 points and a mesh; comes with the package"
+"""Networks whose weights come with the package; all texts go through MiniLM's, which is not counted."""
+EMBEDDED_ABOUT = {
+    "pocket": "a text -> up to 65,536 points and a mesh",
+    "pocket-classifier": "a cloud -> one of 96 categories and features, for P-FID and P-IS",
+    "pocket-joint": "texts and pictures -> one space, for R-Precision",
+}
