@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 METRICS = ("p_fid", "p_is", "named", "r_precision", "chamfer", "emd", "f_score", "mesh")
 CLASSIFIERS = ("auto", "released", "pocket")
 ENCODERS = ("auto", "joint", "vit-b-32", "vit-l-14")
+RENDERERS = ("own", "blender")
 ONLY_MODEL = ("prompts", "n", "steps", "guidance", "sampler", "weights", "preset", "points", "grid", "mesh", "sweep")
 """Options that mean nothing where clouds are there already."""
 
@@ -57,6 +58,11 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     how.add_argument(
         "--pictures-of", choices=("cloud", "mesh"), default="cloud", help="what R-Precision sees (default: cloud)"
     )
+    how.add_argument(
+        "--renderer", choices=RENDERERS, default="own",
+        help="what draws it: own, or blender, which lights it and casts shadows, a second or so for each view "
+        "(default: own)",
+    )  # fmt: skip
     how.add_argument(
         "--papers-prompts", action="store_true",
         help="you say that the prompts are the 153 captions collected for Dream Fields: published R-Precision is then "
@@ -209,6 +215,7 @@ def _tools(options: argparse.Namespace) -> Tools:
         seed=options.seed,
         views=options.views,
         pictures_of=options.pictures_of,
+        renderer=options.renderer,
         papers_prompts=options.papers_prompts,
     )
 

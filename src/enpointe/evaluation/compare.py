@@ -27,6 +27,16 @@ EXACT = 13
 SHOWN = 24
 """Pairs that are shown with pictures: those that differ most."""
 
+_TOLD_BY = {
+    "classifier": ("name", "sha256"), "encoder": ("name", "sha256"), "renderer": ("name", "pictures_of", "renders"),
+}  # fmt: skip
+"""What a run's tool is told from another by."""
+_HANG_ON = {
+    "classifier": "P-FID, P-IS and names by different classifiers",
+    "encoder": "R-Precision by different encoders",
+    "renderer": "R-Precision of pictures taken in different ways",
+}
+
 Pair = tuple[str, int | None]
 
 
@@ -178,8 +188,7 @@ def _scores(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _all_settings(run: Mapping[str, Any]) -> dict[str, Any]:
     tools = run.get("tools", {})
-    names = {kind: {key: tools[kind].get(key) for key in ("name", "sha256")} for kind in ("classifier", "encoder")
-             if kind in tools}  # fmt: skip
+    names = {kind: {key: tools[kind].get(key) for key in keys} for kind, keys in _TOLD_BY.items() if kind in tools}
     return {**run.get("settings", {}), **names, "reference": tools.get("reference")}
 
 
@@ -208,11 +217,10 @@ def _notes(a: Mapping[str, Any], b: Mapping[str, Any], common: int, ours: int, t
     if common < max(ours, theirs):
         notes.append(f"{common} pairs of prompt and seed are in both; A has {ours}, B {theirs}")
     ours_with, theirs_with = a.get("tools", {}), b.get("tools", {})
-    for kind, what in (("classifier", "P-FID, P-IS and names"), ("encoder", "R-Precision")):
-        used = [tools.get(kind, {}) for tools in (ours_with, theirs_with)]
-        names = {(one["name"], one.get("sha256")) for one in used if one}
-        if len(names) > 1:
-            notes.append(f"{what} by different {kind}s cannot be compared")
+    for kind, what in _HANG_ON.items():
+        used = [tools[kind] for tools in (ours_with, theirs_with) if kind in tools]
+        if len(used) == 2 and any(used[0].get(key) != used[1].get(key) for key in _TOLD_BY[kind]):
+            notes.append(f"{what} cannot be compared")
     one, two = ours_with.get("reference"), theirs_with.get("reference")
     if one and two and (one["kind"], one["place"]) != (two["kind"], two["place"]):
         notes.append("the two were held against different references: distances and P-FID cannot be compared")

@@ -16,6 +16,7 @@ from enpointe.errors import EnpointeError, InputError, WeightsError
 from enpointe.evaluation.classifiers import Classifier, load_classifier
 from enpointe.evaluation.gather import Gathered, Wanted, gather
 from enpointe.evaluation.measures import METRICS, NO_CLASSIFIER, Measured, Row, Score, groups, measure
+from enpointe.evaluation.photographs import open_photographer
 from enpointe.evaluation.prompts import texts_of
 from enpointe.evaluation.published import published_context
 from enpointe.evaluation.samples import SampleSet
@@ -43,6 +44,7 @@ class Tools:
         seed: of choices and intervals.
         views: pictures of each sample for R-Precision; None for the usual number.
         pictures_of: clouds, or meshes where there are any.
+        renderer: of these pictures, one of `photographs.RENDERERS`.
         papers_prompts: the user says that the prompts are those of the published R-Precision.
     """
 
@@ -53,6 +55,7 @@ class Tools:
     seed: int = 0
     views: int | None = None
     pictures_of: Shape = "cloud"
+    renderer: str = "own"
     papers_prompts: bool = False
 
 
@@ -151,6 +154,7 @@ def score(
     Raises:
         InputError: nothing to score, or a metric that was asked for by name cannot be had.
         WeightsError: a network that was asked for by name cannot be had.
+        DeviceError: Blender was asked for, and there is none that can be used.
     """
     began = time.perf_counter()
     metrics = metrics if asked is None else check_metrics(asked, reference=reference is not None)
@@ -260,14 +264,15 @@ def _classifier(results: Results, metrics: Sequence[str], tools: Tools) -> Class
 def _text_match(results: Results, metrics: Sequence[str], tools: Tools) -> TextMatch | None:
     if "r_precision" not in metrics:
         return None
+    photographer = open_photographer(tools.renderer, tools.views)
     try:
-        match = load_text_match(tools.encoder, tools.device, tools.views, tools.pictures_of)
+        match = load_text_match(tools.encoder, tools.device, photographer, tools.pictures_of)
     except EnpointeError as error:
         if tools.encoder != "auto":
             raise
         results.missing["r_precision"] = f"no encoder of texts and pictures: {error}"
         return None
-    results.tools["encoder"] = match.about()
+    results.tools |= match.about()
     return match
 
 

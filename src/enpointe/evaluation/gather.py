@@ -10,10 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from enpointe.errors import RenderError
 from enpointe.evaluation.classifiers import Classifier
 from enpointe.evaluation.features import CloudFeatures, embed
 from enpointe.evaluation.mesh_metrics import MeshQuality, mesh_quality
-from enpointe.evaluation.samples import Sample, SampleSet
+from enpointe.evaluation.samples import Failure, Sample, SampleSet
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import Frame, PointCloud
 
@@ -36,7 +37,7 @@ class PictureSide(Protocol):
     """What R-Precision sees a cloud through."""
 
     def features_of(self, cloud: PointCloud, mesh: Mesh | None) -> NDArray[np.float32]:
-        """The features (views, d) of pictures of a cloud, or of its mesh."""
+        """The features (views, d) of pictures of a cloud, or of its mesh; RenderError if there can be none."""
         ...
 
 
@@ -124,7 +125,10 @@ def gather(
         )
         features.add(sample)
         if wanted.pictures is not None and sample.prompt and len(found.pictures) != wanted.pictured:
-            found.pictures[i] = wanted.pictures.features_of(sample.cloud, sample.mesh)
+            try:
+                found.pictures[i] = wanted.pictures.features_of(sample.cloud, sample.mesh)
+            except RenderError as error:
+                samples.failures.append(Failure(sample.name, f"no pictures of it: {error}"))
         if wanted.shapes or wanted.thin or twins:
             thin = thinned(sample.cloud, np.random.default_rng([seed, 2, i]))
             if wanted.shapes:

@@ -212,7 +212,7 @@ def sweep_plots(results: Results) -> list[Block | None]:
 
 def tool_blocks(results: Results) -> list[Block | None]:
     """Which networks the numbers hang on, and how good these are by their own account."""
-    tools = [(kind, results.tools[kind]) for kind in ("classifier", "encoder") if kind in results.tools]
+    tools = [(kind, results.tools[kind]) for kind in ("classifier", "encoder", "renderer") if kind in results.tools]
     names = ("", "name", "what it is", "its own quality, on held-out objects")
     rows = [[kind, tool["name"], tool["note"], flat(tool["quality"])] for kind, tool in tools]
     tables = [

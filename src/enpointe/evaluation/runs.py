@@ -14,6 +14,7 @@ from enpointe.errors import InputError
 from enpointe.evaluation.evaluate import Progress, Results, Tools, check_metrics, peak_memory, score
 from enpointe.evaluation.gather import TWINS
 from enpointe.evaluation.generated import AnyPipeline, Making, make_samples, write_json
+from enpointe.evaluation.photographs import check_renderer
 from enpointe.evaluation.prompts import PromptList, texts_of, understood
 from enpointe.evaluation.samples import SampleSet
 from enpointe.evaluation.sweep import run_sweep
@@ -60,6 +61,7 @@ def evaluate_model(
 
     Raises:
         InputError: a model that draws from pictures, a metric that cannot be had, a folder of another run.
+        DeviceError: Blender was asked for, and there is none that can be used.
     """
     making, tools = making or Making(), tools or Tools(seed=seed)
     takes = MODELS[pipeline.name]
@@ -76,7 +78,8 @@ def evaluate_model(
         if metrics is None or "p_fid" in metrics:
             clouds = max(clouds, REFERENCE_CLOUDS)
         reference = TrueObjects(texts_made, clouds, n_points=making.n_points, seed=seed)
-    check_metrics(metrics, reference=reference is not None)
+    if "r_precision" in check_metrics(metrics, reference=reference is not None):
+        check_renderer(tools.renderer, tools.views)
     for line in prompts.notes:
         say(line)
     began = time.perf_counter()

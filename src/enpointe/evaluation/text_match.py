@@ -12,45 +12,47 @@ from numpy.typing import NDArray
 from enpointe.evaluation.encoders import PictureTextEncoder, load_encoder
 from enpointe.evaluation.gather import Gathered
 from enpointe.evaluation.measures import Row, Score
+from enpointe.evaluation.photographs import Photographer
 from enpointe.evaluation.r_precision import RPrecision, TextPool, r_precision, text_pool
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.geometry.renders import RenderConfig, render_cloud, render_mesh
 
 Shape = Literal["cloud", "mesh"]
 
 
 class TextMatch:
-    """An encoder of texts and pictures, and how pictures are made for it.
+    """An encoder of texts and pictures, and who takes pictures for it.
 
     Args:
         of: "mesh" for pictures of meshes, where a sample has one.
     """
 
-    def __init__(self, encoder: PictureTextEncoder, config: RenderConfig | None = None, of: Shape = "cloud") -> None:
-        self.encoder, self.config, self.of = encoder, config or RenderConfig(), of
+    def __init__(self, encoder: PictureTextEncoder, photographer: Photographer, of: Shape = "cloud") -> None:
+        self.encoder, self.photographer, self.of = encoder, photographer, of
 
     def features_of(self, cloud: PointCloud, mesh: Mesh | None) -> NDArray[np.float32]:
-        """(views, d) of pictures of the cloud, or of its mesh."""
+        """(views, d) of pictures of the cloud, or of its mesh; RenderError if these cannot be taken."""
         if self.of == "mesh" and mesh is not None:
-            pictures = render_mesh(mesh, self.config)
+            pictures = self.photographer.of_mesh(mesh)
         else:
-            pictures = render_cloud(cloud, self.config)
+            pictures = self.photographer.of_cloud(cloud)
         return self.encoder.encode_pictures(list(pictures))
 
     def about(self) -> dict[str, Any]:
-        """What a report has to say of it."""
-        encoder = self.encoder
+        """What a report has to say of encoder and renderer."""
+        encoder, photographer = self.encoder, self.photographer
         return {
-            "name": encoder.name, "note": encoder.note, "quality": dict(encoder.quality), "pictures_of": self.of,
-            "renders": asdict(self.config),
+            "encoder": {"name": encoder.name, "note": encoder.note, "quality": dict(encoder.quality)},
+            "renderer": {
+                "name": photographer.name, "note": photographer.note, "quality": {}, "pictures_of": self.of,
+                "renders": asdict(photographer.config),
+            },
         }  # fmt: skip
 
 
-def load_text_match(choice: str, device: str, views: int | None = None, of: Shape = "cloud") -> TextMatch:
-    """See `load_encoder`, also for errors; `views` of each sample, None for the usual number."""
-    config = RenderConfig() if views is None else RenderConfig(views=views)
-    return TextMatch(load_encoder(choice, device), config, of)
+def load_text_match(choice: str, device: str, photographer: Photographer, of: Shape = "cloud") -> TextMatch:
+    """See `load_encoder`, also for errors."""
+    return TextMatch(load_encoder(choice, device), photographer, of)
 
 
 def measure_text_match(
@@ -62,7 +64,7 @@ def measure_text_match(
         texts: the pool; prompts of the samples that are not in it are added.
     """
     if not samples.pictures:
-        return "no sample's prompt is known"
+        return "no picture could be taken" if any(samples.prompts) else "no sample's prompt is known"
     chosen = list(samples.pictures)
     pool = text_pool([*texts, *(samples.prompts[i] or "" for i in chosen)])
     if len(pool.texts) < 2:

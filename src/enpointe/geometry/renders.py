@@ -146,6 +146,16 @@ def render_mesh(mesh: Mesh, config: RenderConfig | None = None) -> Pictures:
     return _photographs(points, radius, 0, config, draw)
 
 
+def standpoint(points: Floats, config: RenderConfig, disc: float = 0) -> tuple[NDArray[np.float64], float]:
+    """Places (n, 3) around the middle of their box, and how far from there the cameras stand that picture them.
+
+    For another renderer to take the same photographs; `disc` is the radius that is drawn of a place, in units of
+    length.
+    """
+    places, radius = _centred(points)
+    return places, _distance(places, disc, config.cameras, config.fov, radius)
+
+
 def _centred(points: Floats) -> tuple[NDArray[np.float64], float]:
     """Points (n, 3) around the middle of their box, and how far from it the farthest is."""
     places = points.astype(np.float64)

@@ -1,0 +1,189 @@
+"""Who takes the pictures that R-Precision looks at: the package's own renderer, or Blender from the same places."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enpointe.datagen.asset_model import Material, Model, to_linear, to_srgb
+from enpointe.datagen.blender import BlenderRenderer
+from enpointe.datagen.blender_process import BlenderLimits
+from enpointe.datagen.cameras import Camera
+from enpointe.datagen.views import View
+from enpointe.errors import InputError
+from enpointe.geometry.checks import Floats
+from enpointe.geometry.mesh import Mesh
+from enpointe.geometry.plot import BARE, surface
+from enpointe.geometry.point_cloud import PointCloud
+from enpointe.geometry.renders import Pictures, RenderConfig, render_cloud, render_mesh, standpoint
+
+Renderer = Literal["own", "blender"]
+RENDERERS: tuple[str, ...] = get_args(Renderer)
+
+SAMPLES = 16
+"""Of each pixel of Blender's pictures."""
+SECONDS_OF_A_VIEW = 30.0
+"""What Blender may take for one before it is given up, over all of a shape's views."""
+BALLS = 16_384
+"""Points of a cloud that Blender draws, at most."""
+
+
+class Photographer(Protocol):
+    """Takes pictures (views, size, size, 3) uint8 of shapes, z up, as a `RenderConfig` says."""
+
+    @property
+    def name(self) -> str:
+        """What renders, and its version where that may matter."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """How the pictures look, for a report."""
+        ...
+
+    @property
+    def config(self) -> RenderConfig: ...
+
+    def of_cloud(self, cloud: PointCloud) -> Pictures:
+        """Raises RenderError if it failed at this one."""
+        ...
+
+    def of_mesh(self, mesh: Mesh) -> Pictures:
+        """Raises RenderError if it failed at this one."""
+        ...
+
+
+class OwnPhotographer:
+    """See `geometry.renders`."""
+
+    name = "own"
+    note = "drawn by numpy, shaded by a lamp near the eye"
+
+    def __init__(self, config: RenderConfig) -> None:
+        self.config = config
+
+    def of_cloud(self, cloud: PointCloud) -> Pictures:
+        """See `render_cloud`."""
+        return render_cloud(cloud, self.config)
+
+    def of_mesh(self, mesh: Mesh) -> Pictures:
+        """See `render_mesh`."""
+        return render_mesh(mesh, self.config)
+
+
+class BlenderPhotographer:
+    """Cycles under a sky and a sun, with the cameras of the own renderer; one Blender for as long as this lives.
+
+    A point is a ball of the radius that the own renderer's disc has. Of the config `shading` and `oversampling` mean
+    nothing here.
+    """
+
+    note = "by Blender under a sky and a sun; a point is a ball"
+
+    def __init__(self, config: RenderConfig, renderer: BlenderRenderer | None = None) -> None:
+        """Start Blender; see `BlenderRenderer` for what is raised. A `renderer` given takes lit pictures."""
+        self.config = config
+        self._renderer = renderer or BlenderRenderer(
+            samples=SAMPLES,
+            lit_samples=SAMPLES,  # as many, so that the very same rays decide on what a pixel shows of the ground
+            limits=BlenderLimits(seconds=max(BlenderLimits.seconds, SECONDS_OF_A_VIEW * config.views)),
+        )
+        self.name = self._renderer.name
+        self.close = weakref.finalize(self, self._renderer.close)
+
+    def of_cloud(self, cloud: PointCloud) -> Pictures:
+        """A cloud of more than BALLS points is thinned to as many, at random but always the same ones."""
+        points, colors = cloud.points, cloud.colors
+        if len(points) > BALLS:
+            kept = np.sort(np.random.default_rng(0).choice(len(points), BALLS, replace=False))
+            points, colors = points[kept], colors[kept]
+        radius = self.config.disc * surface(points.astype(np.float64))[0]
+        places, distance = standpoint(points, self.config, radius)
+        triangles = places[:, None, None] + radius * _BALL
+        paint = np.broadcast_to(colors[:, None, None], triangles.shape)
+        return self._photographs(triangles.reshape(-1, 3, 3), paint.reshape(-1, 3, 3), distance)
+
+    def of_mesh(self, mesh: Mesh) -> Pictures:
+        """Vertex colours run over the faces, a mesh without them is grey. Both sides of a face are seen."""
+        places, distance = standpoint(mesh.vertices, self.config)
+        paint = np.full((len(places), 3), BARE, np.float32) if mesh.colors is None else mesh.colors
+        return self._photographs(places[mesh.faces], paint[mesh.faces], distance)
+
+    def _photographs(self, triangles: NDArray[np.float64], paint: Floats, distance: float) -> Pictures:
+        """Triangles (f, 3, 3) around the origin, their corners' sRGB (f, 3, 3), in units of any length."""
+        model = Model(
+            triangles / distance, np.zeros((len(paint), 3, 2), np.float32), to_linear(paint),
+            np.zeros(len(paint), np.int64), (Material(np.ones(3, np.float32)),),
+        )  # fmt: skip
+        views = self._renderer.render(model, cameras_of(self.config, 1.0))
+        return np.stack([_on_ground(view, self.config.background) for view in views])
+
+
+def cameras_of(config: RenderConfig, distance: float) -> tuple[Camera, ...]:
+    """The config's cameras, so far from the origin, which they look at."""
+    focal = config.size / (2 * float(np.tan(np.deg2rad(config.fov) / 2)))
+    cameras = []
+    for view in config.cameras:
+        world_from_camera = np.eye(4)
+        world_from_camera[:3, :3] = np.stack([view.right, -view.up, view.away], axis=1)
+        world_from_camera[:3, 3] = -distance * view.away
+        cameras.append(Camera(world_from_camera, focal, config.size))
+    return tuple(cameras)
+
+
+def open_photographer(renderer: str, views: int | None = None) -> Photographer:
+    """One of RENDERERS, with `views` of each shape, None for the usual number.
+
+    Raises:
+        InputError: a renderer that there is not, or a number of views.
+        DeviceError: there is no Blender that can be used.
+    """
+    if renderer not in RENDERERS:
+        raise InputError(f"renderer: expected one of {', '.join(RENDERERS)}, found {renderer!r}")
+    config = RenderConfig() if views is None else RenderConfig(views=views)
+    return OwnPhotographer(config) if renderer == "own" else BlenderPhotographer(config)
+
+
+def check_renderer(renderer: str, views: int | None = None) -> None:
+    """Raise what `open_photographer` would, before what takes long."""
+    photographer = open_photographer(renderer, views)
+    if isinstance(photographer, BlenderPhotographer):
+        photographer.close()
+
+
+def _on_ground(view: View, background: tuple[float, float, float]) -> NDArray[np.uint8]:
+    """The lit picture, which is before white, before another ground."""
+    assert view.lit is not None
+    seen_through = 1 - view.color[..., 3:].astype(np.float32) / 255
+    ground = to_linear(np.array(background, np.float32))
+    light = to_linear(view.lit / np.float32(255)) - seen_through * (1 - ground)
+    return (to_srgb(light) * 255 + 0.5).astype(np.uint8)
+
+
+def _ball() -> NDArray[np.float64]:
+    """(20, 3, 3) corners of an icosahedron around the origin, counter-clockwise seen from outside.
+
+    Its shadow has, over all directions, the mean area of a ball's of radius 1: a quarter of a surface (Cauchy).
+    """
+    golden = (1 + np.sqrt(5)) / 2
+    corners = np.array([[0, y, z * golden] for y in (-1, 1) for z in (-1, 1)])
+    corners = np.concatenate([np.roll(corners, turn, axis=1) for turn in range(3)]) / np.sqrt(1 + golden**2)
+    near = np.linalg.norm(corners[:, None] - corners, axis=-1) < 1.06  # an edge is 1.0515 long, what is no edge 1.7
+    faces = [
+        (a, b, c)
+        for a in range(12)
+        for b in range(a + 1, 12)
+        for c in range(b + 1, 12)
+        if near[a, b] and near[b, c] and near[a, c]
+    ]
+    triangles: NDArray[np.float64] = corners[np.array(faces)]
+    inward = np.linalg.det(triangles) < 0
+    triangles[inward] = triangles[inward, ::-1]
+    sides = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    return triangles * np.sqrt(8 * np.pi / np.linalg.norm(sides, axis=1).sum())
+
+
+_BALL = _ball()
