@@ -14,7 +14,7 @@ from torch import Tensor
 
 from enpointe.cli import main
 from enpointe.models import catalog, structure
-from enpointe.models.catalog import RELEASED_NAMES
+from enpointe.models.catalog import EMBEDDED, RELEASED_NAMES
 from enpointe.models.config import SDFConfig
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -54,8 +54,8 @@ def test_list_tells_what_is_here(checkpoint: Path, tmp_path: Path, capsys: pytes
     assert main(["models", "list"]) == 0
     words = capsys.readouterr().out
     lines = {line.split()[0]: line for line in words.splitlines()}
-    assert set(lines) == {"pocket", *RELEASED_NAMES, "tiny"}
-    assert "embedded" in lines["pocket"]
+    assert set(lines) == {*EMBEDDED, *RELEASED_NAMES, "tiny"}
+    assert all("embedded" in lines[name] for name in EMBEDDED)
     assert "not here (4,977 MB)" in lines["base1B"]
     assert not (tmp_path / "cache").exists()
     assert main(["models", "import", str(checkpoint), "--as", "tiny"]) == 0
@@ -98,7 +98,7 @@ def test_show_of_what_is_not_here(checkpoint: Path, capsys: pytest.CaptureFixtur
 
 
 def test_errors_are_one_line(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "expected one of pocket, base40M-imagevec" in fails(capsys, "show", "base2B")
+    assert "expected one of pocket, pocket-classifier, pocket-joint, base40M-imagevec" in fails(capsys, "show", "base2B")
     assert "expected one of base40M-imagevec" in fails(capsys, "download", "pocket")
     assert "models import sdf.pt --as sdf" in fails(capsys, "download", "sdf")
     assert "missing keys" in fails(capsys, "import", str(checkpoint), "--as", "sdf")
