@@ -23,6 +23,7 @@ from enpointe.evaluation.prompts import understood
 from enpointe.evaluation.true_objects import true_object
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.geometry.renders import RenderConfig
 from enpointe.nn.pointnet2 import PointNet2
 
 CLASSES = ("car", "motorcycle", "mug", "dog")
@@ -278,6 +279,51 @@ def test_without_networks_the_rest_is_measured(
     assert "cannot: r_precision" in failed(capsys, *MODEL, "--metrics", "r_precision")
 
 
+def test_without_blender_no_cloud_is_made(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ENPOINTE_BLENDER", "no-such-blender")
+    asked = ["--renderer", "blender", "--pictures-of", "mesh"]
+    assert "expected a program, found 'no-such-blender'" in failed(capsys, *MODEL, *asked)
+    assert not pipeline.drawn
+    assert not Path("run").exists()
+    np.savez(tmp_path / "a.npz", np.random.default_rng(0).random((5, 64, 3), np.float32))
+    assert "found 'no-such-blender'" in failed(capsys, "evaluate", "--samples", "a.npz", *asked)
+    assert main(["evaluate", "--samples", "a.npz", "--metrics", "p_is", *asked, "--json"]) == 0  # nothing to draw
+    assert "renderer" not in printed(capsys)["tools"]
+
+
+class Painter:
+    """In place of Blender: everything is pink."""
+
+    name, note, config = "blender 9", "pink", RenderConfig(views=1)
+
+    def of_cloud(self, cloud: PointCloud) -> NDArray[np.uint8]:
+        return np.full((1, 8, 8, 3), (255, 128, 178), np.uint8)
+
+    def of_mesh(self, mesh: Mesh) -> NDArray[np.uint8]:
+        return self.of_cloud(PointCloud(mesh.vertices, mesh.colors))
+
+
+def test_the_renderer_is_said_and_told_apart(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["--metrics", "r_precision", "--json"]
+    assert main([*MODEL, *asked]) == 0
+    own = printed(capsys)["tools"]["renderer"]
+    assert (own["name"], own["pictures_of"], own["renders"]["views"]) == ("own", "cloud", 1)
+    monkeypatch.setattr(evaluate, "open_photographer", lambda renderer, views: Painter())
+    assert main([*MODEL[:-1], "pink", *asked]) == 0
+    found = printed(capsys)
+    assert found["tools"]["renderer"]["name"] == "blender 9"
+    assert found["r_precision"] == pytest.approx(1 / 3)  # the motorcycle
+    assert "blender 9" in Path("pink/report.html").read_text()
+    assert main(["evaluate", "compare", "run", "pink", "--json"]) == 0
+    compared = printed(capsys)
+    assert "R-Precision of pictures taken in different ways cannot be compared" in compared["notes"]
+    assert [one["name"] for one in compared["settings"]] == ["renderer"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -288,6 +334,7 @@ def test_without_networks_the_rest_is_measured(
         (["evaluate", "--samples", "none"], "expected a folder, shards, an .npz file of arr_0, or a pool; found none"),
         (["evaluate", "--samples", ".", "--n", "3"], "argument --n: expected only with --model"),
         (["evaluate", "--samples", ".", "--no-mesh"], "argument --mesh: expected only with --model"),
+        (["evaluate", "--model", "pocket", "--renderer", "oven"], "--renderer: invalid choice: 'oven'"),
         (["evaluate", "--model", "pocket", "--metrics", "beauty"], "metrics: expected some of p_fid"),
         (["evaluate", "--model", "pocket", "--prompts", "none.txt"], "none.txt: expected a file of prompts"),
         (["evaluate", "compare", "a", "b"], "expected the results of a run"),

@@ -157,10 +157,10 @@ def check_renderer(renderer: str, views: int | None = None) -> None:
 def _on_ground(view: View, background: tuple[float, float, float]) -> NDArray[np.uint8]:
     """The lit picture, which is before white, before another ground."""
     assert view.lit is not None
-    seen_through = 1 - view.color[..., 3:].astype(np.float32) / 255
+    seen_through = 1 - view.color[..., 3:] / 255
     ground = to_linear(np.array(background, np.float32))
-    light = to_linear(view.lit / np.float32(255)) - seen_through * (1 - ground)
-    return (to_srgb(light) * 255 + 0.5).astype(np.uint8)
+    light = to_linear((view.lit / 255).astype(np.float32)) - seen_through * (1 - ground)
+    return (to_srgb(light.astype(np.float32)) * 255 + 0.5).astype(np.uint8)
 
 
 def _ball() -> NDArray[np.float64]:
