@@ -13,7 +13,8 @@ from enpointe.datagen import pool
 from enpointe.errors import InputError
 from enpointe.evaluation.gather import Wanted, gather
 from enpointe.evaluation.prompts import understood
-from enpointe.evaluation.samples import Sample, SampleSet, open_samples
+from enpointe.evaluation.sample_readers import open_samples
+from enpointe.evaluation.samples import Sample, SampleSet
 from enpointe.evaluation.true_objects import TrueObjects
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud

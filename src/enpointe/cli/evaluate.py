@@ -128,7 +128,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         check_model(options.model)
     from enpointe.evaluation.report import save_report
-    from enpointe.evaluation.samples import open_samples
+    from enpointe.evaluation.sample_readers import open_samples
 
     reference = None if options.reference is None else open_samples(options.reference, options.limit)
     with Bar() as bar:
@@ -194,7 +194,7 @@ def _samples(
     options: argparse.Namespace, reference: SampleSet | None, asked: list[str] | None, bar: Bar
 ) -> tuple[Results, SampleSet, Path]:
     from enpointe.evaluation.runs import evaluate_samples
-    from enpointe.evaluation.samples import open_samples
+    from enpointe.evaluation.sample_readers import open_samples
 
     samples = open_samples(options.samples, options.limit)
     folder = Path(options.out) if options.out else Path("out") / f"evaluate-{slug(samples.place)}"

@@ -56,11 +56,17 @@ class TrueObjects(SampleSet):
                 # By its text and not its place, so that a prompt has the same true clouds whatever the others are.
                 turn = [zlib.crc32(text.encode()), i // len(self._wanted)]
                 rng = np.random.default_rng([self._seed, _APART, *turn])
-                yield Sample(name, true_object(words, self._n_points, rng), text)
+                cloud, normals = oriented_object(words, self._n_points, rng)
+                yield Sample(name, cloud, text, normals=normals)
 
 
 def true_object(words: Words, n_points: int, rng: np.random.Generator) -> PointCloud:
     """An object of the noun's family in the colour that is asked for, in the unit frame."""
+    return oriented_object(words, n_points, rng)[0]
+
+
+def oriented_object(words: Words, n_points: int, rng: np.random.Generator) -> tuple[PointCloud, NDArray[np.float32]]:
+    """See `true_object`; and the unit normals (n_points, 3) of its surface at its points."""
     family = FAMILIES[words.noun]
     recipe, paint = family.recipe(rng), draw_paint(family, rng)
     if words.colour is not None:
@@ -69,4 +75,4 @@ def true_object(words: Words, n_points: int, rng: np.random.Generator) -> PointC
     surface = sample_surface(recipe, n_points, rng)
     worn = [recipe.parts[part].slot for part in surface.part]
     colors: NDArray[np.float32] = np.array([shades[slot] for slot in worn], dtype=np.float32)
-    return PointCloud(surface.points.astype(np.float32), colors)
+    return PointCloud(surface.points.astype(np.float32), colors), surface.normals.astype(np.float32)
