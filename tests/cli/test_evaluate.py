@@ -117,7 +117,7 @@ def test_a_model(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None
     assert main([*MODEL, "--n", "4", "--json"]) == 0
     streams = capsys.readouterr()
     found = json.loads(streams.out)
-    assert streams.out.count("\n") == 1
+    assert streams.out == json.dumps(found, sort_keys=True) + "\n"
     assert pipeline.drawn == [("a red car", 0), ("a pink motorcycle", 0), ("a green mug", 0), ("a red car", 1)]
     assert "3 clouds to go" in streams.err
     assert found["p_fid"] > 0
@@ -127,6 +127,8 @@ def test_a_model(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None
     assert found["counts"]["samples"] == found["counts"]["meshes"] == 4
     assert found["tools"]["classifier"]["quality"] == {"accuracy": 0.9}
     assert found["ceiling"]["r_precision"]["value"] > 0.5
+    assert 0.5 < found["ceiling"]["normal_consistency"]["value"] < 1
+    assert 0 < found["normal_consistency"] < 1
     assert "joint" in found["published"]["why_not"]
     assert found["settings"]["drawn_with"]["evaluations"] == 31
     assert found["cost"]["seconds_per_cloud"]["cloud"] == 0.5
@@ -214,6 +216,7 @@ def test_samples_and_reference(pipeline: Pipeline, capsys: pytest.CaptureFixture
         "f_score": "no sample has a true cloud of the same prompt",
         "mesh": "no meshes",
         "named": "no sample's prompt asks plainly for one of the 4 classes of pocket-classifier",
+        "normal_consistency": "no meshes",
         "r_precision": "no sample's prompt is known",
     }
     assert found["chamfer_one_nna"] > 0.8
@@ -227,7 +230,7 @@ def test_no_reference(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tm
     found = printed(capsys)
     assert found["p_fid"] is None
     assert found["p_is"] >= 1
-    assert {found["not_measured"][name] for name in ("p_fid", "chamfer", "emd", "f_score")} == {"no reference"}
+    assert {found["not_measured"][name] for name in evaluate.NEED_REFERENCE} == {"no reference"}
     error = failed(capsys, "evaluate", "--samples", "a.npz", "--metrics", "p_is,p_fid")
     assert "expected a reference for p_fid, found none" in error
 
@@ -302,7 +305,7 @@ class Painter:
         return np.full((1, 8, 8, 3), (255, 128, 178), np.uint8)
 
     def of_mesh(self, mesh: Mesh) -> NDArray[np.uint8]:
-        return self.of_cloud(PointCloud(mesh.vertices, mesh.colors))
+        return self.of_cloud(PointCloud(mesh.vertices, np.zeros_like(mesh.vertices)))
 
 
 def test_the_renderer_is_said_and_told_apart(
