@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from enpointe.evaluation.evaluate import Progress, Results, Tools
     from enpointe.evaluation.samples import SampleSet
 
-METRICS = ("p_fid", "p_is", "named", "r_precision", "chamfer", "emd", "f_score", "mesh")
+METRICS = ("p_fid", "p_is", "named", "r_precision", "chamfer", "emd", "f_score", "mesh", "normal_consistency")
 CLASSIFIERS = ("auto", "released", "pocket")
 ENCODERS = ("auto", "joint", "vit-b-32", "vit-l-14")
 RENDERERS = ("own", "blender")

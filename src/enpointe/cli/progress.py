@@ -66,5 +66,5 @@ def warn(message: str) -> None:
 
 
 def report(words: str, machine: Mapping[str, Any], as_json: bool) -> None:
-    """The command's last words on stdout: for people, or one line of JSON."""
-    print(json.dumps(machine, allow_nan=False) if as_json else words)
+    """The command's last words on stdout: for people, or one line of JSON with sorted keys."""
+    print(json.dumps(machine, allow_nan=False, sort_keys=True) if as_json else words)

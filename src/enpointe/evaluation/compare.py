@@ -15,9 +15,9 @@ from enpointe.errors import InputError
 from enpointe.evaluation import page
 from enpointe.evaluation.evaluate import FORMAT, VERSION
 from enpointe.evaluation.generated import SAMPLES, GeneratedSamples, write_json
-from enpointe.evaluation.measures import PER_SAMPLE, Row, mean_interval
 from enpointe.evaluation.report import RESULTS, card, flat
 from enpointe.evaluation.samples import SampleSet
+from enpointe.evaluation.values import PER_SAMPLE, Row, mean_interval
 
 PAGE, DIFFERENCES = "compare.html", "compare.json"
 MAX_RESULTS = 256 << 20
@@ -45,7 +45,7 @@ class Paired:
     """A value of samples of two runs, over the pairs of prompt and seed where both have it.
 
     Attributes:
-        name, title, better, shown: as in `measures.PER_SAMPLE`.
+        name, title, better, shown: as in `values.PER_SAMPLE`.
         n: pairs.
         a, b: means.
         difference: mean of b less a.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,19 +15,20 @@ from enpointe import __version__
 from enpointe.errors import EnpointeError, InputError, WeightsError
 from enpointe.evaluation.classifiers import Classifier, load_classifier
 from enpointe.evaluation.gather import Gathered, Wanted, gather
-from enpointe.evaluation.measures import METRICS, NO_CLASSIFIER, Measured, Row, Score, groups, measure
+from enpointe.evaluation.measures import METRICS, NO_CLASSIFIER, Measured, measure
 from enpointe.evaluation.photographs import open_photographer
 from enpointe.evaluation.prompts import texts_of
 from enpointe.evaluation.published import published_context
 from enpointe.evaluation.samples import SampleSet
 from enpointe.evaluation.text_match import Shape, TextMatch, load_text_match, measure_text_match
+from enpointe.evaluation.values import Row, Score, groups
 
 FORMAT, VERSION = "enpointe-evaluation", 1
 ALWAYS = ("p_fid", "p_is", "r_precision")
 """Scores that every result names, null where they were not measured."""
 CEILING = 128
 """True clouds whose R-Precision is measured beside the samples', at most."""
-NEED_REFERENCE = ("p_fid", "chamfer", "emd", "f_score")
+NEED_REFERENCE = ("p_fid", "chamfer", "emd", "f_score", "normal_consistency")
 NEED_CLASSIFIER = ("p_fid", "p_is", "named")
 
 Progress = Callable[[str, int, int], None]
@@ -69,8 +70,8 @@ class Results:
         settings: all that decided about the numbers.
         tools: classifier, encoder and reference: which, and how good by their own account.
         counts: of samples, reference clouds, failures.
-        groups: see `measures.groups`.
-        ceiling: R-Precision of true clouds.
+        groups: see `values.groups`.
+        ceiling: R-Precision and normal consistency of true objects.
         published: see `published.PublishedContext`.
         cost: seconds and memory.
     """
@@ -166,6 +167,7 @@ def score(
         pictures=match,
         shapes=reference is not None and bool({"chamfer", "emd"} & set(metrics)),
         thin=reference is not None and "f_score" in metrics,
+        surfaces=reference is not None and "normal_consistency" in metrics,
         meshes="mesh" in metrics,
         half=tools.half,
     )
@@ -175,8 +177,8 @@ def score(
         ceiling = match if reference.kind == "procedural" else None
         true = gather(
             reference,
-            Wanted(classifier=needed, pictures=ceiling, pictured=CEILING, shapes=wanted.shapes, half=tools.half),
-            twins=wanted.thin,
+            replace(wanted, classifier=needed, pictures=ceiling, pictured=CEILING, thin=False, meshes=False),
+            twins=wanted.thin or wanted.surfaces,
             seed=tools.seed,
             progress=lambda done: progress("reference", done, len(reference)),
         )
@@ -186,6 +188,7 @@ def score(
     if not len(ours):
         raise InputError(f"{samples.place}: expected clouds, found none that can be read{_first(samples)}")
     measured = measure(ours, true, classifier, metrics, tools.seed)
+    results.ceiling = {one.name: one.to_json() for one in measured.ceiling}
     if match is not None:
         _match_texts(results, measured, ours, true, match, pool, tools)
     results.scores += sorted(measured.scores, key=lambda one: list(_ORDER).index(one.name))
@@ -212,7 +215,7 @@ def score(
 _ORDER = dict.fromkeys((
     "p_fid", "p_is", "r_precision", "r_precision_at_5", "clip_score", "named", "f_score", "chamfer_to_prompt",
     "chamfer_mmd", "chamfer_coverage", "chamfer_one_nna", "emd_mmd", "emd_coverage", "emd_one_nna", "watertight",
-    "components", "self_intersection",
+    "components", "self_intersection", "normal_consistency",
 ))  # fmt: skip
 """In which scores are shown."""
 
@@ -295,7 +298,7 @@ def _match_texts(
     if true is not None and true.pictures:
         best = measure_text_match(match, true, texts, [{} for _ in true.names], tools.seed)
         if not isinstance(best, str):
-            results.ceiling = {one.name: one.to_json() for one in best}
+            results.ceiling |= {one.name: one.to_json() for one in best}
     results.published = asdict(published_context(match.encoder.name, texts, stated=tools.papers_prompts))
 
 

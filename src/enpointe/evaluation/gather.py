@@ -10,10 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.errors import RenderError
+from enpointe.errors import InputError, RenderError
 from enpointe.evaluation.classifiers import Classifier
 from enpointe.evaluation.features import CloudFeatures, embed
-from enpointe.evaluation.mesh_metrics import MeshQuality, mesh_quality
+from enpointe.evaluation.mesh_metrics import MeshQuality, OrientedPoints, mesh_quality, sample_surface
 from enpointe.evaluation.samples import Failure, Sample, SampleSet
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import Frame, PointCloud
@@ -21,11 +21,13 @@ from enpointe.geometry.point_cloud import Frame, PointCloud
 BATCH = 64
 """Clouds whose features are computed together."""
 THIN = 2048
-"""Points of a cloud that are kept for distances."""
+"""Points of a cloud, or of a surface, that are kept to be compared."""
 SHAPES = 64
 """Clouds of a set, drawn at random, that are compared with as many of the other."""
 TWINS, MAX_TWINS = 4, 4096
 """True clouds that are kept of each prompt, and in all."""
+SURFACES = 4096
+"""Surfaces of a set's meshes that are kept, the first ones."""
 MESHES = 64
 """Meshes of a set that are examined, the first ones: self-intersection takes seconds each."""
 
@@ -48,6 +50,7 @@ class Wanted:
     Attributes:
         half: features in bfloat16, see `features.embed`.
         thin: keep every sample's thinned cloud.
+        surfaces: keep points of meshes, with the normals there; of a reference, of the twins.
         pictured: picture features of so many samples only, the first ones.
     """
 
@@ -56,6 +59,7 @@ class Wanted:
     pictured: int | None = None
     shapes: bool = False
     thin: bool = False
+    surfaces: bool = False
     meshes: bool = False
     half: bool = False
 
@@ -73,6 +77,8 @@ class Gathered:
         shapes: thinned clouds of up to SHAPES samples, by index.
         thin: thinned clouds of all.
         twins: thinned clouds by prompt, up to TWINS each.
+        surfaces: THIN points of the first SURFACES meshes whose prompt is known, in the unit frame, by index.
+        true_surfaces: the same of the twins by prompt, of those that have a mesh or normals.
         meshes: of the first MESHES that have one, by index.
     """
 
@@ -86,6 +92,8 @@ class Gathered:
     shapes: dict[int, Thin] = field(default_factory=dict)
     thin: list[Thin] = field(default_factory=list)
     twins: dict[str, list[Thin]] = field(default_factory=dict)
+    surfaces: dict[int, OrientedPoints] = field(default_factory=dict)
+    true_surfaces: dict[str, list[OrientedPoints]] = field(default_factory=dict)
     meshes: dict[int, MeshQuality] = field(default_factory=dict)
     has_mesh: int = 0
 
@@ -104,7 +112,7 @@ def gather(
     """Go once through the samples.
 
     Args:
-        twins: keep clouds by their prompts: for a reference.
+        twins: keep clouds (and surfaces) by their prompts: for a reference.
         seed: of the choice of clouds and points.
         progress: told how many samples are done.
     """
@@ -112,6 +120,7 @@ def gather(
     features = _Features(wanted, samples.start_period)
     kept = 0
     by_prompt: defaultdict[str, list[Thin]] = defaultdict(list)
+    true_surfaces: defaultdict[str, list[OrientedPoints]] = defaultdict(list)
     rng = np.random.default_rng([seed, 1])
     place_of: list[int] = []  # which sample holds each of the SHAPES places
     for i, sample in enumerate(samples):
@@ -146,13 +155,20 @@ def gather(
             if twins and sample.prompt is not None and kept < MAX_TWINS and len(by_prompt[sample.prompt]) < TWINS:
                 by_prompt[sample.prompt].append(thin)
                 kept += 1
+                if wanted.surfaces and (surface := _surface(samples, sample, [seed, 3, i])) is not None:
+                    true_surfaces[sample.prompt].append(surface)
         if sample.mesh is not None:
             found.has_mesh += 1
+            if wanted.surfaces and not twins and sample.prompt and len(found.surfaces) < SURFACES:
+                surface = _surface(samples, sample, [seed, 3, i])
+                if surface is not None:
+                    found.surfaces[i] = surface
             if wanted.meshes and len(found.meshes) < MESHES:
                 found.meshes[i] = mesh_quality(sample.mesh)
         progress(i + 1)
     found.seen = features.finish()
     found.twins = {prompt: clouds for prompt, clouds in by_prompt.items() if clouds}
+    found.true_surfaces = dict(true_surfaces)
     found.shapes = dict(sorted(found.shapes.items()))
     return found
 
@@ -163,6 +179,34 @@ def thinned(cloud: PointCloud, rng: np.random.Generator) -> Thin:
     if len(points) <= THIN:
         return points
     return points[rng.choice(len(points), THIN, replace=False)]
+
+
+def oriented(sample: Sample, seed: list[int]) -> OrientedPoints | None:
+    """At most THIN points, drawn at random, of a sample's mesh, else of its cloud where normals are known.
+
+    In the unit frame of the whole; None for a cloud without normals.
+
+    Raises:
+        InputError: a mesh without area.
+    """
+    if sample.mesh is not None:
+        points, normals = sample_surface(sample.mesh, THIN, seed)
+        frame = Frame.of(sample.mesh.vertices[np.unique(sample.mesh.faces)])
+        return OrientedPoints(frame.to_unit(points), normals.astype(np.float32))
+    if sample.normals is None:
+        return None
+    points = Frame.of(sample.cloud.points).to_unit(sample.cloud.points)
+    chosen = np.random.default_rng(seed).permutation(len(points))[:THIN]
+    return OrientedPoints(points[chosen], sample.normals[chosen])
+
+
+def _surface(samples: SampleSet, sample: Sample, seed: list[int]) -> OrientedPoints | None:
+    """See `oriented`; a mesh without area is a failure of the set's."""
+    try:
+        return oriented(sample, seed)
+    except InputError as error:
+        samples.failures.append(Failure(sample.name, f"its mesh: {error}"))
+        return None
 
 
 class _Features:

@@ -3,66 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from enpointe.datagen.procedural.families import FAMILIES
 from enpointe.evaluation.classifiers import Classifier
-from enpointe.evaluation.gather import SHAPES, THIN, TWINS, Gathered, Thin
+from enpointe.evaluation.gather import SHAPES, Gathered, Thin
 from enpointe.evaluation.prompts import understood
-from enpointe.evaluation.scores import CONFIDENCE, p_fid, p_is
-from enpointe.evaluation.shape_metrics import chamfer_l1, f_score, set_scores
+from enpointe.evaluation.scores import p_fid, p_is
+from enpointe.evaluation.shape_metrics import set_scores
+from enpointe.evaluation.to_prompt import NO_REFERENCE, distances_to_prompt, normals_to_prompt
+from enpointe.evaluation.values import SAMPLING, Row, Score, mean_score
 
-METRICS = ("p_fid", "p_is", "named", "r_precision", "chamfer", "emd", "f_score", "mesh")
+METRICS = ("p_fid", "p_is", "named", "r_precision", "chamfer", "emd", "f_score", "mesh", "normal_consistency")
 """What can be asked for."""
 CHAMFER_POINTS, EMD_CLOUDS, EMD_POINTS = 1024, 32, 512
 """Of the clouds that are compared with each other: the time grows with their number squared, EMD's with the third
 power of their points."""
-F_THRESHOLD = 0.02
-"""Of the longest side: twice what is usual, as points of a cloud of 4,096 lie that far apart."""
-RESAMPLES = 1000
-SAMPLING = 6
-"""Keeps the random numbers of the choices here apart from others of the same seed."""
-
-Row = dict[str, Any]
-"""What is known of one sample, as JSON can hold it."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """One number of a run.
-
-    Attributes:
-        name, title: for programs and for people.
-        better: "lower", "higher", or "half" where 0.5 is best.
-        low, high: of the 95 % interval; None where there is none.
-        shown: how people want it: a share as per cent, else a number.
-        what: what it is, in a sentence.
-        note: what is to be minded with this very value.
-    """
-
-    name: str
-    title: str
-    value: float
-    better: Literal["lower", "higher", "half"]
-    what: str
-    low: float | None = None
-    high: float | None = None
-    shown: Literal["number", "share"] = "number"
-    note: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass
 class Measured:
-    """Scores, why others are missing, and what is known of each sample."""
+    """Scores, what true clouds have of them, why others are missing, and what is known of each sample."""
 
     scores: list[Score] = field(default_factory=list)
+    ceiling: list[Score] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
 
@@ -83,8 +49,9 @@ def measure(
         "named": lambda: _named(samples, classifier, found.rows, seed),
         "chamfer": lambda: _sets(samples, reference, "chamfer", seed),
         "emd": lambda: _sets(samples, reference, "emd", seed),
-        "f_score": lambda: _f_score(samples, reference, found.rows, seed),
+        "f_score": lambda: distances_to_prompt(samples, reference, found.rows, seed),
         "mesh": lambda: _mesh(samples, found.rows, seed),
+        "normal_consistency": lambda: normals_to_prompt(samples, reference, found.rows, found.ceiling, seed),
     }
     for name, make in todo.items():
         if name in metrics:
@@ -96,27 +63,6 @@ def measure(
     return found
 
 
-def mean_score(
-    name: str, title: str, values: ArrayLike, better: Literal["lower", "higher"], what: str, seed: int,
-    shown: Literal["number", "share"] = "number", note: str | None = None,
-) -> Score:  # fmt: skip
-    """The mean of samples' own values, with a bootstrap interval where there are at least two."""
-    array = np.asarray(values, np.float64)
-    low, high = mean_interval(array, seed)
-    return Score(name, title, float(array.mean()), better, what, low, high, shown, note)
-
-
-def mean_interval(values: NDArray[np.float64], seed: int) -> tuple[float | None, float | None]:
-    """Where the mean of as many other samples would lie (percentile bootstrap)."""
-    if len(values) < 2:
-        return None, None
-    rng = np.random.default_rng([seed, SAMPLING])
-    # In parts, for an index of 1,000 draws of 10,000 is 80 MB.
-    means = np.array([values[rng.integers(len(values), size=len(values))].mean() for _ in range(RESAMPLES)])
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
-
-
 def _row(samples: Gathered, i: int) -> Row:
     prompt = samples.prompts[i]
     words = None if prompt is None else understood(prompt)
@@ -126,7 +72,6 @@ def _row(samples: Gathered, i: int) -> Row:
     return row
 
 
-NO_REFERENCE = "no reference"
 NO_CLASSIFIER = "no classifier"
 
 
@@ -248,32 +193,6 @@ def _subset(side: Gathered, n: int, points: int, seed: list[int]) -> list[Thin]:
     ]
 
 
-def _f_score(samples: Gathered, reference: Gathered | None, rows: list[Row], seed: int) -> list[Score] | str:
-    if reference is None:
-        return NO_REFERENCE
-    paired = [i for i, prompt in enumerate(samples.prompts) if prompt in reference.twins]
-    if not paired:
-        return "no sample has a true cloud of the same prompt"
-    for i in paired:
-        twins = reference.twins[samples.prompts[i] or ""]
-        rows[i]["f_score"] = max(f_score(samples.thin[i], twin, F_THRESHOLD).f_score for twin in twins)
-        rows[i]["chamfer"] = min(chamfer_l1(samples.thin[i], twin) for twin in twins)
-    note = (
-        f"of {len(paired)} samples, each against the nearest of up to {TWINS} true clouds of its prompt; {THIN} points"
-    )
-    return [
-        mean_score(
-            "f_score", f"F-score at {F_THRESHOLD:g}", [rows[i]["f_score"] for i in paired], "higher",
-            "how much of a sample and of a true cloud of its prompt lies within that distance (of the longest side) "
-            "of the other", seed, "share", note,
-        ),
-        mean_score(
-            "chamfer_to_prompt", "Distance to prompt", [rows[i]["chamfer"] for i in paired], "lower",
-            "chamfer distance (plain lengths) to the nearest true cloud of the same prompt", seed, note=note,
-        ),
-    ]  # fmt: skip
-
-
 def _mesh(samples: Gathered, rows: list[Row], seed: int) -> list[Score] | str:
     if not samples.meshes:
         return "no meshes"
@@ -295,65 +214,3 @@ def _mesh(samples: Gathered, rows: list[Row], seed: int) -> list[Score] | str:
         mean_score("self_intersection", "Self-intersection", [mesh.self_intersection.share for mesh in found], "lower",
                    "mean share of a mesh's faces that cross another", seed, "share", note),
     ]  # fmt: skip
-
-
-PER_SAMPLE: dict[str, tuple[str, Literal["lower", "higher"], Literal["number", "share"]]] = {
-    "named": ("named right", "higher", "share"),
-    "r_at_1": ("R@1", "higher", "share"),
-    "clip_score": ("text match", "higher", "number"),
-    "f_score": ("F-score", "higher", "share"),
-    "chamfer": ("distance to prompt", "lower", "number"),
-    "watertight": ("watertight", "higher", "share"),
-    "components": ("pieces", "lower", "number"),
-    "self_intersection": ("self-intersection", "lower", "share"),
-}
-"""Values of single samples: name, which way is better, how it is shown."""
-
-
-def groups(rows: Sequence[Row], seed: int = 0) -> dict[str, list[dict[str, Any]]]:
-    """Means of the samples' own values by noun, by colour and by whether the pair of both was seen in training.
-
-    Each entry has "group", "n", and of each value its mean, over those of the group's samples that have it.
-    """
-    labels: dict[str, Callable[[Row], str | None]] = {
-        "seen": lambda row: ("seen" if row["seen"] else "held-out") if row.get("colour") else None,
-        "noun": lambda row: row.get("noun"),
-        "colour": lambda row: row.get("colour"),
-    }
-    return {name: made for name, label in labels.items() if (made := _grouped(rows, label))}
-
-
-def _grouped(rows: Sequence[Row], label: Callable[[Row], str | None]) -> list[dict[str, Any]]:
-    members: dict[str, list[Row]] = {}
-    for row in rows:
-        of = label(row)
-        if of is not None:
-            members.setdefault(of, []).append(row)
-    table = []
-    for of in sorted(members, key=lambda of: (of == "held-out", of)):
-        entry: dict[str, Any] = {"group": of, "n": len(members[of])}
-        for name in PER_SAMPLE:
-            values = [float(row[name]) for row in members[of] if row.get(name) is not None]
-            if values:
-                entry[name] = float(np.mean(values))
-        table.append(entry)
-    return table
-
-
-def worst_first(rows: Sequence[Row]) -> list[int]:
-    """Indices of the samples, those that do worst over all that was measured of them first."""
-    badness = np.zeros(len(rows))
-    counted = np.zeros(len(rows))
-    for name, (_, better, _) in PER_SAMPLE.items():
-        has = np.array([row.get(name) is not None for row in rows], bool)
-        if not has.any():
-            continue
-        values = np.array([float(row[name]) for row, known in zip(rows, has, strict=True) if known])
-        values = values if better == "lower" else -values
-        # The share of samples that do better, half of those alike counted.
-        order = np.sort(values)
-        place = (np.searchsorted(order, values, "left") + np.searchsorted(order, values, "right")) / 2
-        badness[has] += place / len(values)
-        counted[has] += 1
-    badness = np.where(counted > 0, badness / np.maximum(counted, 1), 0)
-    return np.argsort(-badness, kind="stable").tolist()

@@ -9,9 +9,9 @@ from typing import Any
 from enpointe.evaluation import page
 from enpointe.evaluation.evaluate import Results
 from enpointe.evaluation.generated import in_words, write_json
-from enpointe.evaluation.measures import PER_SAMPLE, Row, worst_first
 from enpointe.evaluation.page import Block
 from enpointe.evaluation.samples import SampleSet
+from enpointe.evaluation.values import PER_SAMPLE, Row, worst_first
 
 RESULTS, REPORT = "results.json", "report.html"
 WORST = 8
@@ -70,7 +70,7 @@ def save_report(results: Results, samples: SampleSet, folder: Path) -> Path:
 
 
 HEADLINES = ("p_fid", "p_is", "r_precision", "r_precision_at_5", "clip_score", "named")
-ON_MESHES = ("watertight", "components", "self_intersection")
+ON_MESHES = ("watertight", "components", "self_intersection", "normal_consistency")
 
 
 def score_tiles(results: Results) -> list[Block | None]:
@@ -176,7 +176,7 @@ def context(results: Results) -> Block | None:
     name = results.tools["encoder"]["name"]
     five = ours["r_precision_at_5"].value
     rows: list[list[Any]] = [[results.title, f"these samples, through {name}", ours["r_precision"].value, five]]
-    if results.ceiling:
+    if "r_precision" in results.ceiling:
         best = [results.ceiling[key]["value"] for key in ("r_precision", "r_precision_at_5")]
         rows.append(["true clouds", "fresh objects of the same prompts: what could be reached", *best])
     rows += [[method, "published", value, None] for method, value in results.published["rows"]]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from enpointe.evaluation.encoders import PictureTextEncoder, load_encoder
 from enpointe.evaluation.gather import Gathered
-from enpointe.evaluation.measures import Row, Score
 from enpointe.evaluation.photographs import Photographer
 from enpointe.evaluation.r_precision import RPrecision, TextPool, r_precision, text_pool
+from enpointe.evaluation.values import Row, Score
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 
