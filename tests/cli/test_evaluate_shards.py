@@ -19,6 +19,7 @@ from enpointe.datagen.build import build_shards
 from enpointe.datagen.procedural_source import Procedural
 from enpointe.datagen.raster import RasterRenderer
 from enpointe.datagen.shard_reader import read_shards
+from enpointe.errors import DeviceError
 from enpointe.evaluation.sample_readers import open_samples
 from enpointe.geometry.mesh import Mesh
 
@@ -29,6 +30,10 @@ METRICS = "chamfer,f_score"
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six procedural objects in three shards, of two assets each."""
+    try:
+        RasterRenderer("rays").close()
+    except DeviceError as error:
+        pytest.skip(str(error))
     out = tmp_path_factory.mktemp("build") / "shards"
     build_shards(Procedural(6, seed=4), out, partial(RasterRenderer, "rays"), RECIPE, per_shard=2, method="fork")
     return out

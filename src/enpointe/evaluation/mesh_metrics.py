@@ -104,7 +104,7 @@ def normal_consistency(a: Mesh, b: Mesh, n: int = SURFACE_SAMPLES, seed: int = 0
 
 
 def normal_agreement(a: OrientedPoints, b: OrientedPoints) -> float:
-    """As `normal_consistency`, of surfaces that points stand for; 0.5 where normals have nothing to do with others."""
+    """As `normal_consistency`, of surfaces that points stand for; about 0.5 for unrelated normals."""
     there = b.normals[cKDTree(b.points).query(a.points)[1]]
     back = a.normals[cKDTree(a.points).query(b.points)[1]]
     pairs = ((a.normals, there), (b.normals, back))

@@ -71,7 +71,7 @@ def normals_to_prompt(
         mean_score(
             "normal_consistency", "Normal consistency", [rows[i]["normal_consistency"] for i in paired], "higher",
             "mean |cosine| of a mesh's normals and of those at the nearest places of a true object of its prompt, both "
-            "ways; 0.5 by chance", seed, note=note,
+            "ways; about 0.5 by chance", seed, note=note,
         )
     ]  # fmt: skip
 
