@@ -256,7 +256,8 @@ def _interval(one: Any) -> str:
 
 
 def run_compare(options: argparse.Namespace) -> None:
-    from enpointe.evaluation.compare import PAGE, read_run, samples_beside, save_comparison
+    from enpointe.evaluation.compare import read_run
+    from enpointe.evaluation.compare_page import PAGE, samples_beside, save_comparison
 
     a, b = read_run(options.a), read_run(options.b)
     name = f"compare-{slug(Path(options.a).stem)}-{slug(Path(options.b).stem)}"
