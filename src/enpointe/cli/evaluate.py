@@ -21,6 +21,7 @@ METRICS = ("p_fid", "p_is", "named", "r_precision", "chamfer", "emd", "f_score",
 CLASSIFIERS = ("auto", "released", "pocket")
 ENCODERS = ("auto", "joint", "vit-b-32", "vit-l-14")
 RENDERERS = ("own", "blender")
+SWEEP_CLOUDS = 24
 ONLY_MODEL = ("prompts", "n", "steps", "guidance", "sampler", "weights", "preset", "points", "grid", "mesh", "sweep")
 """Options that mean nothing where clouds are there already."""
 
@@ -94,8 +95,10 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--mesh", action=argparse.BooleanOptionalAction, default=None, help="also meshes (default: yes)")
     group.add_argument(
-        "--sweep", action="store_true", default=None, help="also quality against number of evaluations, each sampler"
-    )
+        "--sweep", nargs="?", const=SWEEP_CLOUDS, type=opt.whole(1, opt.MAX_SAMPLES), metavar="N",
+        help="also quality against number of evaluations, each sampler, with the first N clouds for each "
+        f"(default: {SWEEP_CLOUDS})",
+    )  # fmt: skip
     group.add_argument("--preset", choices=("fast", "reference"), help="a released model's settings (default: fast)")
     group.add_argument("--weights", metavar="FILE", help="the base network's weights")
     opt.add_sampling(group)
@@ -182,7 +185,7 @@ def _model(
         tools=_tools(options),
         preset=options.preset,
         weights=None if options.weights is None else Path(options.weights),
-        sweep=bool(options.sweep),
+        sweep=options.sweep or 0,
         progress=bar,
         scoring=_scoring(bar),
         say=_say,

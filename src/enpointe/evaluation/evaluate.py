@@ -143,6 +143,7 @@ def score(
     *,
     metrics: Sequence[str] = METRICS,
     pool: Sequence[str] = (),
+    ceiling: bool = True,
     progress: Progress = lambda what, done, total: None,
 ) -> Results:
     """Fill in all that can be measured of the samples.
@@ -151,6 +152,7 @@ def score(
         results: of which kind, title and settings are known.
         asked: metrics that must be had, or None for those of `metrics` that can be.
         pool: texts that a sample's has to be found among; more than those of the samples, where there are.
+        ceiling: whether true clouds' own R-Precision is measured, too.
 
     Raises:
         InputError: nothing to score, or a metric that was asked for by name cannot be had.
@@ -174,10 +176,10 @@ def score(
     true: Gathered | None = None
     if reference is not None:
         needed = classifier if "p_fid" in metrics else None
-        ceiling = match if reference.kind == "procedural" else None
+        pictures = match if ceiling and reference.kind == "procedural" else None
         true = gather(
             reference,
-            replace(wanted, classifier=needed, pictures=ceiling, pictured=CEILING, thin=False, meshes=False),
+            replace(wanted, classifier=needed, pictures=pictures, pictured=CEILING, thin=False, meshes=False),
             twins=wanted.thin or wanted.surfaces,
             seed=tools.seed,
             progress=lambda done: progress("reference", done, len(reference)),

@@ -43,7 +43,7 @@ def evaluate_model(
     tools: Tools | None = None,
     preset: str = "fast",
     weights: Path | None = None,
-    sweep: bool = False,
+    sweep: int = 0,
     progress: Report = silent,
     scoring: Progress = lambda what, done, total: None,
     say: Say = lambda line: None,
@@ -55,7 +55,7 @@ def evaluate_model(
         reference: true clouds; by default fresh objects of what the prompts ask for, if any plainly does.
         making: how clouds are made.
         preset, weights: what the pipeline was loaded with.
-        sweep: see `run_sweep`.
+        sweep: clouds for each point of a sweep, see `run_sweep`; 0 for none.
         progress, scoring: of the making, and of the rest.
         say: told lines for people.
 
@@ -98,7 +98,7 @@ def evaluate_model(
     results.settings["drawn_with"] = _drawn_with(folder, samples)
     if sweep:
         began = time.perf_counter()
-        found = run_sweep(pipeline, pairs, tools, guidance=making.guidance, say=say)
+        found = run_sweep(pipeline, pairs, tools, clouds=sweep, guidance=making.guidance, say=say)
         # Times are no part of what two runs have in common.
         results.cost["sweep_seconds_per_cloud"] = {
             f"{one['sampler']} {one['evaluations']}": round(one.pop("seconds"), 3) for one in found

@@ -14,8 +14,6 @@ from enpointe.evaluation.true_objects import TrueObjects
 
 SAMPLERS = ("heun", "dpmpp", "unipc", "ancestral", "dpm2")
 EVALUATIONS = (4, 8, 16, 32)
-CLOUDS = 24
-"""Clouds for each point of the plot, at most: the first of the run."""
 POINTS = 1024
 """Of the base network alone: the upsampler's work is the same whatever the sampler."""
 METRICS = ("p_fid", "named", "r_precision", "f_score")
@@ -48,6 +46,7 @@ def run_sweep(
     pairs: Sequence[Pair],
     tools: Tools,
     *,
+    clouds: int,
     guidance: float | None = None,
     evaluations: Sequence[int] = EVALUATIONS,
     say: Callable[[str], None] = lambda line: None,
@@ -55,8 +54,11 @@ def run_sweep(
     """For each sampler and number of evaluations: the scores of the same prompts and seeds, and seconds a cloud.
 
     Scores of few clouds are of use beside one another only: what cannot be measured is left out.
+
+    Args:
+        clouds: for each point of the plot, at most: the first of the run.
     """
-    pairs = list(pairs[:CLOUDS])
+    pairs = list(pairs[:clouds])
     texts = texts_of([text for text, _ in pairs])
     known = [text for text in texts if understood(text)]
     reference = TrueObjects(known, 4 * len(known), n_points=POINTS, seed=tools.seed) if known else None
@@ -75,7 +77,10 @@ def run_sweep(
             )
             seconds = (time.perf_counter() - began) / len(pairs)
             samples = HeldSamples([Sample(str(i), result.cloud, *pairs[i]) for i, result in enumerate(results)])
-            made = score(Results("model", "sweep", {}), samples, reference, None, tools, metrics=METRICS, pool=texts)
+            made = score(
+                Results("model", "sweep", {}), samples, reference, None, tools,
+                metrics=METRICS, pool=texts, ceiling=False,
+            )  # fmt: skip
             values = {one.name: one.value for one in made.scores if one.name in KEPT}
             found.append({"sampler": sampler, "evaluations": asked, "clouds": len(pairs), **values, "seconds": seconds})
             say(f"{sampler}, {asked} evaluations: {seconds:.1f} s a cloud")
