@@ -44,7 +44,8 @@ def main() -> None:
     report.table("a unit is an evaluation, a guided pair where there is guidance, or a batch of queries", flat)
     report.table("fastest products of matrices", [{"type": name, "GFLOP/s": peak} for name, peak in turns.peak.items()])
     if queries:
-        report.table("queries of an interpolated grid", [{"field": name, "queries": count} for name, count in queries.items()])
+        rows = [{"field": name, "queries": count} for name, count in queries.items()]
+        report.table("queries of an interpolated grid", rows)
     report.table("totals", totals)
     for total in totals:
         if total["target"]:

@@ -98,7 +98,7 @@ def test_show_of_what_is_not_here(checkpoint: Path, capsys: pytest.CaptureFixtur
 
 
 def test_errors_are_one_line(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "expected one of pocket, pocket-classifier, pocket-joint, base40M-imagevec" in fails(capsys, "show", "base2B")
+    assert f"expected one of {', '.join(EMBEDDED)}, base40M-imagevec" in fails(capsys, "show", "base2B")
     assert "expected one of base40M-imagevec" in fails(capsys, "download", "pocket")
     assert "models import sdf.pt --as sdf" in fails(capsys, "download", "sdf")
     assert "missing keys" in fails(capsys, "import", str(checkpoint), "--as", "sdf")
