@@ -7,6 +7,8 @@ package makes itself, and those KayKit packs and Sweet Home 3D libraries that ar
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -29,6 +31,7 @@ from enpointe.datagen.sources import open_source
 from enpointe.datagen.sweethome import DEBIAN_FOLDER
 from enpointe.errors import DeviceError
 
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 KAYKIT = Path(__file__).resolve().parents[2] / "shared" / "data" / "kaykit"
 
 
@@ -117,6 +120,9 @@ def collections(options: argparse.Namespace, count: int) -> dict[str, list[Asset
 
 
 def main() -> None:
+    # A second thread of NumPy's products spins after each of them: a build's workers have none.
+    if any(os.environ.get(name) != "1" for name in ONE_THREAD):
+        os.execve(sys.executable, sys.orig_argv, os.environ | dict.fromkeys(ONE_THREAD, "1"))
     parser = arguments(__doc__)
     parser.set_defaults(cores=1)
     parser.add_argument("--kaykit", type=Path, default=KAYKIT, metavar="DIR")
