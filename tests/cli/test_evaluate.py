@@ -56,7 +56,7 @@ class Pipeline:
         rng, words = np.random.default_rng(seed), understood(prompt)
         if words is None:
             return PointCloud(rng.random((65, 3), np.float32), rng.random((65, 3), np.float32))
-        return true_object(words, 64, rng)
+        return true_object(words, 64, rng)[0]
 
 
 class Encoder:
@@ -251,7 +251,7 @@ def test_a_folder_with_broken_clouds(pipeline: Pipeline, capsys: pytest.CaptureF
     folder = tmp_path / "clouds"
     folder.mkdir()
     for i in range(3):
-        true_object(understood("a car"), 64, np.random.default_rng(i)).save(folder / f"{i}.ply")  # type: ignore[arg-type]
+        true_object(understood("a car"), 64, np.random.default_rng(i))[0].save(folder / f"{i}.ply")  # type: ignore[arg-type]
     (folder / "bad.ply").write_bytes(b"no cloud")
     assert main(["evaluate", "--samples", "clouds", "--metrics", "p_is", "--json"]) == 0
     streams = capsys.readouterr()

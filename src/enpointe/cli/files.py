@@ -53,14 +53,9 @@ def has_faces(path: Path) -> bool:
     """Whether a file holds a mesh: by its suffix, or for a PLY by a face element in its header."""
     if path.suffix.lower() != ".ply":
         return path.suffix.lower() != ".npz"
-    with path.open("rb") as file:
-        for _ in range(1000):
-            words = file.readline(1000).split()
-            if words[:2] == [b"element", b"face"]:
-                return words[2:] != [b"0"]
-            if not words or words == [b"end_header"]:
-                break
-    return False
+    from enpointe.geometry.ply import ply_has_faces
+
+    return ply_has_faces(path)
 
 
 def _listed(suffixes: tuple[str, ...]) -> str:

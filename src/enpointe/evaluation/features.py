@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,11 @@ def extract(
     parts = list(embed_batches(network, batches, start_period, half=half))
     if not parts:
         raise InputError("clouds: expected at least one, found none")
+    return joined(parts)
+
+
+def joined(parts: Sequence[CloudFeatures]) -> CloudFeatures:
+    """Those of all parts, of which there is at least one."""
     return CloudFeatures(
         np.concatenate([part.features for part in parts]), np.concatenate([part.probabilities for part in parts])
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from enpointe.errors import InputError, RenderError
 from enpointe.evaluation.classifiers import Classifier
-from enpointe.evaluation.features import CloudFeatures, embed
+from enpointe.evaluation.features import CloudFeatures, embed, joined
 from enpointe.evaluation.mesh_metrics import MeshQuality, OrientedPoints, mesh_quality, sample_surface
 from enpointe.evaluation.samples import Failure, Sample, SampleSet
 from enpointe.geometry.mesh import Mesh
@@ -229,12 +229,7 @@ class _Features:
     def finish(self) -> CloudFeatures | None:
         """All of them; None where there are none."""
         self._flush()
-        if not self._parts:
-            return None
-        return CloudFeatures(
-            np.concatenate([part.features for part in self._parts]),
-            np.concatenate([part.probabilities for part in self._parts]),
-        )
+        return joined(self._parts) if self._parts else None
 
     def _flush(self) -> None:
         if self._classifier is None or not self._waiting:

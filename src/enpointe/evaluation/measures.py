@@ -11,7 +11,7 @@ from enpointe.datagen.procedural.families import FAMILIES
 from enpointe.evaluation.classifiers import Classifier
 from enpointe.evaluation.gather import SHAPES, Gathered, Thin
 from enpointe.evaluation.prompts import understood
-from enpointe.evaluation.scores import p_fid, p_is
+from enpointe.evaluation.scores import Interval, p_fid, p_is
 from enpointe.evaluation.shape_metrics import set_scores
 from enpointe.evaluation.to_prompt import NO_REFERENCE, distances_to_prompt, normals_to_prompt
 from enpointe.evaluation.values import SAMPLING, Row, Score, mean_score
@@ -93,11 +93,14 @@ def _p_fid(
             "p_fid", "P-FID", score.value, "lower",
             f"Fréchet distance between {classifier.name}'s features of {score.samples} samples and {score.reference} "
             "true clouds",
-            None if score.interval is None else score.interval.low,
-            None if score.interval is None else score.interval.high,
+            *_ends(score.interval),
             note="; ".join(notes) or None,
         )
     ]  # fmt: skip
+
+
+def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    return (None, None) if interval is None else (interval.low, interval.high)
 
 
 def _range(gathered: Gathered) -> str:
@@ -116,8 +119,7 @@ def _p_is(samples: Gathered, classifier: Classifier | None, seed: int) -> list[S
             "p_is", "P-IS", score.value, "higher",
             f"inception score of {classifier.name}'s {score.classes} classes, of which {score.classes_seen} are some "
             "sample's likeliest",
-            None if score.interval is None else score.interval.low,
-            None if score.interval is None else score.interval.high,
+            *_ends(score.interval),
             note=score.note,
         )
     ]  # fmt: skip

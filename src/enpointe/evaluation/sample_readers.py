@@ -24,6 +24,7 @@ from enpointe.evaluation.npz_stream import CLOUDS, array_infos, npz_paths, strea
 from enpointe.evaluation.samples import Failure, Sample, SampleSet
 from enpointe.geometry.load import GREY, read_provenance
 from enpointe.geometry.mesh import Mesh
+from enpointe.geometry.ply import ply_has_faces
 from enpointe.geometry.point_cloud import PointCloud
 
 SURFACE_POINTS = 4096
@@ -85,7 +86,7 @@ class FolderSamples(SampleSet):
         mesh: Mesh | None = None
         for path in sorted(paths, key=lambda path: SUFFIXES.index(path.suffix.lower())):
             suffix = path.suffix.lower()
-            if suffix == ".npz" or (suffix == ".ply" and not _has_faces(path)):
+            if suffix == ".npz" or (suffix == ".ply" and not ply_has_faces(path)):
                 cloud = cloud or PointCloud.load(path)
             elif mesh is None:
                 mesh = self._mesh(name, path, needed=cloud is None)
@@ -248,18 +249,6 @@ def _meta(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) and "enpointe" in said else {}
-
-
-def _has_faces(path: Path) -> bool:
-    """Whether a PLY's header declares faces."""
-    with path.open("rb") as file:
-        for _ in range(1000):
-            words = file.readline(1000).split()
-            if words[:2] == [b"element", b"face"]:
-                return words[2:] != [b"0"]
-            if not words or words == [b"end_header"]:
-                break
-    return False
 
 
 def _normals(record: Record) -> NDArray[np.float32] | None:

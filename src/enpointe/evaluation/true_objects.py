@@ -56,17 +56,12 @@ class TrueObjects(SampleSet):
                 # By its text and not its place, so that a prompt has the same true clouds whatever the others are.
                 turn = [zlib.crc32(text.encode()), i // len(self._wanted)]
                 rng = np.random.default_rng([self._seed, _APART, *turn])
-                cloud, normals = oriented_object(words, self._n_points, rng)
+                cloud, normals = true_object(words, self._n_points, rng)
                 yield Sample(name, cloud, text, normals=normals)
 
 
-def true_object(words: Words, n_points: int, rng: np.random.Generator) -> PointCloud:
-    """An object of the noun's family in the colour that is asked for, in the unit frame."""
-    return oriented_object(words, n_points, rng)[0]
-
-
-def oriented_object(words: Words, n_points: int, rng: np.random.Generator) -> tuple[PointCloud, NDArray[np.float32]]:
-    """See `true_object`; and the unit normals (n_points, 3) of its surface at its points."""
+def true_object(words: Words, n_points: int, rng: np.random.Generator) -> tuple[PointCloud, NDArray[np.float32]]:
+    """An object of the noun's family in the asked colour, in the unit frame; its unit normals (n_points, 3)."""
     family = FAMILIES[words.noun]
     recipe, paint = family.recipe(rng), draw_paint(family, rng)
     if words.colour is not None:

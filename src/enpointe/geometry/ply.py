@@ -268,3 +268,15 @@ def write(
         table = np.empty(len(faces), dtype=[("length", "u1"), ("corners", "<i4", 3)])
         table["length"], table["corners"] = 3, faces
         file.write(table.tobytes())
+
+
+def ply_has_faces(path: Path) -> bool:
+    """Whether the header of a file declares any; what is no PLY has none."""
+    with path.open("rb") as file:
+        for _ in range(1000):
+            words = file.readline(1000).split()
+            if words[:2] == [b"element", b"face"]:
+                return words[2:] != [b"0"]
+            if not words or words == [b"end_header"]:
+                break
+    return False
