@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments, in_turns
+from enpointe.core.device import keep_freed_memory
 from enpointe.nn.attention import attention
-from enpointe.pipeline.device import keep_freed_memory
 
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
 

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments
 from benchmarks.objects import example
-from enpointe.datagen.procedural.families import FAMILIES
+from enpointe.data.procedural.families import FAMILIES
 from enpointe.diffusion.schedule import velocity_time
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.models.embedded import embedded_path, read_network, text_encoder
-from enpointe.pipeline.cascade import Pipeline
-from enpointe.training.base import to_model
+from enpointe.pipelines.families.pocket.pipeline import Pipeline
 from enpointe.training.recipes import FIRST_FAMILIES
+from enpointe.training.tasks.base import to_model
 
 SIGMAS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 4.0, 12.0)
 SHAPE_POINTS = 512

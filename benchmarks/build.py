@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.common import Report, Row, arguments
-from enpointe.datagen.build import build_shards
-from enpointe.datagen.maker import Recipe
-from enpointe.datagen.procedural_source import Procedural
-from enpointe.datagen.raster import RasterRenderer
+from enpointe.data.build.build import build_shards
+from enpointe.data.build.maker import Recipe
+from enpointe.data.sources.procedural import Procedural
+from enpointe.render.raster import RasterRenderer
 
 
 def build(workers: int, objects: int, recipe: Recipe) -> Row:

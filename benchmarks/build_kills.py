@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 from benchmarks.common import Report, Row, arguments
-from enpointe.datagen.build import WORK, build_shards
-from enpointe.datagen.maker import Recipe
-from enpointe.datagen.procedural_source import Procedural
-from enpointe.datagen.raster import RasterRenderer
+from enpointe.data.build.build import WORK, build_shards
+from enpointe.data.build.maker import Recipe
+from enpointe.data.sources.procedural import Procedural
+from enpointe.render.raster import RasterRenderer
 
 PER_SHARD = 16
 POLL, LATEST = 0.02, 2.0

@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.common import Report, Row, arguments
 from benchmarks.objects import example
-from enpointe.datagen import pool
-from enpointe.datagen.procedural.families import FAMILIES
+from enpointe.data.pools import pool
+from enpointe.data.procedural.families import FAMILIES
 
 Make = Callable[[int, np.random.Generator], object]
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from enpointe.evaluation.values import PER_SAMPLE, worst_first
 from enpointe.geometry import PointCloud
-from enpointe.geometry.plot import views
+from enpointe.render.plot import views
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WORST, COLUMNS, SIDE, LABEL = 16, 4, 220, 40

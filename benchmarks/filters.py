@@ -19,14 +19,14 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from benchmarks.common import Report, arguments
-from enpointe.datagen import filters
-from enpointe.datagen.build import DROPS, build_shards, read_lines
-from enpointe.datagen.descriptors import descriptor
-from enpointe.datagen.maker import Recipe
-from enpointe.datagen.procedural_source import Procedural
-from enpointe.datagen.raster import RasterRenderer
-from enpointe.datagen.shard_reader import read_shards
-from enpointe.datagen.store import Store
+from enpointe.data.build import filters
+from enpointe.data.build.build import DROPS, build_shards, read_lines
+from enpointe.data.build.maker import Recipe
+from enpointe.data.shards.descriptors import descriptor
+from enpointe.data.shards.reader import read_shards
+from enpointe.data.shards.store import Store
+from enpointe.data.sources.procedural import Procedural
+from enpointe.render.raster import RasterRenderer
 
 PLOT = Path(__file__).resolve().parents[1] / "docs" / "filters.png"
 TITLES = {

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import enpointe
-from enpointe.geometry import export
-from enpointe.geometry.plot import views
+from enpointe.io import export
+from enpointe.render.plot import views
 
 PROMPTS = (
     "a pink motorcycle", "a red car", "a blue bicycle", "a white aeroplane",

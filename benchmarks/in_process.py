@@ -19,8 +19,8 @@ def main() -> None:
     start = time.perf_counter()
     import torch
 
-    from enpointe.pipeline.cascade import Pipeline
-    from enpointe.pipeline.device import keep_freed_memory
+    from enpointe.core.device import keep_freed_memory
+    from enpointe.pipelines.families.pocket.pipeline import Pipeline
 
     if not options.return_freed_memory:
         keep_freed_memory()

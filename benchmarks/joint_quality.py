@@ -26,24 +26,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments
-from enpointe.datagen import pool
-from enpointe.datagen.asset_model import sample_colors
-from enpointe.datagen.assets import Asset, sample_model
-from enpointe.datagen.captions import draw_paint, held_out, with_article
-from enpointe.datagen.kaykit import kaykit
-from enpointe.datagen.pool_models import RealModel
-from enpointe.datagen.procedural.colours import PAINT
-from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.datagen.procedural.recipe import Family
-from enpointe.datagen.procedural.sampling import sample_surface
+from enpointe.data.assets import Asset, sample_model
+from enpointe.data.captions import draw_paint, held_out, with_article
+from enpointe.data.pools import pool
+from enpointe.data.pools.models import RealModel
+from enpointe.data.procedural.colors import PAINT
+from enpointe.data.procedural.families import FAMILIES
+from enpointe.data.procedural.recipe import Family
+from enpointe.data.procedural.sampling import sample_surface
+from enpointe.data.sources.kaykit import kaykit
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.geometry.renders import RenderConfig, render_cloud, render_mesh
+from enpointe.io.asset_model import sample_colors
 from enpointe.models.embedded import embedded_path, picture_encoder, read_network, text_encoder
 from enpointe.nn.efficientnet import picture_features
 from enpointe.nn.joint import JointHeads
-from enpointe.training.joint import HELD_OUT
-from enpointe.training.looks import fresh_mesh, read_looks
+from enpointe.render.renders import RenderConfig, render_cloud, render_mesh
+from enpointe.training.tasks.joint import HELD_OUT
+from enpointe.training.tasks.joint_images import fresh_mesh, read_looks
 
 CPU = torch.device("cpu")
 SHOWN = ("cloud of 4,096", "cloud of 1,024", "mesh")

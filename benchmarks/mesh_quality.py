@@ -18,16 +18,16 @@ import torch
 from scipy.spatial import cKDTree
 
 from benchmarks.common import Report, Row, arguments
-from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.datagen.procedural.sampling import sample_surface
-from enpointe.errors import MeshError
+from enpointe.core.errors import MeshError
+from enpointe.data.procedural.families import FAMILIES
+from enpointe.data.procedural.sampling import sample_surface
 from enpointe.evaluation.mesh_metrics import component_count
 from enpointe.geometry.mesh import Mesh
+from enpointe.meshing.field import sdf_field
+from enpointe.meshing.marching_cubes import drop_small_pieces, march
+from enpointe.meshing.sparse_grid import sample_grid
 from enpointe.models.embedded import embedded_path, read_network
 from enpointe.nn.sight import SightSDF
-from enpointe.pipeline.field import sdf_field
-from enpointe.pipeline.meshing import drop_small_pieces, march
-from enpointe.pipeline.sparse_grid import sample_grid
 
 SEED = 10_000
 """Far from the seeds that pools are made with."""

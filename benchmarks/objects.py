@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from enpointe.datagen.captions import caption, draw_paint
-from enpointe.datagen.procedural.colours import shade
-from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.datagen.procedural.sampling import sample_surface
+from enpointe.data.captions import caption, draw_paint
+from enpointe.data.procedural.colors import shade
+from enpointe.data.procedural.families import FAMILIES
+from enpointe.data.procedural.sampling import sample_surface
 from enpointe.geometry.point_cloud import PointCloud
 
 

@@ -81,8 +81,8 @@ def _child(what: str, file: Path, clouds: int, cores: int) -> None:
 
 def make_clouds(n: int, seed: int = 0) -> NDArray[np.float32]:
     """(n, POINTS, 3): the families in turn, stretched along each axis, other points each time."""
-    from enpointe.datagen.procedural.families import FAMILIES
-    from enpointe.datagen.procedural.sampling import sample_surface
+    from enpointe.data.procedural.families import FAMILIES
+    from enpointe.data.procedural.sampling import sample_surface
 
     rng = np.random.default_rng(seed)
     shapes = [

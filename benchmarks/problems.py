@@ -13,19 +13,19 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.datagen.procedural.sampling import sample_surface
+from enpointe.data.procedural.families import FAMILIES
+from enpointe.data.procedural.sampling import sample_surface
 from enpointe.diffusion.denoiser import Denoiser, VelocityDenoiser
 from enpointe.diffusion.guidance import Guided, unconditional
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.schedule import Level, karras_sigmas
 from enpointe.diffusion.solvers import SOLVERS
 from enpointe.models.embedded import embedded_path, read_network, text_encoder
-from enpointe.pipeline.cascade import SIGMA_MAX, SIGMA_MIN, Preset
-from enpointe.pipeline.presets import PRESETS
-from enpointe.pipeline.upsampling import SIGMA_MAX as UP_SIGMA_MAX
-from enpointe.pipeline.upsampling import SIGMA_MIN as UP_SIGMA_MIN
-from enpointe.pipeline.upsampling import CellFrame, CellShape, anchored, cells, surroundings
+from enpointe.pipelines.families.pocket.pipeline import SIGMA_MAX, SIGMA_MIN, Preset
+from enpointe.pipelines.families.pocket.upsampling import SIGMA_MAX as UP_SIGMA_MAX
+from enpointe.pipelines.families.pocket.upsampling import SIGMA_MIN as UP_SIGMA_MIN
+from enpointe.pipelines.families.pocket.upsampling import CellFrame, CellShape, anchored, cells, surroundings
+from enpointe.pipelines.families.point_e.presets import PRESETS
 
 PROMPTS = ("a red car", "a brown dog", "a green tree", "a white house with a red roof")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from benchmarks.common import Report, Row, arguments
 from enpointe.cli.bench import STAGES, measure
+from enpointe.core.device import keep_freed_memory
 from enpointe.evaluation.speed import Turns
-from enpointe.pipeline.device import keep_freed_memory
 
 
 def main() -> None:

@@ -21,13 +21,13 @@ def evaluate(name: str) -> None:
     import numpy as np
     import torch
 
+    from enpointe.core.device import keep_freed_memory
     from enpointe.evaluation.speed import conditions_of
-    from enpointe.models.presets import RELEASED
+    from enpointe.meshing.field import sdf_field
     from enpointe.models.random_weights import random_released
+    from enpointe.models.released import RELEASED
     from enpointe.nn.point_transformer import PointTransformer
     from enpointe.nn.sdf import SDFTransformer
-    from enpointe.pipeline.device import keep_freed_memory
-    from enpointe.pipeline.field import sdf_field
 
     keep_freed_memory()
     if name == "sdf":

@@ -20,16 +20,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Report, Row, arguments
-from enpointe.datagen import descriptors, filters
-from enpointe.datagen.assets import Asset
-from enpointe.datagen.cameras import random_cameras
-from enpointe.datagen.fuse import fuse
-from enpointe.datagen.maker import Recipe, make
-from enpointe.datagen.raster import RasterRenderer
-from enpointe.datagen.records import webp
-from enpointe.datagen.sources import open_source
-from enpointe.datagen.sweethome import DEBIAN_FOLDER
-from enpointe.errors import DeviceError
+from enpointe.core.errors import DeviceError
+from enpointe.data.assets import Asset
+from enpointe.data.build import filters
+from enpointe.data.build.fuse import fuse
+from enpointe.data.build.maker import Recipe, make
+from enpointe.data.shards import descriptors
+from enpointe.data.shards.records import webp
+from enpointe.data.sources.registry import open_source
+from enpointe.data.sources.sweethome import DEBIAN_FOLDER
+from enpointe.render.cameras import random_cameras
+from enpointe.render.raster import RasterRenderer
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 KAYKIT = Path(__file__).resolve().parents[2] / "shared" / "data" / "kaykit"

@@ -32,7 +32,7 @@ from benchmarks.problems import (
     mixture_problem,
     upsampler_problem,
 )
-from enpointe.pipeline.device import keep_freed_memory
+from enpointe.core.device import keep_freed_memory
 
 PLOT = Path(__file__).resolve().parents[1] / "docs" / "solvers.png"
 INTERVAL = BASE_PRESET.interval

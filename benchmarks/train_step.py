@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from benchmarks.common import Report, Row, arguments
-from enpointe.datagen import pool
-from enpointe.pipeline.device import find_device, keep_freed_memory
+from enpointe.core.device import find_device, keep_freed_memory
+from enpointe.data.pools import pool
 from enpointe.training.optimizers import build_optimizers
 from enpointe.training.recipes import RECIPES, Recipe
 from enpointe.training.settings import Phase

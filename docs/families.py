@@ -6,9 +6,9 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from enpointe.datagen.captions import held_out
-from enpointe.datagen.procedural.colours import PAINT
-from enpointe.datagen.procedural.families import FAMILIES, RARE
+from enpointe.data.captions import held_out
+from enpointe.data.procedural.colors import PAINT
+from enpointe.data.procedural.families import FAMILIES, RARE
 
 PAGE = Path(__file__).with_name("data.md")
 BEGIN, END = "<!-- families: written by docs/families.py -->\n", "<!-- end of families -->"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from enpointe.geometry.mesh import Mesh
     from enpointe.geometry.point_cloud import PointCloud
-    from enpointe.pipeline.load import load
+    from enpointe.pipelines.load import load
 
 __version__ = "0.1.0"
 __all__ = ["Mesh", "PointCloud", "__version__", "load"]
@@ -23,7 +23,7 @@ __all__ = ["Mesh", "PointCloud", "__version__", "load"]
 _HOMES = {
     "Mesh": "enpointe.geometry.mesh",
     "PointCloud": "enpointe.geometry.point_cloud",
-    "load": "enpointe.pipeline.load",
+    "load": "enpointe.pipelines.load",
 }
 
 

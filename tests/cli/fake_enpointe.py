@@ -15,7 +15,7 @@ import numpy as np
 
 import enpointe
 from enpointe.cli import main
-from enpointe.errors import DeviceError, InputError, MeshError
+from enpointe.core.errors import DeviceError, InputError, MeshError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 

@@ -15,11 +15,11 @@ from enpointe.evaluation.reference import ReferencePoints, ReferenceSDF, plain_a
 from enpointe.evaluation.speed import Turns, evaluations, point_gflop
 from enpointe.models import random_weights, structure
 from enpointe.models.config import PointTransformerConfig, SDFConfig
-from enpointe.models.presets import RELEASED
 from enpointe.models.random_weights import random_released
+from enpointe.models.released import RELEASED
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
-from enpointe.pipeline.presets import PRESETS
+from enpointe.pipelines.families.point_e.presets import PRESETS
 
 SINGLE, HALF = 1e-5, 3e-2
 SMALL = {

@@ -17,8 +17,8 @@ import trimesh
 from PIL import Image
 
 from enpointe.cli import main
-from enpointe.datagen import pool
-from enpointe.errors import OutputError
+from enpointe.core.errors import OutputError
+from enpointe.data.pools import pool
 from enpointe.geometry.point_cloud import PointCloud
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -107,7 +107,7 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import enpointe
-    from enpointe.geometry import export
+    from enpointe.io import export
 
     def full(_image: object, path: Path, **_: object) -> None:
         raise OutputError(f"{path}: no space left")

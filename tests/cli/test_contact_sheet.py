@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from enpointe.cli.contact_sheet import of_pool
-from enpointe.datagen.pool import Pool
-from enpointe.datagen.pool_models import RealModel
+from enpointe.data.pools.models import RealModel
+from enpointe.data.pools.pool import Pool
 
 
 def pool_of(procedural: int, real: int) -> Pool:

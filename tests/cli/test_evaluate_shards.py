@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datagen.fake_build import RECIPE
+from data.fake_build import RECIPE
 from enpointe.cli import main
-from enpointe.datagen import pool
-from enpointe.datagen.build import build_shards
-from enpointe.datagen.procedural_source import Procedural
-from enpointe.datagen.raster import RasterRenderer
-from enpointe.datagen.shard_reader import read_shards
-from enpointe.errors import DeviceError
+from enpointe.core.errors import DeviceError
+from enpointe.data.build.build import build_shards
+from enpointe.data.pools import pool
+from enpointe.data.shards.reader import read_shards
+from enpointe.data.sources.procedural import Procedural
 from enpointe.evaluation.sample_readers import open_samples
 from enpointe.geometry.mesh import Mesh
+from enpointe.render.raster import RasterRenderer
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked here, for speed")
 METRICS = "chamfer,f_score"

@@ -14,7 +14,7 @@ import enpointe
 from enpointe.cli import generate, main
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.pipeline.result import Result
+from enpointe.pipelines.result import Result
 
 
 class Pipeline:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enpointe.cli.output import check_file, result_folder, slug
-from enpointe.errors import OutputError
+from enpointe.core.errors import OutputError
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from enpointe.cli import main
-from enpointe.datagen.raster import RasterRenderer
-from enpointe.datagen.shard_reader import read_shards
-from enpointe.errors import DeviceError
+from enpointe.core.errors import DeviceError
+from enpointe.data.shards.reader import read_shards
+from enpointe.render.raster import RasterRenderer
 
 SOURCE = Path(__file__).parents[2] / "src"
 SMALL = ("--size", "32", "--views", "4", "--points", "64", "--seed", "3")

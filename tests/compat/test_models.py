@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-import enpointe.conditioning.clip as clip_module
-from enpointe.errors import InputError, WeightsError
+import enpointe.encoders.clip as clip_module
+from enpointe.core.errors import InputError, WeightsError
 from enpointe.nn.pointnet2 import PointNet2
 from point_e.models.configs import CLASSES, MODEL_CONFIGS, model_from_config
 from point_e.models.download import MODEL_PATHS, default_cache_dir, fetch_file_cached, load_checkpoint

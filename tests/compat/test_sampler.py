@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from point_e.diffusion.configs import DIFFUSION_CONFIGS, diffusion_from_config
 from point_e.diffusion.k_diffusion import (
     GaussianToKarrasDenoiser,

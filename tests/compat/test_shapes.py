@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from enpointe.errors import InputError, MeshError
+from enpointe.core.errors import InputError, MeshError
 from enpointe.geometry import Mesh
 from enpointe.geometry import PointCloud as Cloud
 from point_e.models.sdf import PointCloudSDFModel

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from enpointe.core.errors import InputError
 from enpointe.diffusion.denoiser import EpsDenoiser, VelocityDenoiser
 from enpointe.diffusion.loss import eps_loss, velocity_loss
 from enpointe.diffusion.posterior import log_variance, posterior_mean
 from enpointe.diffusion.schedule import DiscreteProcess, VelocityProcess, velocity_time
-from enpointe.errors import InputError
 
 MEAN, STD = 0.2, 0.3
 PROCESS = DiscreteProcess("cosine")

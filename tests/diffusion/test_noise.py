@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from enpointe.core.errors import InputError
 from enpointe.diffusion.noise import SeededNoise
-from enpointe.errors import InputError
 
 
 def test_a_sample_owns_its_draws() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from enpointe.core.errors import InputError
 from enpointe.diffusion.schedule import DiscreteProcess, TabulatedProcess, cosine_betas, kept_steps
-from enpointe.errors import InputError
 
 TABLES = ("timesteps", "alphas_cumprod", "alphas_cumprod_prev", "sigmas", "posterior_log_variance_clipped", "betas")
 

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from enpointe.core.errors import InputError
 from enpointe.diffusion.channels import ChannelScaling
 from enpointe.diffusion.schedule import DiscreteProcess, VelocityProcess, karras_sigmas, velocity_time
-from enpointe.errors import InputError
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])

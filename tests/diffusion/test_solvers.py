@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from enpointe.core.errors import InputError
 from enpointe.diffusion.ddpm import ddpm
 from enpointe.diffusion.denoiser import Denoiser, EpsDenoiser
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.schedule import DiscreteProcess, Level, karras_sigmas
 from enpointe.diffusion.solvers import SOLVERS, solver
 from enpointe.diffusion.step import Step
-from enpointe.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.datagen.procedural.sampling import sample_surface
-from enpointe.errors import InputError, WeightsError
+from enpointe.core.errors import InputError, WeightsError
+from enpointe.data.procedural.families import FAMILIES
+from enpointe.data.procedural.sampling import sample_surface
 from enpointe.evaluation import classifiers
 from enpointe.evaluation.classifiers import Classifier, load_classifier
 from enpointe.evaluation.features import embed

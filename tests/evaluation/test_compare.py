@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation.compare import EXACT, compare, read_run, sign_flip_p
 
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from enpointe.conditioning.clip import BASE, LARGE, Release, clip
-from enpointe.errors import InputError, WeightsError
+from enpointe.core.errors import InputError, WeightsError
+from enpointe.encoders.clip import BASE, LARGE, Release, clip
 from enpointe.evaluation.encoders import load_encoder
 
 TEXTS = ["a red car", "", "a blue boat"]
@@ -118,7 +118,7 @@ def test_auto_is_the_embedded_model_where_there_is_no_clip(monkeypatch: pytest.M
         asked.append(device)
         return space
 
-    monkeypatch.setattr("enpointe.pipeline.joint.load_joint", load_joint)
+    monkeypatch.setattr("enpointe.models.embedded.load_joint", load_joint)
     for choice in ("auto", "joint"):
         encoder = load_encoder(choice, "cpu")
         assert (encoder.name, encoder.quality) == ("joint", {"recall": 0.5})

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation.features import embed, extract
 from enpointe.geometry.unit_ball import normalized
 from enpointe.nn.pointnet2 import PointNet2, ball_query

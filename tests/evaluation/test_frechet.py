@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation.frechet import FeatureStatistics, RunningStatistics, frechet_distance
 
 Read = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]

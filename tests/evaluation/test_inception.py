@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation.inception import inception_score, inception_scores
 
 Read = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]

@@ -10,7 +10,7 @@ import trimesh
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation import mesh_metrics
 from enpointe.evaluation.mesh_metrics import (
     component_count,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation.npz_stream import array_infos, npz_paths, stream_arrays, stream_clouds
 
 

@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from enpointe.datagen.asset_model import to_linear, to_srgb
-from enpointe.datagen.blender_process import ENVIRONMENT
-from enpointe.datagen.views import View
-from enpointe.errors import DeviceError, InputError, RenderError
+from enpointe.core.errors import DeviceError, InputError, RenderError
 from enpointe.evaluation import photographs
 from enpointe.evaluation.gather import Wanted, gather
 from enpointe.evaluation.photographs import (
@@ -24,7 +21,10 @@ from enpointe.evaluation.photographs import (
 )
 from enpointe.evaluation.samples import Sample, SampleSet
 from enpointe.geometry import Mesh, PointCloud
-from enpointe.geometry.renders import RenderConfig, render_mesh, standpoint
+from enpointe.io.asset_model import to_linear, to_srgb
+from enpointe.render.blender.process import ENVIRONMENT
+from enpointe.render.renders import RenderConfig, render_mesh, standpoint
+from enpointe.render.views import View
 
 CONFIG = RenderConfig(views=2, size=96, elevation=20, azimuth=50, fov=45, background=(0.2, 0.5, 0.9))
 CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)

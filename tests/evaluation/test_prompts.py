@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from enpointe.datagen.captions import held_out
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
+from enpointe.data.captions import held_out
 from enpointe.evaluation.prompts import Prompt, PromptList, Words, embedded_prompts, read_prompts, understood
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation import r_precision as module
 from enpointe.evaluation.r_precision import TOP, r_precision, text_pool
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from enpointe.datagen import pool
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
+from enpointe.data.pools import pool
 from enpointe.evaluation.gather import Wanted, gather
 from enpointe.evaluation.prompts import understood
 from enpointe.evaluation.sample_readers import open_samples

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation.frechet import FeatureStatistics
 from enpointe.evaluation.inception import inception_score
 from enpointe.evaluation.scores import p_fid, p_is

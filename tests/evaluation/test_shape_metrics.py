@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation import shape_metrics
 from enpointe.evaluation.shape_metrics import (
     chamfer_l1,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.geometry import Mesh
 
 CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)

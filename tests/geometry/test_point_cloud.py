@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.geometry import PointCloud
 from enpointe.geometry.subsample import farthest_point, random, voxel
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "enpointe"
-ON_DEVICE = ("nn", "diffusion", "conditioning", "pipeline")
+ON_DEVICE = ("nn", "diffusion", "encoders", "meshing", "pipelines")
 """Packages whose tensors may lie on a user's device."""
 
 FLOAT64_ON_CPU = {

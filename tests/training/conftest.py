@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from enpointe.datagen import pool
+from enpointe.data.pools import pool
 
 
 @pytest.fixture(scope="session")

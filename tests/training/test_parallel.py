@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from enpointe.errors import EnpointeError, InputError
+from enpointe.core.errors import EnpointeError, InputError
 from enpointe.training.batches import share
 from enpointe.training.parallel import Group, processes
 

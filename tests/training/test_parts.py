@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from enpointe.errors import InputError, OutputError, WeightsError
+from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.models.config import PointTransformerConfig
 from enpointe.training.checkpoint import read_checkpoint, save_checkpoint
 from enpointe.training.ema import EMA

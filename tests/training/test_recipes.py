@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from enpointe.errors import InputError, WeightsError
+from enpointe.core.errors import InputError, WeightsError
 from enpointe.models.weights import read_weights, save_weights
 from enpointe.training import recipes
 from enpointe.training.parallel import Group

@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from enpointe.datagen import pool
+from enpointe.data.pools import pool
 from enpointe.models.config import PointTransformerConfig
 from enpointe.training import checkpoint
-from enpointe.training.base import BaseTask
 from enpointe.training.loop import train_task
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
+from enpointe.training.tasks.base import BaseTask
 
 CONFIG = PointTransformerConfig(
     width=32, layers=1, heads=2, output_channels=6, time_as_token=False, grids=(("text", 384),), position_bands=2

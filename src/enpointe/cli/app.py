@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from enpointe import __version__
 from enpointe.cli import bench, data, evaluate, generate, mesh, models, train, upsample, view
-from enpointe.errors import EnpointeError, InputError
+from enpointe.core.errors import EnpointeError, InputError
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130

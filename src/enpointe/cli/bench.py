@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from enpointe.cli import options as opt
 from enpointe.cli.progress import report
-from enpointe.errors import InputError
-from enpointe.pipeline.inputs import MODELS, check_model
+from enpointe.core.errors import InputError
+from enpointe.pipelines.inputs import MODELS, check_model
 
 if TYPE_CHECKING:
     from enpointe.evaluation.speed import Compared, Turns
@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> None:
         )
         if value != "none"
     ]
+    from enpointe.core.device import keep_freed_memory
     from enpointe.evaluation.speed import Turns
-    from enpointe.pipeline.device import keep_freed_memory
 
     keep_freed_memory()
     turns = Turns(options.evaluations)

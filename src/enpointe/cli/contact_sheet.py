@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from enpointe.datagen.captions import caption, draw_paint
-from enpointe.datagen.pool import Example, Pool
-from enpointe.datagen.procedural.colours import shade
-from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.datagen.procedural.sampling import sample_surface
-from enpointe.geometry.plot import splat
+from enpointe.data.captions import caption, draw_paint
+from enpointe.data.pools.pool import Example, Pool
+from enpointe.data.procedural.colors import shade
+from enpointe.data.procedural.families import FAMILIES
+from enpointe.data.procedural.sampling import sample_surface
+from enpointe.render.plot import splat
 
 COLUMNS, ROWS = 6, 8
 SIDE, MARGIN = 200, 44

@@ -12,10 +12,10 @@ from enpointe.cli import options as opt
 from enpointe.cli import shards
 from enpointe.cli.output import check_file, writing
 from enpointe.cli.progress import report, warn
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 if TYPE_CHECKING:
-    from enpointe.datagen.assets import Asset
+    from enpointe.data.assets import Asset
 
 MAX_CLOUDS = 1_000_000
 _OF_POOLS = ("clouds", "queries", "kaykit", "sweethome")
@@ -95,9 +95,9 @@ def run_show(options: argparse.Namespace) -> None:
     if out.suffix.lower() != ".png":
         raise InputError(f"argument --out: expected a file ending in .png, got {options.out!r}")
     from enpointe.cli import contact_sheet
-    from enpointe.datagen import pool
-    from enpointe.datagen.procedural.families import FAMILIES
-    from enpointe.geometry import export
+    from enpointe.data.pools import pool
+    from enpointe.data.procedural.families import FAMILIES
+    from enpointe.io import export
 
     names = [] if options.data else options.family or list(FAMILIES)
     for name in names:
@@ -138,7 +138,7 @@ def run_build(options: argparse.Namespace) -> None:
     check_file(out, (n_clouds + len(models)) * cloud + len(models) * BYTES_PER_MODEL)
     from tqdm import tqdm
 
-    from enpointe.datagen import pool
+    from enpointe.data.pools import pool
 
     start = time.perf_counter()
     with (
@@ -174,8 +174,8 @@ def run_build(options: argparse.Namespace) -> None:
 
 
 def _real_models(options: argparse.Namespace) -> list[Asset]:
-    from enpointe.datagen.kaykit import kaykit
-    from enpointe.datagen.sweethome import DEBIAN_FOLDER, sweethome
+    from enpointe.data.sources.kaykit import kaykit
+    from enpointe.data.sources.sweethome import DEBIAN_FOLDER, sweethome
 
     models = [asset for folder in options.kaykit for asset in kaykit(Path(folder))]
     return models + [asset for folder in options.sweethome for asset in sweethome(Path(folder or DEBIAN_FOLDER))]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from enpointe.cli import options as opt
 from enpointe.cli.output import slug, writing
 from enpointe.cli.progress import Bar, report, warn
-from enpointe.errors import InputError
-from enpointe.pipeline.inputs import check_model
+from enpointe.core.errors import InputError
+from enpointe.pipelines.inputs import check_model
 
 if TYPE_CHECKING:
     from enpointe.evaluation.evaluate import Progress, Results, Tools
@@ -206,8 +206,8 @@ def _samples(
 
 
 def _tools(options: argparse.Namespace) -> Tools:
+    from enpointe.core.device import find_device
     from enpointe.evaluation.evaluate import Tools
-    from enpointe.pipeline.device import find_device
 
     device = find_device(options.device).type
     return Tools(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enpointe.cli.output import check_file
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 if TYPE_CHECKING:
     from enpointe.geometry.mesh import Mesh
@@ -53,7 +53,7 @@ def has_faces(path: Path) -> bool:
     """Whether a file holds a mesh: by its suffix, or for a PLY by a face element in its header."""
     if path.suffix.lower() != ".ply":
         return path.suffix.lower() != ".npz"
-    from enpointe.geometry.ply import ply_has_faces
+    from enpointe.io.ply import ply_has_faces
 
     return ply_has_faces(path)
 

@@ -14,16 +14,16 @@ from enpointe import __version__
 from enpointe.cli import options as opt
 from enpointe.cli.output import result_folder, slug, writing
 from enpointe.cli.progress import Bar, report, warn
-from enpointe.errors import InputError
-from enpointe.pipeline.inputs import MODELS, check_inputs
-from enpointe.prompt import check_prompt
+from enpointe.core.errors import InputError
+from enpointe.core.prompt import check_prompt
+from enpointe.pipelines.inputs import MODELS, check_inputs
 
 if TYPE_CHECKING:
     from enpointe.geometry.mesh import Mesh
     from enpointe.geometry.point_cloud import PointCloud
-    from enpointe.pipeline.cascade import Pipeline
-    from enpointe.pipeline.released import ReleasedPipeline
-    from enpointe.pipeline.result import Result
+    from enpointe.pipelines.families.pocket.pipeline import Pipeline
+    from enpointe.pipelines.families.point_e.pipeline import ReleasedPipeline
+    from enpointe.pipelines.result import Result
 
 AT_A_TIME = 64
 """Samples that are held in memory before their files are written."""
@@ -189,7 +189,8 @@ def write_sample(
 
 def write_result(folder: Path, cloud: PointCloud, mesh: Mesh | None, meta: Mapping[str, Any], title: str) -> None:
     """All files of one sample; `meta` (JSON values) goes into each format that can carry it, and into meta.json."""
-    from enpointe.geometry import export, plot, viewer
+    from enpointe.io import export
+    from enpointe.render import plot, viewer
 
     for name in ("cloud.ply", "cloud.npz"):
         export.save_cloud(cloud, folder / name, provenance=meta)

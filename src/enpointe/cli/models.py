@@ -9,7 +9,7 @@ from typing import Any
 from enpointe.cli import options as opt
 from enpointe.cli.output import check_file
 from enpointe.cli.progress import Bar, report
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:
@@ -75,7 +75,7 @@ def run_show(options: argparse.Namespace) -> None:
 
 
 def run_download(options: argparse.Namespace) -> None:
-    from enpointe.models.download import fetch
+    from enpointe.models.hub.download import fetch
 
     with Bar() as bar:
         path = fetch(options.name, again=options.again, report=bar)
@@ -83,7 +83,7 @@ def run_download(options: argparse.Namespace) -> None:
 
 
 def run_import(options: argparse.Namespace) -> None:
-    from enpointe.models.download import import_file
+    from enpointe.models.hub.download import import_file
 
     with Bar() as bar:
         import_file(Path(options.file), options.name, bar)
@@ -92,8 +92,8 @@ def run_import(options: argparse.Namespace) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
-    from enpointe.models.cache import weights_path
     from enpointe.models.catalog import released_file
+    from enpointe.models.hub.cache import weights_path
 
     name = options.name
     target = Path(released_file(name).file if options.out is None else options.out)
@@ -108,8 +108,8 @@ def run_export(options: argparse.Namespace) -> None:
 
 def describe(name: str) -> dict[str, Any]:
     """What is known of a model without reading its weights: JSON values, sizes in bytes."""
-    from enpointe.models.cache import read_pin, weights_path
     from enpointe.models.catalog import EMBEDDED, EMBEDDED_ABOUT, MIRRORS, RELEASED_FILES
+    from enpointe.models.hub.cache import read_pin, weights_path
 
     if name in EMBEDDED:
         files = [path for path in EMBEDDED[name] if path.is_file()]
@@ -133,7 +133,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def _cache() -> str:
-    from enpointe.models.cache import cache_dir
+    from enpointe.models.hub.cache import cache_dir
 
     return str(cache_dir())
 

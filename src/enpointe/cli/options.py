@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enpointe.errors import InputError
-from enpointe.pipeline.checks import MAX_POINTS, MIN_POINTS
-from enpointe.pipeline.presets import PRESET_NAMES
+from enpointe.core.checks import MAX_POINTS, MIN_POINTS
+from enpointe.core.errors import InputError
+from enpointe.pipelines.families.point_e.presets import PRESET_NAMES
 
 if TYPE_CHECKING:
-    from enpointe.pipeline.cascade import Pipeline
-    from enpointe.pipeline.released import ReleasedPipeline
+    from enpointe.pipelines.families.pocket.pipeline import Pipeline
+    from enpointe.pipelines.families.point_e.pipeline import ReleasedPipeline
 
 MAX_SEED = 2**53 - 1
 """The largest whole number that every JSON reader keeps exactly: seeds are written to meta.json."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from enpointe.errors import OutputError
+from enpointe.core.errors import OutputError
 
 RESULT_NAMES = ("cloud.ply", "cloud.npz", "mesh.glb", "views.png", "view.html", "meta.json")
 BYTES_PER_FILE = 10_000_000

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from enpointe.cli import options as opt
 from enpointe.cli.output import check_file, writing
 from enpointe.cli.progress import report, warn
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 if TYPE_CHECKING:
-    from enpointe.datagen.buckets import Features
-    from enpointe.datagen.build import MakeAssets
-    from enpointe.datagen.maker import OpenRenderer, Recipe
+    from enpointe.data.build.build import MakeAssets
+    from enpointe.data.build.maker import OpenRenderer, Recipe
+    from enpointe.data.shards.buckets import Features
 
 SOURCES = ("folder", "sweethome3d", "kaykit", "0ad", "procedural")
 RENDERERS = ("raster", "blender")
@@ -102,9 +102,9 @@ def run_build(options: argparse.Namespace) -> None:
     features = _features(options)
     from tqdm import tqdm
 
-    from enpointe.datagen.build import build_shards
-    from enpointe.datagen.sources import open_source
-    from enpointe.datagen.workers import Limits
+    from enpointe.data.build.build import build_shards
+    from enpointe.data.build.workers import Limits
+    from enpointe.data.sources.registry import open_source
 
     procedural = options.source == "procedural"
     source = open_source(
@@ -138,7 +138,7 @@ def run_build(options: argparse.Namespace) -> None:
             make_assets=make_assets,
         )
     if options.buckets is not None:
-        from enpointe.datagen.buckets import write_buckets
+        from enpointe.data.shards.buckets import write_buckets
 
         write_buckets(options.out, min(options.buckets, built.index.records), features=features, seed=options.seed)
     seconds = time.perf_counter() - start
@@ -160,7 +160,7 @@ def run_build(options: argparse.Namespace) -> None:
 
 def _features(options: argparse.Namespace) -> Features:
     """What buckets are found by. The model is opened before anything is built."""
-    from enpointe.datagen.buckets import cloud_features, picture_features
+    from enpointe.data.shards.buckets import cloud_features, picture_features
 
     if options.bucket_by is not None and options.buckets is None:
         raise InputError("argument --bucket-by: expected only with --buckets")
@@ -168,14 +168,14 @@ def _features(options: argparse.Namespace) -> Features:
         return cloud_features
     import torch
 
-    from enpointe.pipeline.joint import load_joint
+    from enpointe.models.embedded import load_joint
 
     return picture_features(load_joint(torch.device("cpu")).encode_pictures)
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
-    from enpointe.datagen.filters import Thresholds
-    from enpointe.datagen.maker import Recipe
+    from enpointe.data.build.filters import Thresholds
+    from enpointe.data.build.maker import Recipe
 
     names = ("flat", "empty", "unseen", "duplicate")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
@@ -191,14 +191,14 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 def _renderer(options: argparse.Namespace) -> OpenRenderer:
     if options.renderer == "blender":
-        from enpointe.datagen.blender import BlenderRenderer
+        from enpointe.render.blender.renderer import BlenderRenderer
 
         cores = os.cpu_count() or 1
         threads = 1 if options.ray is not None else max(1, cores // (options.workers or cores))
         return partial(BlenderRenderer, lit_samples=options.lit or 0, threads=threads)
     if options.lit is not None:
         raise InputError("argument --lit: expected only with --renderer blender")
-    from enpointe.datagen.raster import RasterRenderer
+    from enpointe.render.raster import RasterRenderer
 
     return RasterRenderer
 
@@ -206,7 +206,7 @@ def _renderer(options: argparse.Namespace) -> OpenRenderer:
 def _make_assets(options: argparse.Namespace) -> AbstractContextManager[MakeAssets | None]:
     if options.ray is None:
         return nullcontext()
-    from enpointe.datagen.ray_build import on_ray
+    from enpointe.data.build.ray import on_ray
 
     return on_ray(options.ray)
 
@@ -219,7 +219,7 @@ def _captions(options: argparse.Namespace) -> Any:
                 raise InputError(f"argument --{name}: expected only with --source folder")
     if options.captions is None:
         return None
-    from enpointe.datagen.caption_table import read_captions
+    from enpointe.data.caption_table import read_captions
 
     return read_captions(Path(options.captions))
 
@@ -229,7 +229,7 @@ def run_show(options: argparse.Namespace) -> None:
     out = Path(options.out or "out/shards.html")
     if out.suffix.lower() != ".html":
         raise InputError(f"argument --out: expected a file ending in .html, got {options.out!r}")
-    from enpointe.datagen.contact_page import save_page
+    from enpointe.data.shards.contact_page import save_page
 
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -242,7 +242,7 @@ def run_check(options: argparse.Namespace) -> None:
     """Whether SHARDS are whole."""
     from tqdm import tqdm
 
-    from enpointe.datagen.shard_check import check_shards
+    from enpointe.data.shards.check import check_shards
 
     with tqdm(desc="shards", leave=False, disable=None, file=sys.stderr) as bar:
         found = check_shards(options.shards, _update(bar))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from enpointe.cli import options as opt
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 RECIPES = ("pocket-base", "pocket-up", "pocket-sdf", "pocket-joint", "pocket-classifier")
 MAX_MINUTES = 525_600.0

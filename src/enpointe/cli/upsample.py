@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
     out = output_file(options, source, f"-{options.points}.ply", CLOUD_SUFFIXES)
     cloud = read_cloud(source)
     start = time.perf_counter()
-    from enpointe.geometry import export
+    from enpointe.io import export
 
     pipeline = opt.load_model(options)
     with Bar() as bar:

@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> None:
     source = input_file(options.file, tuple(dict.fromkeys(CLOUD_SUFFIXES + MESH_SUFFIXES)))
     page = output_file(options, source, "-view.html", (".html",))
     picture = check_file(page.with_suffix(".png"))
-    from enpointe.geometry import export, plot, viewer
+    from enpointe.io import export
+    from enpointe.render import plot, viewer
 
     is_mesh = has_faces(source)
     cloud = None if is_mesh else read_cloud(source)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 
 class SeededNoise:

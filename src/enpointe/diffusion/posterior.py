@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from enpointe.core.errors import InputError
 from enpointe.diffusion.schedule import DiscreteProcess
-from enpointe.errors import InputError
 
 
 def at(table: Tensor, index: Tensor, like: Tensor) -> Tensor:

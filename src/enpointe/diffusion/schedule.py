@@ -16,7 +16,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 Level = float | Tensor
 """A noise level of a batch: one number for all samples, or a tensor (N,)."""

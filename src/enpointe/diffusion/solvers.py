@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from enpointe.core.errors import InputError
 from enpointe.diffusion.ancestral import ancestral
 from enpointe.diffusion.dpm2 import dpm2
 from enpointe.diffusion.dpmpp import dpmpp
 from enpointe.diffusion.heun import heun
 from enpointe.diffusion.step import Step
 from enpointe.diffusion.unipc import unipc
-from enpointe.errors import InputError
 
 Solver = Callable[..., Iterator[Step]]
 """(denoiser, x (N, C, P), sigmas (n + 1,), *, noise, **options of its own) -> n + 1 steps."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation.evaluate import FORMAT, VERSION
 from enpointe.evaluation.report import RESULTS
 from enpointe.evaluation.values import PER_SAMPLE, Row, mean_interval

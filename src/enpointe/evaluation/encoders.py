@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from enpointe.conditioning.clip import BASE, BATCH, LARGE, Clip, Release, clip, is_at_hand
-from enpointe.errors import InputError, WeightsError
+from enpointe.core.errors import InputError, WeightsError
+from enpointe.encoders.clip import BASE, BATCH, LARGE, Clip, Release, clip, is_at_hand
 from enpointe.geometry.checks import Floats
 
 if TYPE_CHECKING:
-    from enpointe.pipeline.joint import JointSpace
+    from enpointe.encoders.joint import JointSpace
 
 Choice = Literal["auto", "joint", "vit-b-32", "vit-l-14"]
 ENCODERS: tuple[str, ...] = get_args(Choice)
@@ -112,7 +112,7 @@ def load_encoder(choice: str = "auto", device: str | torch.device = "cpu") -> Pi
     """Load an encoder.
 
     Args:
-        choice: "vit-b-32" or "vit-l-14", OpenAI's CLIP through transformers (see `conditioning.clip`: from a folder
+        choice: "vit-b-32" or "vit-l-14", OpenAI's CLIP through transformers (see `encoders.clip`: from a folder
             or the local cache, else downloaded where that is allowed); "joint", the embedded model; "auto", the first
             CLIP that lies on this machine, else the embedded model, so that nothing is ever downloaded.
 
@@ -125,7 +125,7 @@ def load_encoder(choice: str = "auto", device: str | torch.device = "cpu") -> Pi
     if choice == "auto":
         choice = next((name for name, (release, _) in _CLIPS.items() if is_at_hand(release)), "joint")
     if choice == "joint":
-        from enpointe.pipeline.joint import load_joint
+        from enpointe.models.embedded import load_joint
 
         return JointEncoder(load_joint(torch.device(device)))
     release, patch = _CLIPS[choice]

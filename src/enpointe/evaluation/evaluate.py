@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from enpointe import __version__
-from enpointe.errors import EnpointeError, InputError, WeightsError
+from enpointe.core.errors import EnpointeError, InputError, WeightsError
 from enpointe.evaluation.classifiers import Classifier, load_classifier
 from enpointe.evaluation.gather import Gathered, Wanted, gather
 from enpointe.evaluation.measures import METRICS, NO_CLASSIFIER, Measured, measure

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.geometry.unit_ball import normalized
 from enpointe.nn.pointnet2 import PointNet2
 

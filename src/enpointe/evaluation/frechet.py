@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 Doubles = NDArray[np.float64]
 

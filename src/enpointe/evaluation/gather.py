@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError, RenderError
+from enpointe.core.errors import InputError, RenderError
 from enpointe.evaluation.classifiers import Classifier
 from enpointe.evaluation.features import CloudFeatures, embed, joined
 from enpointe.evaluation.mesh_metrics import MeshQuality, OrientedPoints, mesh_quality, sample_surface

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from enpointe import __version__
-from enpointe.errors import InputError, MeshError, OutputError
+from enpointe.core.errors import InputError, MeshError, OutputError
+from enpointe.core.files import replacing
+from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.evaluation.samples import Failure, Sample, SampleSet
-from enpointe.geometry import export
-from enpointe.geometry.files import replacing
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.io import export
 from enpointe.models.embedded import embedded_path
 from enpointe.models.weights import sha256
-from enpointe.pipeline.cascade import Pipeline
-from enpointe.pipeline.released import ReleasedPipeline
-from enpointe.pipeline.result import Report, silent
+from enpointe.pipelines.families.pocket.pipeline import Pipeline
+from enpointe.pipelines.families.point_e.pipeline import ReleasedPipeline
 
 SETTINGS, SAMPLES = "settings.json", "samples"
 
@@ -90,7 +90,7 @@ def make_samples(
     *,
     preset: str = "fast",
     weights: Path | None = None,
-    progress: Report = silent,
+    progress: ProgressCallback = no_progress,
     say: Callable[[str], None] = lambda line: None,
 ) -> GeneratedSamples:
     """Make those of the pairs that the folder does not hold yet.
@@ -130,7 +130,9 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _make(pipeline: AnyPipeline, pairs: Sequence[Pair], making: Making, folder: Path, progress: Report) -> float:
+def _make(
+    pipeline: AnyPipeline, pairs: Sequence[Pair], making: Making, folder: Path, progress: ProgressCallback
+) -> float:
     """Make these and keep them; the seconds that each took, without what was loaded first."""
     total = 0.0
     takes_text = any(text for text, _ in pairs)

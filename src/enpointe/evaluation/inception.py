@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import rel_entr
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 SPLIT_SIZE = 5000
 ROUNDING = 1e-3  # of a row's sum

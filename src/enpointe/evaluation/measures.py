@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from enpointe.datagen.procedural.families import FAMILIES
+from enpointe.data.procedural.families import FAMILIES
 from enpointe.evaluation.classifiers import Classifier
 from enpointe.evaluation.gather import SHAPES, Gathered, Thin
 from enpointe.evaluation.prompts import understood

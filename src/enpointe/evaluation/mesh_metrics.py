@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.geometry.checks import Indices
 from enpointe.geometry.mesh import Mesh
 

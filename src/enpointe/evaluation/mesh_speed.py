@@ -13,19 +13,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.datagen.procedural.sampling import sample_surface
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
+from enpointe.data.procedural.families import FAMILIES
+from enpointe.data.procedural.sampling import sample_surface
 from enpointe.evaluation.reference import QUERIES, ReferenceSDF
 from enpointe.evaluation.speed import Compared, Job, Side, Turns, network_of
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.meshing.field import sdf_field
+from enpointe.meshing.marching_cubes import mesh_from_field
+from enpointe.meshing.sparse_grid import Field, Method, sample_grid
 from enpointe.models.embedded import embedded_path, read_network
-from enpointe.models.presets import RELEASED_SDF
+from enpointe.models.released import RELEASED_SDF
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.nn.sight import SightSDF
-from enpointe.pipeline.field import sdf_field
-from enpointe.pipeline.meshing import mesh_from_field
-from enpointe.pipeline.sparse_grid import Field, Method, sample_grid
 
 Floats = NDArray[np.float32]
 

@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 MEMORY_LIMIT = 1 << 31
 """Bytes that one batch, or one column-major array (which has no rows to read alone), may take."""

@@ -12,9 +12,9 @@ from typing import Any
 
 from PIL import Image
 
-from enpointe.geometry import plot
-from enpointe.geometry.files import replacing
+from enpointe.core.files import replacing
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.render import plot
 
 Block = dict[str, Any]
 """A part of a page: "kind" (tiles, table, cards, notes, plots, words), "title", and what that kind shows."""

@@ -8,17 +8,17 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.datagen.asset_model import Material, Model, to_linear, to_srgb
-from enpointe.datagen.blender import BlenderRenderer
-from enpointe.datagen.blender_process import BlenderLimits
-from enpointe.datagen.cameras import Camera
-from enpointe.datagen.views import View
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.geometry.checks import Floats
 from enpointe.geometry.mesh import Mesh
-from enpointe.geometry.plot import BARE, surface
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.geometry.renders import Pictures, RenderConfig, render_cloud, render_mesh, standpoint
+from enpointe.io.asset_model import Material, Model, to_linear, to_srgb
+from enpointe.render.blender.process import BlenderLimits
+from enpointe.render.blender.renderer import BlenderRenderer
+from enpointe.render.cameras import Camera
+from enpointe.render.plot import BARE, surface
+from enpointe.render.renders import Pictures, RenderConfig, render_cloud, render_mesh, standpoint
+from enpointe.render.views import View
 
 Renderer = Literal["own", "blender"]
 RENDERERS: tuple[str, ...] = get_args(Renderer)
@@ -57,7 +57,7 @@ class Photographer(Protocol):
 
 
 class OwnPhotographer:
-    """See `geometry.renders`."""
+    """See `render.renders`."""
 
     name = "own"
     note = "drawn by numpy, shaded by a lamp near the eye"

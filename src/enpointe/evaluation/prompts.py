@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from enpointe.datagen.captions import held_out, with_article
-from enpointe.datagen.procedural.colours import COLOURS, SYNONYMS
-from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.errors import InputError
-from enpointe.prompt import check_prompt
+from enpointe.core.errors import InputError
+from enpointe.core.prompt import check_prompt
+from enpointe.data.captions import held_out, with_article
+from enpointe.data.procedural.colors import COLOURS, SYNONYMS
+from enpointe.data.procedural.families import FAMILIES
 
 MAX_FILE = 64 << 20
 """Bytes of a file of prompts."""

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation.scores import CONFIDENCE, Interval
 
 Merge = Literal["each", "mean"]

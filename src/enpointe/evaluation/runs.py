@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
+from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.evaluation.evaluate import Progress, Results, Tools, check_metrics, peak_memory, score
 from enpointe.evaluation.gather import TWINS
 from enpointe.evaluation.generated import AnyPipeline, Making, make_samples, write_json
@@ -19,8 +20,7 @@ from enpointe.evaluation.prompts import PromptList, texts_of, understood
 from enpointe.evaluation.samples import SampleSet
 from enpointe.evaluation.sweep import run_sweep
 from enpointe.evaluation.true_objects import TrueObjects
-from enpointe.pipeline.inputs import MODELS
-from enpointe.pipeline.result import Report, silent
+from enpointe.pipelines.inputs import MODELS
 
 COST = "cost.json"
 REFERENCE_CLOUDS = 300
@@ -44,7 +44,7 @@ def evaluate_model(
     preset: str = "fast",
     weights: Path | None = None,
     sweep: int = 0,
-    progress: Report = silent,
+    progress: ProgressCallback = no_progress,
     scoring: Progress = lambda what, done, total: None,
     say: Say = lambda line: None,
 ) -> tuple[Results, SampleSet]:

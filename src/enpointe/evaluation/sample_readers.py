@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from enpointe.datagen.caption_table import CaptionTable, read_captions
-from enpointe.datagen.pool import Pool
-from enpointe.datagen.pool import read as read_pool
-from enpointe.datagen.records import NORMAL_SCALE, Record
-from enpointe.datagen.shards import INDEX, read_index, read_shard
-from enpointe.datagen.store import Store
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
+from enpointe.data.caption_table import CaptionTable, read_captions
+from enpointe.data.pools.pool import Pool
+from enpointe.data.pools.pool import read as read_pool
+from enpointe.data.shards.records import NORMAL_SCALE, Record
+from enpointe.data.shards.store import Store
+from enpointe.data.shards.writer import INDEX, read_index, read_shard
 from enpointe.evaluation.mesh_metrics import sample_surface
 from enpointe.evaluation.npz_stream import CLOUDS, array_infos, npz_paths, stream_clouds
 from enpointe.evaluation.samples import Failure, Sample, SampleSet
-from enpointe.geometry.load import GREY, read_provenance
 from enpointe.geometry.mesh import Mesh
-from enpointe.geometry.ply import ply_has_faces
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.io.load import GREY, read_provenance
+from enpointe.io.ply import ply_has_faces
 
 SURFACE_POINTS = 4096
 """Points that are spread over a mesh that comes without a cloud."""

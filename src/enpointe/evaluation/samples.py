@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import Frame, PointCloud
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation.frechet import FeatureStatistics, frechet_distance
 from enpointe.evaluation.inception import SPLIT_SIZE, inception_score
 

@@ -16,17 +16,17 @@ from torch import Tensor, nn
 
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.evaluation.reference import ReferencePoints
-from enpointe.models.cache import weights_path
 from enpointe.models.checkpoints import load_released
-from enpointe.models.presets import RELEASED
+from enpointe.models.hub.cache import weights_path
 from enpointe.models.random_weights import random_released
+from enpointe.models.released import RELEASED
 from enpointe.models.structure import build_empty
 from enpointe.nn.point_transformer import PointTransformer
-from enpointe.pipeline.conditions import GRID
-from enpointe.pipeline.drawing import COARSE_POINTS, released_stage
-from enpointe.pipeline.inputs import MODELS
-from enpointe.pipeline.presets import PRESETS, ReleasedPreset
-from enpointe.pipeline.stage import run
+from enpointe.pipelines.families.point_e.conditions import GRID
+from enpointe.pipelines.families.point_e.drawing import COARSE_POINTS, released_stage
+from enpointe.pipelines.families.point_e.presets import PRESETS, ReleasedPreset
+from enpointe.pipelines.inputs import MODELS
+from enpointe.pipelines.stage import run
 
 Job = Callable[[], object]
 

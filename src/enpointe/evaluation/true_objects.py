@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.datagen.captions import draw_paint
-from enpointe.datagen.procedural.colours import shade
-from enpointe.datagen.procedural.families import FAMILIES
-from enpointe.datagen.procedural.sampling import sample_surface
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
+from enpointe.data.captions import draw_paint
+from enpointe.data.procedural.colors import shade
+from enpointe.data.procedural.families import FAMILIES
+from enpointe.data.procedural.sampling import sample_surface
 from enpointe.evaluation.prompts import Words, understood
 from enpointe.evaluation.samples import Sample, SampleSet
 from enpointe.geometry.point_cloud import PointCloud

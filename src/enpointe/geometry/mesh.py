@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.geometry.checks import Floats, Indices, numeric, triples, unit_colors
 
 
@@ -42,13 +42,13 @@ class Mesh:
 
         GLB and OBJ have y up by convention and are turned to z up. A file that is no such mesh is an InputError.
         """
-        from enpointe.geometry.load import load_mesh
+        from enpointe.io.load import load_mesh
 
         return load_mesh(Path(path))
 
     def save(self, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
         """Write .glb, .ply or .obj; see `export.save_mesh`."""
-        from enpointe.geometry.export import save_mesh
+        from enpointe.io.export import save_mesh
 
         save_mesh(self, path, provenance)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.geometry.checks import Floats, Indices, finite_floats, triples, unit_colors
 
 if TYPE_CHECKING:
@@ -75,13 +75,13 @@ class PointCloud:
 
         Points without colours become grey. Every way in which a file can be wrong is an InputError.
         """
-        from enpointe.geometry.load import load_cloud
+        from enpointe.io.load import load_cloud
 
         return load_cloud(Path(path))
 
     def save(self, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
         """Write .ply or .npz; see `export.save_cloud`."""
-        from enpointe.geometry.export import save_cloud
+        from enpointe.io.export import save_cloud
 
         save_cloud(self, path, provenance)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.geometry.checks import Indices, triples
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 
 def normalized(clouds: NDArray[Any]) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 NESTED = "model_state_dict"
 

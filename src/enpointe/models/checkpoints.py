@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from enpointe.errors import InputError, WeightsError
-from enpointe.geometry.files import known_suffix, replacing
-from enpointe.models.cache import weights_path
+from enpointe.core.errors import InputError, WeightsError
+from enpointe.core.files import known_suffix, replacing
+from enpointe.core.progress import ProgressCallback
 from enpointe.models.catalog import NESTED, RELEASED_NAMES, released_file
 from enpointe.models.conversion import read_released_state, stream_released
-from enpointe.models.download import ensure
+from enpointe.models.hub.cache import weights_path
+from enpointe.models.hub.download import ensure
 from enpointe.models.structure import build_empty, release_keys
-from enpointe.models.transfer import Report
 from enpointe.models.weights import sha256
 
 __all__ = ["RELEASED_NAMES", "export_released", "load_released", "read_released_state"]
@@ -27,7 +27,7 @@ def load_released(
     path: Path | None = None,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
-    report: Report | None = None,
+    report: ProgressCallback | None = None,
 ) -> tuple[nn.Module, str]:
     """A released network with its weights, in evaluation mode, without gradients.
 

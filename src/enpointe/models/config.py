@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.nn.joint import JointHeads
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.pointnet2 import PointNet2

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from enpointe.errors import OutputError, WeightsError
+from enpointe.core.errors import OutputError, WeightsError
 from enpointe.models.catalog import NESTED
 from enpointe.models.structure import check_structure
 

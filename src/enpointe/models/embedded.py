@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from tokenizers import Tokenizer
 
-from enpointe.conditioning.efficientnet import PictureEncoder
-from enpointe.conditioning.minilm import TextEncoder
-from enpointe.errors import InputError, WeightsError
+from enpointe.core.errors import InputError, WeightsError
+from enpointe.encoders.efficientnet import PictureEncoder
+from enpointe.encoders.joint import JointSpace
+from enpointe.encoders.minilm import TextEncoder
 from enpointe.models.config import JointConfig, PointNet2Config, PointTransformerConfig, SightSDFConfig, from_dict
 from enpointe.models.weights import ASSETS, Weights, load_into, read_weights
 from enpointe.nn.efficientnet import EfficientNetLite0
@@ -85,3 +87,20 @@ def read_network(path: Path, kind: str) -> tuple[PointTransformer | SightSDF | P
     network = config.build()
     load_into(network, weights, path)
     return network, weights
+
+
+@lru_cache(maxsize=2)
+def load_joint(device: torch.device) -> JointSpace:
+    """The embedded joint model, loaded once for each device.
+
+    Raises:
+        WeightsError: its file or an encoder's is missing or damaged.
+    """
+    heads, weights = read_network(embedded_path("joint"), "joint")
+    assert isinstance(heads, JointHeads)
+    return JointSpace(
+        text_encoder(device),
+        picture_encoder(device),
+        heads.to(device),
+        quality=MappingProxyType(dict(weights.info.get("quality", {}))),
+    )

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from enpointe.models.presets import RELEASED
+from enpointe.models.released import RELEASED
 from enpointe.models.structure import build_empty
 
 

@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from enpointe.errors import WeightsError
-from enpointe.geometry.files import replacing_name
+from enpointe.core.errors import WeightsError
+from enpointe.core.files import replacing_name
 
 Storage = Literal["float32", "float16", "int8"]
 

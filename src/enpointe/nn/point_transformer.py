@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.nn.blocks import MLP, Transformer, init_weights, position_features, time_features
 from enpointe.nn.neighbourhood import Neighbourhood
 

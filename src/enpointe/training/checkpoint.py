@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from enpointe.errors import OutputError, WeightsError
+from enpointe.core.errors import OutputError, WeightsError
 from enpointe.training.ema import EMA
 
 

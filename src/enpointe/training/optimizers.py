@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 
 
 def build_optimizers(

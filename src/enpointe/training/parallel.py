@@ -21,7 +21,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.multiprocessing.spawn import start_processes
 
-from enpointe.errors import EnpointeError, InputError
+from enpointe.core.errors import EnpointeError, InputError
 
 GRACE = 60.0
 """Seconds that the others have to end."""

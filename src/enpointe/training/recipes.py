@@ -8,23 +8,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from enpointe.conditioning.minilm import WIDTH as TEXT_WIDTH
-from enpointe.datagen import pool
-from enpointe.errors import InputError
+from enpointe.core.device import find_device, keep_freed_memory
+from enpointe.core.errors import InputError
+from enpointe.data.pools import pool
+from enpointe.encoders.minilm import WIDTH as TEXT_WIDTH
 from enpointe.models.config import JointConfig, PointNet2Config, PointTransformerConfig, SightSDFConfig
 from enpointe.models.weights import load_into, read_weights
 from enpointe.nn.efficientnet import CHANNELS, STATISTICS
-from enpointe.pipeline.device import find_device, keep_freed_memory
-from enpointe.training.base import BaseTask
-from enpointe.training.classifier import ClassifierTask
-from enpointe.training.joint import JointTask
-from enpointe.training.looks import make_looks, read_looks
 from enpointe.training.loop import train_task
 from enpointe.training.parallel import Group, cores_for, processes
-from enpointe.training.sdf import SDFTask
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Task
-from enpointe.training.upsampler import UpsamplerTask
+from enpointe.training.tasks.base import BaseTask
+from enpointe.training.tasks.classifier import ClassifierTask
+from enpointe.training.tasks.joint import JointTask
+from enpointe.training.tasks.joint_images import make_looks, read_looks
+from enpointe.training.tasks.sdf import SDFTask
+from enpointe.training.tasks.upsampler import UpsamplerTask
 
 BASE = PointTransformerConfig(
     width=256,

@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from enpointe.core.errors import InputError
 from enpointe.diffusion import likelihood
 from enpointe.diffusion.channels import ChannelScaling
 from enpointe.diffusion.ddim import ddim_inverse_step, ddim_step
 from enpointe.diffusion.loss import eps_loss
 from enpointe.diffusion.posterior import at, eps_from_x0, log_variance, posterior_mean, x0_from_eps, x0_from_previous
 from enpointe.diffusion.schedule import BETAS, TabulatedProcess, kept_steps
-from enpointe.errors import InputError
 
 from . import bounds
 from .bounds import mean_flat as mean_flat

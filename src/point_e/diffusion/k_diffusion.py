@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from enpointe.core.errors import InputError
 from enpointe.diffusion.ancestral import down_and_up
 from enpointe.diffusion.denoiser import EpsDenoiser
 from enpointe.diffusion.guidance import Guided
@@ -17,7 +18,6 @@ from enpointe.diffusion.preconditioned import Preconditioning
 from enpointe.diffusion.schedule import Level, karras_sigmas
 from enpointe.diffusion.solvers import solver
 from enpointe.diffusion.step import Noise
-from enpointe.errors import InputError
 
 from .gaussian_diffusion import GaussianDiffusion, Model, mean_flat
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from enpointe.core.errors import InputError
 from enpointe.diffusion.noise import SeededNoise
-from enpointe.errors import InputError
 from enpointe.nn.point_transformer import PointTransformer
-from enpointe.pipeline.stage import Stage, run
+from enpointe.pipelines.stage import Stage, run
 from point_e.models.transformer import PointDiffusionTransformer
 from point_e.util.point_cloud import PointCloud
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation.features import START_PERIOD, CloudFeatures, embed
 from enpointe.geometry.unit_ball import normalized as normalize_point_clouds
 from enpointe.models.weights import Weights, load_into

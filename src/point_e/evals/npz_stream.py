@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.evaluation.npz_stream import array_infos, npz_paths, stream_arrays
 
 __all__ = ["NpzStreamer", "NumpyArrayInfo"]

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
+from enpointe.core.progress import Progress, ProgressCallback
 from enpointe.models.catalog import NESTED, RELEASE_URL, RELEASED_FILES
 from enpointe.models.conversion import read_released_state
-from enpointe.models.download import fetch
-from enpointe.models.transfer import Report, Transfer
+from enpointe.models.hub.download import fetch
 
 MODEL_PATHS: dict[str, str] = {name: RELEASE_URL + release.file for name, release in RELEASED_FILES.items()}
 """Name -> the address that the release gives."""
@@ -68,8 +68,8 @@ def load_checkpoint(
     return {NESTED: moved} if RELEASED_FILES[checkpoint_name].nested else moved
 
 
-def _shown_in(bar: tqdm) -> Report:
-    def show(transfer: Transfer) -> None:
+def _shown_in(bar: tqdm) -> ProgressCallback:
+    def show(transfer: Progress) -> None:
         bar.total = transfer.total or None
         bar.update(transfer.done - bar.n)
 

@@ -1,4 +1,4 @@
-"""CLIP as the release's networks hold it, over enpointe.conditioning.clip; loaded when it is first needed."""
+"""CLIP as the release's networks hold it, over enpointe.encoders.clip; loaded when it is first needed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from enpointe.errors import InputError
-from enpointe.models.presets import CLIP_CHANNELS, CLIP_WIDTH
+from enpointe.core.errors import InputError
+from enpointe.models.released import CLIP_CHANNELS, CLIP_WIDTH
 
 ImageType = NDArray[Any] | Tensor | Image.Image
 
@@ -25,7 +25,7 @@ class ImageCLIP:
         dtype: only float32 or None.
         ensure_used_params: not used: enpointe's CLIP has no gradients.
         clip_name: only "ViT-L/14".
-        cache_dir: not used; CLIP's files lie where enpointe.conditioning.clip finds them.
+        cache_dir: not used; CLIP's files lie where enpointe.encoders.clip finds them.
     """
 
     feature_dim = CLIP_WIDTH
@@ -91,7 +91,7 @@ class ImageCLIP:
         return self._clip().grids([_picture(x) for x in xs])
 
     def _clip(self) -> Any:
-        from enpointe.conditioning.clip import clip
+        from enpointe.encoders.clip import clip
 
         return clip(self.device)
 

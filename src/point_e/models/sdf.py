@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.nn.blocks import init_weights
 from enpointe.nn.sdf import SDFTransformer
 

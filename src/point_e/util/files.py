@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from enpointe.geometry import npz
-from enpointe.geometry.files import replacing
+from enpointe.core.files import replacing
+from enpointe.io import npz
 
 File = str | Path | BinaryIO
 

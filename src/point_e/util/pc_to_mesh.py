@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from enpointe.pipeline.open_surface import open_surface
-from enpointe.pipeline.sparse_grid import Method, sample_grid
+from enpointe.meshing.open_surface import open_surface
+from enpointe.meshing.sparse_grid import Method, sample_grid
 from point_e.models.sdf import PointCloudSDFModel
 
 from .mesh import TriMesh
@@ -36,7 +36,7 @@ def marching_cubes_mesh(
         side_length: of the box, which is centred at the origin.
         fill_vertex_channels: give each vertex the nearest point's channels.
         method: an extra: "sparse" asks only where the surface may pass, many times fewer queries; "interpolated"
-            fewer still, for nearly the same surface; see `enpointe.pipeline.sparse_grid.sample_grid`.
+            fewer still, for nearly the same surface; see `enpointe.meshing.sparse_grid.sample_grid`.
     """
     with torch.no_grad():
         points = torch.from_numpy(np.array(pc.coords.T, dtype=np.float32))

@@ -9,12 +9,12 @@ from typing import IO, BinaryIO, cast
 
 from numpy.typing import ArrayLike
 
-from enpointe.errors import InputError
-from enpointe.geometry import ply
+from enpointe.core.errors import InputError
 from enpointe.geometry.checks import numeric, triples, unit_colors
+from enpointe.io import ply
 
 COLOR_SCALE = 255.499
-"""The release's; see `enpointe.geometry.ply.write`."""
+"""The release's; see `enpointe.io.ply.write`."""
 
 
 def write_ply(

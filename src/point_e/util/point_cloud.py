@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from enpointe import geometry
-from enpointe.errors import InputError
+from enpointe.core.errors import InputError
 from enpointe.geometry.subsample import farthest_point
 
 from .files import File, read_arrays, write_arrays

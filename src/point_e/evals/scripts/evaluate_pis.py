@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from enpointe.errors import EnpointeError
+from enpointe.core.errors import EnpointeError
 from point_e.evals.feature_extractor import PointNetClassifier, get_torch_devices
 from point_e.evals.fid_is import compute_inception_score
 from point_e.evals.npz_stream import NpzStreamer

@@ -1,0 +1,92 @@
+"""Things of one kind by name, one module each: adding a file adds a name.
+
+A registry knows the package that its modules live in and imports them when they are needed, so that whoever adds a
+module writes down its name nowhere else. Other packages add theirs through an entry point group.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from enpointe.core.errors import InputError
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """A mapping from names to what modules registered under them.
+
+    Args:
+        kind: what the names stand for, for messages: "sampler".
+        package: whose modules register. Modules whose names begin with an underscore are not looked at.
+        by_module: a module's own name is the name that it registers. The names are then known, and a single one is
+            looked up, without importing the others.
+        group: entry point group through which other packages name modules of theirs.
+    """
+
+    def __init__(self, kind: str, package: str, *, by_module: bool = False, group: str | None = None) -> None:
+        self.kind = kind
+        self._package = package
+        self._by_module = by_module
+        self._group = group
+        self._found: dict[str, T] = {}
+        self._complete = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """A decorator that puts what it decorates under `name`.
+
+        Raises:
+            InputError: something else has that name.
+        """
+
+        def put(value: T) -> T:
+            if self._found.setdefault(name, value) is not value:
+                raise InputError(f"{self.kind}: expected a name that is free, found a second {name!r}")
+            return value
+
+        return put
+
+    def unregister(self, name: str) -> None:
+        """Takes a name back; InputError where there is none."""
+        self[name]
+        del self._found[name]
+
+    def __getitem__(self, name: str) -> T:
+        """What has that name; InputError, which lists the names, where nothing has."""
+        if name not in self._found:
+            if self._by_module and isinstance(name, str) and name in self._modules():
+                import_module(f"{self._package}.{name}")
+            else:
+                self._import_all()
+        if name not in self._found:
+            raise InputError(f"{self.kind}: expected one of {', '.join(self)}, found {name!r}")
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in tuple(self)
+
+    def __iter__(self) -> Iterator[str]:
+        if self._by_module:
+            return iter(sorted({*self._modules(), *self._found}))
+        self._import_all()
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(tuple(self))
+
+    def _modules(self) -> list[str]:
+        paths = import_module(self._package).__path__
+        return [module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")]
+
+    def _import_all(self) -> None:
+        if self._complete:
+            return
+        self._complete = True  # before the imports: a module may look another one up
+        for module in self._modules():
+            import_module(f"{self._package}.{module}")
+        for entry in entry_points(group=self._group) if self._group else ():
+            entry.load()

@@ -1,0 +1,151 @@
+"""A record's making in three steps, load, render and fuse, each from bytes to bytes: any machine can do the next.
+
+Pickled is only what passes between the processes of one build, as multiprocessing itself does it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enpointe import __version__
+from enpointe.core.errors import InputError
+from enpointe.data.assets import Asset
+from enpointe.data.build.fuse import sampler
+from enpointe.data.build.maker import Loaded, OpenRenderer, Recipe, attempt, finish, load, renderer_name
+from enpointe.data.build.staging import Outcome
+from enpointe.data.build.workers import Lost
+from enpointe.render.cameras import Camera
+from enpointe.render.views import Renderer, View
+
+LOAD, RENDER, FUSE = "load", "render", "fuse"
+STEPS = (LOAD, RENDER, FUSE)
+
+Made = tuple[Outcome, bytes | None]
+Step = Callable[[bytes], bytes | Made | Lost]
+"""From the state that the step before left (at first `pack(asset)`) to the next, or to what became of the asset."""
+
+
+def pack(value: object) -> bytes:
+    """Anything as bytes for another process of this build."""
+    return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def unpack(data: bytes) -> Any:
+    """What `pack` was given."""
+    return pickle.loads(data)  # noqa: S301 - written by a process of this build
+
+
+def version_here() -> str:
+    """What must be the same on all machines for records to be."""
+    return f"enpointe {__version__} with points chosen by {sampler()}"
+
+
+@contextmanager
+def open_step(name: str, open_renderer: OpenRenderer, recipe: Recipe, version: str, scratch: Path) -> Iterator[Step]:
+    """What does one of `STEPS`; only to render takes a renderer. Of no bytes it makes no bytes.
+
+    Args:
+        version: `version_here` of the machine that leads the build.
+        scratch: where libraries may put temporary files; it outlives this process, which may be killed.
+
+    Raises:
+        InputError: this machine has another version.
+    """
+    if version != (found := version_here()):
+        raise InputError(f"expected {version}, as where the build is led, found {found}")
+    scratch.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(scratch)
+    with ExitStack() as stack:
+        step: Step = partial(_load, recipe) if name == LOAD else partial(_fuse, recipe)
+        if name == RENDER:
+            step = partial(_render, recipe, stack.enter_context(open_renderer()))
+
+        def work(state: bytes) -> bytes | Made | Lost:
+            try:
+                return step(state) if state else b""
+            except MemoryError:  # before it was known whose state it is
+                return Lost("took more memory than it may")
+
+        yield work
+
+
+def _load(recipe: Recipe, state: bytes) -> bytes | Made:
+    asset: Asset = unpack(state)
+    loaded = attempt(asset, lambda: load(asset, recipe))
+    return (loaded, None) if isinstance(loaded, Outcome) else pack(loaded)
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    loaded: Loaded
+    renderer: str
+    views: tuple[_Covered, ...]
+
+
+def _render(recipe: Recipe, renderer: Renderer, state: bytes) -> bytes | Made:
+    loaded: Loaded = unpack(state)
+
+    def rendered() -> bytes:
+        views = renderer.render(loaded.model, loaded.cameras)
+        return pack(_Rendered(loaded, renderer_name(renderer, recipe), tuple(map(_covered, views))))
+
+    made = attempt(loaded.asset, rendered)
+    return (made, None) if isinstance(made, Outcome) else made
+
+
+def _fuse(recipe: Recipe, state: bytes) -> Made:
+    rendered: _Rendered = unpack(state)
+    loaded = rendered.loaded
+
+    def finished() -> Made:
+        views: Sequence[View] = [covered.view() for covered in rendered.views]
+        return finish(loaded, views, rendered.renderer, recipe)
+
+    made = attempt(loaded.asset, finished)
+    return (made, None) if isinstance(made, Outcome) else made
+
+
+@dataclass(frozen=True)
+class _Covered:
+    """A view without its background, which is most of it."""
+
+    camera: Camera
+    shape: tuple[int, int]
+    pixel: NDArray[np.int32]
+    color: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    material: NDArray[np.int16]
+    lit: NDArray[np.uint8] | None
+
+    def view(self) -> View:
+        """The view that it was made of, to the bit."""
+        height, width = self.shape
+        color = np.zeros((height * width, 4), np.uint8)
+        depth = np.full(height * width, np.inf, np.float32)
+        material = np.full(height * width, -1, np.int16)
+        color[self.pixel], depth[self.pixel], material[self.pixel] = self.color, self.depth, self.material
+        return View(
+            self.camera, color.reshape(height, width, 4), depth.reshape(self.shape), material.reshape(self.shape),
+            self.lit,
+        )  # fmt: skip
+
+
+def _covered(view: View) -> _Covered:
+    whole = np.ascontiguousarray(view.color).view(np.uint32)[..., 0]
+    background = (whole == 0) & (view.depth == np.inf) & (view.material == -1)
+    pixel = np.flatnonzero(~background).astype(np.int32)
+    height, width = view.depth.shape
+    return _Covered(
+        view.camera, (height, width), pixel, view.color.reshape(-1, 4)[pixel], view.depth.reshape(-1)[pixel],
+        view.material.reshape(-1)[pixel], view.lit,
+    )  # fmt: skip

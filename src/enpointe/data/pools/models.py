@@ -1,0 +1,114 @@
+"""A real model in a pool: whose it is, the colours that it wears at a draw, and the words for it."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enpointe.data.captions import colour_word, held_out, with_article
+from enpointe.data.procedural.colors import COLOURS, PAINT, shade
+from enpointe.data.procedural.families import FAMILIES
+
+REPAINTED = 0.4
+"""How often a model is painted anew."""
+DOMINANT = 0.5
+"""Only a material that covers this share of the points may be painted: less does not make a thing blue."""
+_COLOUR_WORD = re.compile(rf"\b({'|'.join(COLOURS)})\b")
+
+
+@dataclass(frozen=True)
+class RealModel:
+    """What a pool remembers of a model beside its points.
+
+    Attributes:
+        key: unique and lasting; it decides whether the model is held out.
+        nouns: words for it, the closest first.
+        colors: (m, 3) in [0, 1], its materials' own, the commonest first.
+        licence, creator, source: the attribution.
+    """
+
+    key: str
+    nouns: tuple[str, ...]
+    colors: NDArray[np.float32]
+    licence: str
+    creator: str
+    source: str
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it serves validation only, in every pool that holds it: one model in ten."""
+        return zlib.crc32(self.key.encode()) % 10 == 0
+
+    def dress(self, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str | None]:
+        """Colours (m, 3) of the materials for one draw, and the paint of the commonest one, None for its own.
+
+        Now and then the commonest material, which covers `share` of the points, is painted.
+        """
+        paints = _paints(self.nouns)
+        if share < DOMINANT or not self._paintable or not paints or rng.random() >= REPAINTED:
+            return self.colors, None
+        paint = paints[int(rng.integers(len(paints)))]
+        colors = self.colors.copy()
+        colors[0] = shade(paint, rng)
+        return colors, paint
+
+    def say(self, paint: str | None, rng: np.random.Generator) -> str:
+        """A caption: it names the thing, and its paint if it was painted."""
+        return model_caption(self.nouns if paint is None else self._paintable, paint, rng)
+
+    @property
+    def _paintable(self) -> tuple[str, ...]:
+        """Words that hold in any paint: "a blue wooden stool" would be said of a thing that is no longer wooden."""
+        return tuple(noun for noun in self.nouns if not _COLOUR_WORD.search(noun))
+
+    def header(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {**asdict(self), "colors": self.colors.astype(np.float64).round(4).tolist()}
+
+    @staticmethod
+    def of_header(header: Mapping[str, Any]) -> RealModel:
+        """What `header` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        colors = np.array(header["colors"], dtype=np.float32)
+        if colors.ndim != 2 or colors.shape[1] != 3 or not ((colors >= 0) & (colors <= 1)).all():
+            raise ValueError(f"expected colours (m, 3) in [0, 1] of a model, found shape {colors.shape}")
+        key, licence, creator, source = (header[name] for name in ("key", "licence", "creator", "source"))
+        nouns = tuple(header["nouns"])
+        if not nouns or not all(isinstance(word, str) for word in (key, licence, creator, source, *nouns)):
+            raise ValueError("expected the name, nouns and attribution of a model as texts")
+        return RealModel(key, nouns, colors, licence, creator, source)
+
+
+def model_caption(nouns: Sequence[str], colour: str | None, rng: np.random.Generator) -> str:
+    """ "a crate of carrots" or "a blue crate": six times in ten the closest noun, otherwise another one."""
+    first = len(nouns) == 1 or rng.random() < 0.6
+    noun = nouns[0] if first else nouns[1 + int(rng.integers(len(nouns) - 1))]
+    phrase = noun if colour is None else f"{colour_word(colour, rng)} {noun}"
+    return with_article(phrase) if rng.random() < 0.8 and not is_plural(noun) else phrase
+
+
+def is_plural(noun: str) -> bool:
+    """ "slices of cheese", "stairs"; but not "crate of onions", "cactus", "glass"."""
+    head = re.split(r" (?:of|with|under|on|in|lying) ", noun)[0]
+    return head.endswith("s") and not head.endswith(("ss", "us", "is"))
+
+
+@lru_cache(maxsize=4096)
+def _paints(nouns: tuple[str, ...]) -> tuple[str, ...]:
+    """Colours that a model may be painted: none that is held out for a family which it belongs to by name."""
+    families = [
+        family.name
+        for family in FAMILIES.values()
+        if any(noun == name or noun.endswith(f" {name}") for noun in nouns for name in family.names)
+    ]
+    return tuple(colour for colour in PAINT if not any(held_out(family, colour) for family in families))

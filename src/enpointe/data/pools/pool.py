@@ -1,0 +1,263 @@
+"""A pool: many objects sampled ahead into one file, painted and captioned anew at every draw.
+
+What is costly (building a recipe, sampling its visible surface, asking its signed distance) is done
+once; what makes examples different (colours, words, which points) is cheap and done when drawn.
+Real models can be among the procedural objects; they have no signed distances.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from enpointe.core.errors import InputError
+from enpointe.core.files import replacing_name
+from enpointe.data.assets import Asset
+from enpointe.data.captions import caption, draw_paint
+from enpointe.data.pools.models import RealModel
+from enpointe.data.pools.rows import SCALE, Row, model_row, procedural_row
+from enpointe.data.procedural.colors import shade
+from enpointe.data.procedural.families import FAMILIES, RARE
+
+_HEADER = "enpointe-pool"
+_MODEL = "model"
+"""The family of a real model is this, a slash and its number."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One coloured cloud and what is said of it: points (n, 3) in the unit frame, colors (n, 3) in [0, 1].
+
+    `family` is "model/I" for the pool's I-th real model.
+    """
+
+    points: NDArray[np.float32]
+    colors: NDArray[np.float32]
+    caption: str
+    family: str
+
+
+@dataclass(frozen=True)
+class Dress:
+    """The paint of an object: `rgb` (slots, 3) in [0, 1]; `colour`, the word for its main one, None if it is a real
+    model in its own colours; `say` makes one of its captions."""
+
+    rgb: NDArray[np.float32]
+    colour: str | None
+    say: Callable[[np.random.Generator], str]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Sampled objects.
+
+    Attributes:
+        points: (n, P, 3) int16. Each object's points are in random order.
+        slot: (n, P) uint8, which paint slot of its family, or which material of its model, a point wears.
+        queries, sdf: (n, Q, 3) int16 and (n, Q) float16: signed distances, negative inside; NaN if not known.
+        family: the family of each object, or "model/I" for the I-th of `models`.
+        words: adjectives and phrases of each object.
+        models: the real models.
+    """
+
+    points: NDArray[np.int16]
+    slot: NDArray[np.uint8]
+    queries: NDArray[np.int16]
+    sdf: NDArray[np.float16]
+    family: list[str]
+    words: list[tuple[list[str], list[str]]]
+    models: tuple[RealModel, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def draw(self, index: int, n_points: int, rng: np.random.Generator) -> Example:
+        """Object `index` in fresh paint and words, as `n_points` of its points (repeated if it has fewer)."""
+        dress = self.dress(index, rng)
+        points, colors = self.wear(index, dress, n_points, rng)
+        return Example(points, colors, dress.say(rng), self.family[index])
+
+    def dress(self, index: int, rng: np.random.Generator) -> Dress:
+        """Fresh paint for object `index`, and what can be said of it then."""
+        model = self.model(index)
+        if model is not None:
+            rgb, painted = model.dress(float((self.slot[index] == 0).mean()), rng)
+            return Dress(rgb, painted, partial(model.say, painted))
+        family = FAMILIES[self.family[index]]
+        paint = draw_paint(family, rng)
+        rgb = np.array([shade(paint[slot.name], rng) for slot in family.slots], dtype=np.float32)
+        # A part that shows on fewer points than these is not worth a word.
+        shown = np.bincount(self.slot[index], minlength=len(family.slots)) > 0.01 * self.points.shape[1]
+        present = {slot.name for slot, some in zip(family.slots, shown, strict=True) if some}
+        adjectives, phrases = self.words[index]
+        return Dress(
+            rgb,
+            paint[family.slots[0].name],
+            lambda rng: caption(family, paint, present, adjectives, phrases, rng),
+        )
+
+    def wear(
+        self, index: int, dress: Dress, n_points: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """`n_points` points of object `index`, and their colours in that dress: (n, 3) each."""
+        pick = self._window(n_points, rng)
+        return (self.points[index, pick] / SCALE).astype(np.float32), dress.rgb[self.slot[index, pick]]
+
+    def model(self, index: int) -> RealModel | None:
+        """The real model that object `index` is, None if it is procedural."""
+        kind, _, number = self.family[index].partition("/")
+        return self.models[int(number)] if kind == _MODEL else None
+
+    def has_distance(self, index: int) -> bool:
+        """Whether the signed distances of object `index` are known."""
+        return not bool(np.isnan(self.sdf[index]).any())
+
+    def distances(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Queries (Q, 3) and their signed distances (Q,), negative inside.
+
+        Raises:
+            InputError: they are not known.
+        """
+        if not self.has_distance(index):
+            raise InputError(f"object {index}: expected signed distances, found a real model, which has none")
+        return (self.queries[index] / SCALE).astype(np.float32), self.sdf[index].astype(np.float32)
+
+    def stored_points(self, index: int) -> NDArray[np.float32]:
+        """All points of object `index`, (P, 3) in the unit frame."""
+        return (self.points[index] / SCALE).astype(np.float32)
+
+    def split(self, held_out: float = 0.03) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Indices for training and for validation: the last procedural objects are held out, and a tenth
+        of the real models, the same ones in every pool."""
+        models = [self.model(i) for i in range(len(self))]
+        procedural = [i for i, model in enumerate(models) if model is None]
+        cut = len(procedural) - max(1, int(len(procedural) * held_out))
+        kept = [i for i, model in enumerate(models) if model is not None and model.held_out]
+        validation = np.array(sorted(procedural[cut:] + kept), dtype=np.int64)
+        return np.setdiff1d(np.arange(len(self)), validation), validation
+
+    def _window(self, n_points: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Which points to take. They lie in random order, so that any window of them is a fair subset."""
+        stored = self.points.shape[1]
+        return (int(rng.integers(stored)) + np.arange(n_points)) % stored
+
+
+def build(
+    path: Path,
+    *,
+    n_clouds: int,
+    n_points: int = 4096,
+    n_queries: int = 1024,
+    workers: int | None = None,
+    seed: int = 0,
+    models: Sequence[Asset] = (),
+    progress: Callable[[int], None] | None = None,
+) -> list[str]:
+    """Sample `n_clouds` objects, the families in turn (rare ones every third time), and `models` into a file.
+
+    The same arguments give the same bytes, whatever the number of workers. The procedural objects are the
+    same with and without models.
+
+    Args:
+        progress: told how many objects are done.
+
+    Returns:
+        The models that were left out, since they cannot be read or are flat: "KEY: why" of each.
+
+    Raises:
+        InputError: `n_clouds` is not positive.
+        OutputError: the file cannot be written.
+    """
+    if n_clouds < 1:
+        raise InputError(f"n_clouds: expected at least one procedural cloud, found {n_clouds}")
+    names = [name for turn in range(3) for name in FAMILIES if turn == 0 or name not in RARE]
+    jobs = [(names[i % len(names)], i, n_points, n_queries, seed) for i in range(n_clouds)]
+    model_jobs = [(asset, n_clouds + i, n_points, n_queries, seed) for i, asset in enumerate(models)]
+    size = n_clouds + len(models)
+    arrays: dict[str, NDArray[Any]] = {
+        "points": np.empty((size, n_points, 3), np.int16),
+        "slot": np.empty((size, n_points), np.uint8),
+        "queries": np.empty((size, n_queries, 3), np.int16),
+        "sdf": np.empty((size, n_queries), np.float16),
+    }
+    header: dict[str, Any] = {"family": [], "words": [], "seed": seed, "models": []}
+    left_out: list[str] = []
+    with ProcessPoolExecutor(workers or os.cpu_count()) as executor:
+        procedural = executor.map(procedural_row, jobs, chunksize=16)
+        real = executor.map(model_row, model_jobs, chunksize=4)
+        for done, row in enumerate(itertools.chain(procedural, real), start=1):
+            if isinstance(row, str):
+                left_out.append(row)
+            else:
+                _add(row, arrays, header)
+            if progress is not None:
+                progress(done)
+    _write(path, {name: array[: len(header["family"])] for name, array in arrays.items()}, header)
+    return left_out
+
+
+def _add(row: Row, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
+    """Into the first place that is not taken."""
+    place = len(header["family"])
+    for name, array in arrays.items():
+        array[place] = getattr(row, name)
+    header["words"].append(row.words)
+    header["family"].append(f"{_MODEL}/{len(header['models'])}" if row.model is not None else row.family)
+    if row.model is not None:
+        header["models"].append(row.model.header())
+
+
+def _write(path: Path, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
+    with replacing_name(path, what="a pool", errors=(SafetensorError,)) as temporary:
+        save_file(arrays, str(temporary), metadata={_HEADER: json.dumps(header)})
+
+
+def read(path: Path) -> Pool:
+    """Read a pool file into memory.
+
+    Raises:
+        InputError: the file is absent, damaged, or made by other families than these.
+    """
+    try:
+        with safe_open(str(path), "numpy") as file:
+            header = json.loads((file.metadata() or {})[_HEADER])
+            arrays = {name: file.get_tensor(name) for name in ("points", "slot", "queries", "sdf")}
+        words = [(list(a), list(p)) for a, p in header["words"]]
+        models = tuple(RealModel.of_header(model) for model in header.get("models", ()))  # older pools have none
+        pool = Pool(**arrays, family=list(header["family"]), words=words, models=models)
+        _check(pool)
+    except Exception as error:
+        raise InputError(f"{path}: expected a pool made by 'enpointe data build', found {error!r}") from error
+    return pool
+
+
+def _check(pool: Pool) -> None:
+    """A pool whose arrays do not fit together, or this version's families, fails here and not in the midst of a run."""
+    n, n_points = pool.slot.shape
+    n_queries = pool.sdf.shape[1]
+    found = [(a.shape, a.dtype.name) for a in (pool.points, pool.slot, pool.queries, pool.sdf)]
+    shapes = [(n, n_points, 3), (n, n_points), (n, n_queries, 3), (n, n_queries)]
+    expected = list(zip(shapes, ("int16", "uint8", "int16", "float16"), strict=True))
+    if found != expected:
+        raise ValueError(f"arrays {found} in place of {expected}")
+    if not (len(pool.family) == len(pool.words) == n > 0 and n_points > 0):
+        raise ValueError(f"{len(pool.family)} families and {len(pool.words)} descriptions of {n} clouds of {n_points}")
+    slots = {name: len(family.slots) for name, family in FAMILIES.items()}
+    slots |= {f"{_MODEL}/{i}": len(model.colors) for i, model in enumerate(pool.models)}
+    unknown = set(pool.family) - set(slots)
+    if unknown:
+        raise ValueError(f"unknown families {sorted(unknown)}")
+    if (pool.slot.max(axis=1) >= np.array([slots[name] for name in pool.family])).any():
+        raise ValueError("points that wear paint slots which their family does not have")

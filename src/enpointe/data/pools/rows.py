@@ -1,0 +1,78 @@
+"""One object as a row of a pool's arrays: a procedural one with its distances, or a real model without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enpointe.core.errors import InputError
+from enpointe.data.assets import Asset, sample_asset
+from enpointe.data.pools.models import RealModel
+from enpointe.data.procedural.families import FAMILIES
+from enpointe.data.procedural.sampling import sample_surface
+
+SCALE = 32767 / 0.625
+"""Positions are 16-bit; queries may lie a little outside the unit cube."""
+FLAT = 0.02
+"""A model whose thinnest side is below this part of its longest (a poster, a road marking) is no solid thing."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """points (P, 3), slot (P,), queries (Q, 3) and sdf (Q,) as a pool stores them; family and words, or the model."""
+
+    points: NDArray[np.int16]
+    slot: NDArray[np.uint8]
+    queries: NDArray[np.int16]
+    sdf: NDArray[np.float16]
+    family: str = ""
+    words: tuple[Sequence[str], Sequence[str]] = ((), ())
+    model: RealModel | None = None
+
+
+def procedural_row(job: tuple[str, int, int, int, int]) -> Row:
+    """An object of a family: (family, index, n_points, n_queries, seed) -> its row."""
+    name, index, n_points, n_queries, seed = job
+    rng = np.random.default_rng((seed, index))
+    family = FAMILIES[name]
+    recipe = family.recipe(rng)
+    surface = sample_surface(recipe, n_points, rng)
+    slots = [slot.name for slot in family.slots]
+    slot_of_part = np.array([slots.index(part.slot) for part in recipe.parts], dtype=np.uint8)
+    # Half of the queries close to the surface, where the mesh is decided, half anywhere in the box.
+    near = n_queries // 2
+    spread = rng.choice([0.01, 0.05], size=(near, 1))
+    start = rng.integers(0, n_points, near)
+    close = surface.points[start] + surface.normals[start] * rng.normal(0, spread)
+    anywhere = rng.uniform(-0.55, 0.55, (n_queries - near, 3))
+    queries = np.round(np.concatenate([close, anywhere]).clip(-0.6, 0.6) * SCALE).astype(np.int16)
+    distance = recipe.sdf(queries / SCALE * surface.scale + surface.centre) / surface.scale
+    points = np.round(surface.points * SCALE).astype(np.int16)
+    words = ([a for a in recipe.adjectives if a], [p for p in recipe.phrases if p])
+    return Row(points, slot_of_part[surface.part], queries, distance.astype(np.float16), name, words)
+
+
+def model_row(job: tuple[Asset, int, int, int, int]) -> Row | str:
+    """A real model: (asset, index, n_points, n_queries, seed) -> its row, or why it has none."""
+    asset, index, n_points, n_queries, seed = job
+    try:
+        cloud = sample_asset(asset, n_points, np.random.default_rng((seed, index)))
+    except (InputError, OSError) as error:
+        # sample_asset's errors begin with the key, the system's do not.
+        return f"{asset.key}: {str(error).removeprefix(f'{asset.key}: ')}"
+    thickness = float(np.ptp(cloud.points, axis=0).min())
+    if thickness < FLAT:
+        return f"{asset.key}: expected a solid thing, found one whose thinnest side is {thickness:.1%} of its longest"
+    model = RealModel(
+        asset.key, asset.nouns, cloud.material_colors.clip(0, 1), asset.licence, asset.creator, asset.source
+    )
+    return Row(
+        np.round(cloud.points * SCALE).astype(np.int16),
+        cloud.material,
+        np.zeros((n_queries, 3), np.int16),
+        np.full(n_queries, np.nan, np.float16),
+        model=model,
+    )

@@ -1,0 +1,74 @@
+"""Pictures as the embedded models see them: EfficientNet-Lite0 without its classes, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from enpointe.core.errors import InputError
+from enpointe.encoders.images import square
+from enpointe.nn.efficientnet import SIZE, EfficientNetLite0, Sights
+
+MEAN, SCALE = 127.0, 128.0
+"""Of values from 0 to 255. Other numbers than ImageNet's usual ones: with these, photographs get the classes that
+they should with more certainty (see assets/README.md)."""
+BATCH = 16
+"""Pictures in one pass."""
+
+
+@dataclass(frozen=True)
+class PictureEncoder:
+    """A frozen picture encoder; the same picture gives the same numbers, up to rounding whatever its batch."""
+
+    network: EfficientNetLite0
+
+    @torch.inference_mode()
+    def encode(self, pictures: Sequence[NDArray[np.uint8]]) -> Sights:
+        """Encode pictures (h, w, 3) uint8, sRGB, of whatever sizes.
+
+        One that is not 224 x 224 is brought to 224 pixels on its short side (bicubic, antialiased) and loses what
+        lies beyond the square in the middle of its long one.
+
+        Returns:
+            pooled (n, 1280), grid (n, 1280, 7, 7) and statistics of the layers below, float32; see `Sights`.
+
+        Raises:
+            InputError: no picture, or something else than one.
+        """
+        parts = list(self._parts(checked(pictures)))
+        return Sights(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+    def _parts(self, pictures: Sequence[NDArray[np.uint8]]) -> Iterable[Sights]:
+        device = self.network.stem.weight.device
+        for start in range(0, len(pictures), BATCH):
+            pixels = torch.stack([_pixels(picture) for picture in pictures[start : start + BATCH]])
+            yield self.network(pixels.to(device, memory_format=torch.channels_last))
+
+
+def checked(pictures: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
+    """The pictures themselves.
+
+    Raises:
+        InputError: there is none, or one is not (h, w, 3) uint8.
+    """
+    if len(pictures) == 0:
+        raise InputError("pictures: expected at least one, found none")
+    for i, picture in enumerate(pictures):
+        found = np.asarray(picture)
+        if found.ndim != 3 or found.shape[2] != 3 or found.dtype != np.uint8 or found.size == 0:
+            raise InputError(f"picture {i}: expected (h, w, 3) of uint8, found {found.shape} of {found.dtype}")
+    return pictures
+
+
+def _pixels(picture: NDArray[np.uint8]) -> Tensor:
+    """(3, 224, 224) float32."""
+    if picture.shape[:2] != (SIZE, SIZE):
+        picture = np.array(square(Image.fromarray(picture), SIZE))
+    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+    return (pixels.to(torch.float32) - MEAN) / SCALE

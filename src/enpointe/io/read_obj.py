@@ -1,0 +1,259 @@
+"""Wavefront OBJ and MTL files (their axes: y up by custom; v upwards)."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enpointe.core.errors import InputError
+from enpointe.io.asset_files import Files, MissingFileError
+from enpointe.io.asset_model import Material, to_linear
+from enpointe.io.limits import AssetLimits
+from enpointe.io.model_builder import GREY, ModelBuilder, fans, take
+from enpointe.io.textures import fetch_texture, mean_color
+
+_MAP_OPTIONS = {"blendu": 1, "blendv": 1, "bm": 1, "boost": 1, "cc": 1, "clamp": 1, "imfchan": 1, "mm": 2, "texres": 1}
+_MAP_VECTORS = ("o", "s", "t")
+
+
+def read_obj(data: bytes, files: Files, builder: ModelBuilder, *, strict: bool) -> None:
+    """Add the faces of an OBJ file to `builder`.
+
+    Where not `strict`, materials and textures that are missing or damaged are done without.
+
+    Raises:
+        InputError: the file is damaged, or refers to files outside its folder.
+    """
+    lines = _Lines(data)
+    if not lines.faces:
+        raise InputError("expected a model with triangles, found no face")
+    position = _table(lines.positions, "v")
+    uv = _table(lines.uvs, "vt")[:, :2] if lines.uvs else None
+    # Some writers add a colour to each vertex: x y z r g b.
+    shade = to_linear(position[:, 3:6].clip(0, 1).astype(np.float32)) if position.shape[1] >= 6 else None
+    sizes, corners = _corners(lines)
+    triangles = fans(sizes)
+    builder.room_for(len(triangles))
+    owner = np.repeat(np.array(lines.face_material, np.int64), np.maximum(sizes - 2, 0))
+    vertex = corners[triangles, 0]
+    placed = take(position[:, :3], vertex, "vertices")
+    worn, textured = _dress(lines, files, builder, shade is not None, strict=strict)
+    at_uv = corners[triangles, 1]
+    mapped = None
+    if uv is not None:
+        has_uv = (at_uv >= 0).all(axis=1)
+        mapped = take(uv, np.where(has_uv[:, None], at_uv, 0), "texture coordinates")
+    elif (at_uv >= 0).any():
+        raise InputError("expected texture coordinates that faces refer to, found none")
+    else:
+        has_uv = np.zeros(len(triangles), bool)
+    material = np.where(has_uv, textured[owner], worn[owner])
+    builder.add(placed, material, mapped, None if shade is None else shade[vertex])
+
+
+class _Lines:
+    """The lines of an OBJ file, sorted by what they say."""
+
+    def __init__(self, data: bytes) -> None:
+        self.positions: list[bytes] = []
+        self.uvs: list[bytes] = []
+        self.faces: list[bytes] = []
+        self.face_material: list[int] = []
+        self.libraries: list[str] = []
+        self.materials: dict[str, int] = {"": 0}
+        material, n_normals = 0, 0
+        for line in data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").splitlines():
+            words = line.split(None, 1)
+            if not words:
+                continue
+            word, said = words if len(words) == 2 else (words[0], b"")
+            if word == b"v":
+                self.positions.append(said)
+            elif word == b"vn":
+                n_normals += 1
+            elif word == b"vt":
+                self.uvs.append(said)
+            elif word == b"f":
+                if b"-" in said:
+                    said = _absolute(said, (len(self.positions), len(self.uvs), n_normals))
+                self.faces.append(said)
+                self.face_material.append(material)
+            elif word == b"usemtl":
+                material = self.materials.setdefault(_text(said), len(self.materials))
+            elif word == b"mtllib":
+                self.libraries.append(_text(said))
+
+
+def _text(written: bytes) -> str:
+    return written.strip().decode("utf-8", "surrogateescape")
+
+
+def _absolute(face: bytes, counts: tuple[int, int, int]) -> bytes:
+    """A face whose corners are counted back from the last vertex so far, counted from the first instead."""
+    corners = []
+    for corner in face.split():
+        parts = corner.split(b"/")
+        parts = [
+            b"%d" % (count + 1 + int(p)) if p.startswith(b"-") else p for p, count in zip(parts, counts, strict=False)
+        ]
+        corners.append(b"/".join(parts))
+    return b" ".join(corners)
+
+
+def _table(rows: list[bytes], what: str) -> NDArray[np.float64]:
+    """Rows of numbers (n, k), as many columns as all rows have.
+
+    Raises:
+        InputError: a row has fewer than three numbers (two for "vt"), or what is none.
+    """
+    least = 2 if what == "vt" else 3
+    widths = set(map(len, map(bytes.split, rows)))
+    width = min(widths, default=least)
+    if width < least:
+        raise InputError(f"expected {least} numbers in a row of '{what}', found {width}")
+    if len(widths) > 1:
+        rows = [b" ".join(row.split()[:width]) for row in rows]
+    return _parsed(b" ".join(rows), np.dtype(np.float64), len(rows) * width, f"rows of '{what}'").reshape(-1, width)
+
+
+def _parsed(text: bytes, kind: np.dtype[Any], count: int, what: str) -> NDArray[Any]:
+    """`count` numbers between blanks."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what is no number is only warned of
+            values = np.fromstring(text, kind, sep=" ")
+    except (DeprecationWarning, ValueError) as error:
+        raise InputError(f"expected numbers in {what}, found something else") from error
+    if len(values) != count:
+        raise InputError(f"expected {count} numbers in {what}, found {len(values)}")
+    return values
+
+
+def _corners(lines: _Lines) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many corners each face has (n,), and of all corners the numbers (c, 2) of vertex and uv from 0 on.
+
+    The uv is -1 where there is none.
+    """
+    sizes = np.fromiter(map(len, map(bytes.split, lines.faces)), np.int64, len(lines.faces))
+    slashes = np.fromiter((face.count(b"/") for face in lines.faces), np.int64, len(lines.faces))
+    faces = lines.faces
+    if (slashes == 2 * sizes).all():
+        columns = 3
+    elif (slashes == sizes).all():
+        columns = 2
+    elif not slashes.any():
+        columns = 1
+    else:
+        # Faces of several kinds are brought to one.
+        columns = 3
+        whole = (slashes == 2 * sizes).tolist()
+        faces = [f if done else b" ".join(map(_padded, f.split())) for f, done in zip(faces, whole, strict=True)]
+    text = b" ".join(faces)
+    while b"//" in text or b"/ " in text or text.endswith(b"/"):
+        text = text.replace(b"//", b"/0/").replace(b"/ ", b"/0 ")
+        text += b"0" if text.endswith(b"/") else b""
+    flat = _parsed(text.replace(b"/", b" "), np.dtype(np.int64), int(sizes.sum()) * columns, "faces")
+    table = flat.reshape(-1, columns)
+    if table.size and (table[:, 0].min() < 1 or table.min() < 0):
+        raise InputError(f"expected numbers from 1 on in a face, found {table.min()}")
+    uv = table[:, 1] if columns > 1 else np.zeros(len(table), np.int64)
+    return sizes, np.stack([table[:, 0], uv], axis=1) - 1
+
+
+def _padded(corner: bytes) -> bytes:
+    """With the slashes that it lacks: "1" as "1//", "1/2" as "1/2/"."""
+    return corner + b"//"[: max(2 - corner.count(b"/"), 0)]
+
+
+def _dress(
+    lines: _Lines, files: Files, builder: ModelBuilder, colored: bool, *, strict: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The builder's numbers of each of the file's materials, without and with their textures."""
+    described: dict[str, dict[str, str]] = {}
+    for library in lines.libraries:
+        try:
+            described |= _read_mtl(files.get(library))
+        except MissingFileError:
+            if strict:
+                raise
+    plain, textured = [], []
+    for name in lines.materials:
+        color, texture = _material(described.get(name), files, builder.limits, colored, strict=strict)
+        if texture is None:
+            plain.append(builder.wear(Material(color)))
+            textured.append(plain[-1])
+        else:
+            plain.append(builder.wear(Material(mean_color(texture) * color)))
+            textured.append(builder.wear(Material(color, texture)))
+    return np.array(plain), np.array(textured)
+
+
+def _read_mtl(data: bytes) -> dict[str, dict[str, str]]:
+    """Material name -> keyword in lower case -> the rest of its line."""
+    found: dict[str, dict[str, str]] = {}
+    current: dict[str, str] = {}
+    for line in data.splitlines():
+        word, _, rest = _text(line).replace("\t", " ").partition(" ")
+        if word.lower() == "newmtl":
+            current = found.setdefault(rest.strip(), {})
+        elif word:
+            current[word.lower()] = rest.strip()
+    return found
+
+
+def _material(
+    described: dict[str, str] | None, files: Files, limits: AssetLimits, colored: bool, *, strict: bool
+) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
+    """A colour (3,) and the texture that it multiplies."""
+    if described is None:
+        return np.array((1, 1, 1) if colored else GREY, np.float32), None
+    color = _color(described.get("kd", ""))
+    picture = None
+    if "map_kd" in described:
+        picture = fetch_texture(files, _map_name(described["map_kd"]), limits, strict=strict)
+    if picture is None:
+        return color, None
+    if "map_d" in described and _map_name(described["map_d"]) != _map_name(described["map_kd"]):
+        holes = fetch_texture(files, _map_name(described["map_d"]), limits, strict=strict)
+        if holes is not None and holes.shape == picture.shape:
+            picture[..., 3] = holes[..., :3].max(axis=2) if (holes[..., 3] == 255).all() else holes[..., 3]
+    # Exporters write a dull grey beside a texture; only its tint can be meant.
+    return (color / color.max() if color.max() > 0 else np.ones(3, np.float32)), picture
+
+
+def _color(written: str) -> NDArray[np.float32]:
+    try:
+        values: list[Any] = [float(word) for word in written.split()]
+    except ValueError:
+        values = []
+    if len(values) == 1:
+        values = values * 3
+    return np.nan_to_num(np.array(values[:3] if len(values) >= 3 else GREY)).clip(0, 1).astype(np.float32)
+
+
+def _map_name(written: str) -> str:
+    """The file's name behind options such as "-s 1 1 1"; it may hold spaces."""
+    words = written.split(" ")
+    while words and words[0].startswith("-") and len(words) > 1:
+        option = words[0][1:].lower()
+        if option in _MAP_VECTORS:
+            skip = 1
+            while skip < 4 and skip < len(words) - 1 and _is_number(words[skip]):
+                skip += 1
+        elif option in _MAP_OPTIONS:
+            skip = 1 + _MAP_OPTIONS[option]
+        else:
+            break
+        words = words[skip:]
+    return " ".join(words).strip()
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,64 @@
+"""A cloud in any frame becomes a mesh in that frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from enpointe.core.progress import Progress, ProgressCallback
+from enpointe.geometry.mesh import Mesh
+from enpointe.geometry.point_cloud import PointCloud
+from enpointe.geometry.subsample import random
+from enpointe.meshing.field import SDFNetwork, sdf_field
+from enpointe.meshing.marching_cubes import mesh_from_field
+from enpointe.meshing.sparse_grid import Method
+
+SDF_POINTS = 4096
+"""Of a denser cloud the SDF model sees so many: its cost grows with their square."""
+
+
+def surface(
+    network: SDFNetwork,
+    cloud: PointCloud,
+    device: torch.device,
+    *,
+    grid_size: int,
+    keep_small_pieces: bool,
+    method: Method,
+    half: bool | None = None,
+    color_neighbors: int = 4,
+    report: ProgressCallback,
+) -> Mesh:
+    """The cloud's surface, coloured by its nearest points, faces outward, watertight.
+
+    Args:
+        grid_size, keep_small_pieces: as a pipeline's `mesh` takes them.
+        method: see `sample_grid`.
+        half: see `sdf_field`.
+        color_neighbors: how many of the cloud's points give a vertex its colour.
+        report: told how many queries were answered.
+
+    Raises:
+        MeshError: the network sees no closed surface in this cloud.
+    """
+    unit, frame = cloud.normalized()
+    asked = 0
+
+    def tell(n: int) -> None:
+        nonlocal asked
+        asked += n
+        report(Progress("mesh", asked, 0))
+
+    seen = unit.points
+    if len(seen) > SDF_POINTS:
+        seen = seen[random(seen, SDF_POINTS, generator=np.random.default_rng(0))]
+    mesh = mesh_from_field(
+        sdf_field(network, seen, device, half=half, progress=tell),
+        unit,
+        grid_size=grid_size,
+        method=method,
+        k=color_neighbors,
+        keep_small=keep_small_pieces,
+    )
+    report(Progress("mesh", max(asked, 1), max(asked, 1)))
+    return Mesh(frame.to_world(mesh.vertices), mesh.faces, mesh.colors)

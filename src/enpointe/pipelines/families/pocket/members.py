@@ -1,0 +1,95 @@
+"""The networks of the embedded family on one device, and what their files were."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from enpointe.core.errors import InputError, WeightsError
+from enpointe.encoders.minilm import TextEncoder
+from enpointe.models.embedded import embedded_path, read_network, text_encoder
+from enpointe.models.weights import ASSETS, Weights, sha256
+from enpointe.nn.point_transformer import PointTransformer
+from enpointe.nn.sight import SightSDF
+from enpointe.pipelines.families.pocket.upsampling import CellShape
+from enpointe.pipelines.families.pocket.vocabulary import Vocabulary
+
+N = TypeVar("N", PointTransformer, SightSDF)
+
+
+class Members:
+    """Each network is read when it is first asked for; WeightsError where its file is missing, damaged or another's.
+
+    Attributes:
+        weights: SHA-256 of every file read so far, by member.
+    """
+
+    def __init__(self, device: torch.device, base: Path | None = None) -> None:
+        """base: the base model's file, where it is not the embedded one."""
+        self._device = device
+        self._paths = {} if base is None else {"base": base}
+        self.weights: dict[str, str] = {}
+
+    @cached_property
+    def encoder(self) -> TextEncoder:
+        """What turns a prompt into tokens."""
+        encoder = text_encoder(self._device)
+        self.weights["text"] = sha256(ASSETS / "minilm.safetensors")
+        return encoder
+
+    @cached_property
+    def base(self) -> tuple[PointTransformer, int]:
+        """The network that draws whole clouds, and how many tokens it takes for a text."""
+        network, weights = self._base
+        return network.to(self._device), weights.info["text_tokens"]
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The nouns that the base model was trained on."""
+        return Vocabulary(self.encoder, tuple(self._base[1].info["nouns"]))
+
+    @cached_property
+    def _base(self) -> tuple[PointTransformer, Weights]:
+        network, weights = self._read("base", PointTransformer)
+        n_tokens, nouns = weights.info.get("text_tokens"), weights.info.get("nouns")
+        if "text" not in network.grid_embed or not isinstance(n_tokens, int) or n_tokens < 1 or not nouns:
+            raise self._another_member("base", "grid text, text_tokens, nouns", weights)
+        self.weights["base"] = weights.sha256
+        return network, weights
+
+    @cached_property
+    def up(self) -> tuple[PointTransformer, CellShape]:
+        """The network that draws new points, and the cells that it was trained on."""
+        network, weights = self._read("up", PointTransformer)
+        try:
+            shape = CellShape(**weights.info["cell"])
+        except (KeyError, TypeError, InputError) as error:
+            raise self._another_member("up", "cell", weights) from error
+        if network.cond_point_proj is None or weights.info["config"].get("input_channels") != 12:
+            raise self._another_member("up", "low_res and 12 input channels", weights)
+        self.weights["up"] = weights.sha256
+        return network.to(self._device), shape
+
+    @cached_property
+    def sdf(self) -> SightSDF:
+        """The signed-distance network."""
+        network, weights = self._read("sdf", SightSDF)
+        self.weights["sdf"] = weights.sha256
+        return network.to(self._device)
+
+    def _read(self, member: str, cls: type[N]) -> tuple[N, Weights]:
+        kind = "sight_sdf" if cls is SightSDF else "point_transformer"
+        network, weights = read_network(self._path(member), kind)
+        assert isinstance(network, cls)
+        return network, weights
+
+    def _path(self, member: str) -> Path:
+        return self._paths.get(member) or embedded_path(member)
+
+    def _another_member(self, member: str, what: str, weights: Weights) -> WeightsError:
+        return WeightsError(
+            f"{self._path(member)}: expected the {member} model, with {what}, found another model: {weights.info}"
+        )

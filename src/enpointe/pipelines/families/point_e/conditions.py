@@ -1,0 +1,122 @@
+"""What a released model draws from, as its networks take it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from enpointe.encoders.images import read_picture
+from enpointe.models.adapters import IMAGE
+from enpointe.nn.point_transformer import PointTransformer
+
+Picture = Image.Image | str | Path
+"""A picture, or the path of its file."""
+
+GRID = 256
+"""Tokens of a picture: 16 x 16."""
+
+
+class Encoder(Protocol):
+    """What is needed of `Clip`."""
+
+    def texts(self, prompts: Sequence[str]) -> Tensor: ...
+    def pictures(self, images: Sequence[Image.Image]) -> Tensor: ...
+    def grids(self, images: Sequence[Image.Image]) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The conditions of many samples; what several of them share is held once.
+
+    Attributes:
+        rows: of each sample, its row in the tensors below.
+        vectors: (U, width) of texts or pictures; None where the base network takes none.
+        grids: (U, channels, GRID) of pictures; None where there are none.
+    """
+
+    rows: tuple[int, ...]
+    vectors: Tensor | None = None
+    grids: Tensor | None = None
+
+    def base(self, part: slice) -> dict[str, Any]:
+        """Keyword arguments of a base network for these samples."""
+        if self.vectors is not None:
+            return {"vector": self.vectors[list(self.rows[part])]}
+        return {} if self.grids is None else {"grids": {IMAGE: self.grids[list(self.rows[part])]}}
+
+    def upsampler(self, part: slice, network: PointTransformer) -> dict[str, Any]:
+        """Keyword arguments of the upsampler; zeros for a picture that there is not, as it was trained with."""
+        rows = list(self.rows[part])
+        if self.grids is not None:
+            return {"grids": {IMAGE: self.grids[rows]}}
+        embed = network.grid_embed[IMAGE]
+        assert isinstance(embed, torch.nn.Sequential)
+        projection = embed[1]
+        assert isinstance(projection, torch.nn.Linear)
+        return {"grids": {IMAGE: projection.weight.new_zeros(len(rows), projection.in_features, GRID)}}
+
+
+def of_nothing(n: int) -> Conditions:
+    """The conditions of n samples of an unconditional model."""
+    return Conditions(tuple(range(n)))
+
+
+def of_texts(texts: Sequence[str], encoder: Encoder) -> Conditions:
+    """The conditions of texts, each encoded once."""
+    row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    return Conditions(tuple(row[text] for text in texts), vectors=encoder.texts(list(row)))
+
+
+def check_pictures(pictures: Sequence[Picture]) -> None:
+    """InputError where a file is no picture that can be read; only one is in memory at a time, they may be large."""
+    for picture in _distinct(pictures).values():
+        opened(picture)
+
+
+def of_pictures(pictures: Sequence[Picture], encoder: Encoder, *, vector: bool, grid: bool) -> Conditions:
+    """The conditions of pictures, each encoded once; as in `check_pictures`, one is in memory at a time.
+
+    Args:
+        vector: whether a network takes a picture's vector.
+        grid: whether a network takes its grid.
+
+    Raises:
+        InputError: a file is no picture that can be read.
+    """
+    unique = _distinct(pictures)
+    row = {key: i for i, key in enumerate(unique)}
+    encoded = [
+        (encoder.pictures([image]) if vector else None, encoder.grids([image]) if grid else None)
+        for image in map(opened, unique.values())
+    ]
+    vectors, grids = ([part for part in parts if part is not None] for parts in zip(*encoded, strict=True))
+    return Conditions(
+        tuple(row[_key(picture)] for picture in pictures),
+        vectors=torch.cat(vectors) if vectors else None,
+        grids=torch.cat(grids) if grids else None,
+    )
+
+
+def _distinct(pictures: Sequence[Picture]) -> dict[int | str, Picture]:
+    return {_key(picture): picture for picture in pictures}
+
+
+def _key(picture: Picture) -> int | str:
+    return id(picture) if isinstance(picture, Image.Image) else str(picture)
+
+
+def opened(picture: Picture) -> Image.Image:
+    """The picture itself; InputError where its file is none."""
+    return picture if isinstance(picture, Image.Image) else read_picture(picture)
+
+
+def picture_name(picture: Picture) -> str | None:
+    """The name of a picture's file, without its folder; None for one that came from none."""
+    path = getattr(picture, "filename", "") if isinstance(picture, Image.Image) else picture
+    return Path(path).name or None

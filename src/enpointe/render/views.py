@@ -1,0 +1,64 @@
+"""What a renderer gives: a picture of an object with its depth and materials, and the camera that took it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enpointe.io.asset_model import Model
+from enpointe.render.cameras import Camera
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture of size x size pixels (see `Camera` for where they lie).
+
+    Attributes:
+        camera: in the unit frame: the object centred, longest side 1, z up.
+        color: (size, size, 4) uint8: sRGB of the surface's own colour, without light or shadow, and the
+            share of the pixel that the object covers; not premultiplied, black where nothing is.
+        depth: (size, size) float32, along the camera's axis z in the unit frame, of the surface at the
+            pixel's centre; inf where nothing is there.
+        material: (size, size) int16, index into the model's materials there; -1 where nothing is, or unknown.
+        lit: (size, size, 3) uint8 sRGB under lights, before white; None unless asked for.
+    """
+
+    camera: Camera
+    color: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    material: NDArray[np.int16]
+    lit: NDArray[np.uint8] | None = None
+
+    @property
+    def opaque(self) -> NDArray[np.bool_]:
+        """(size, size): wholly covered, with a depth. The others mix the object with what is behind it."""
+        return (self.color[..., 3] == 255) & np.isfinite(self.depth)
+
+    @classmethod
+    def of_window(
+        cls, camera: Camera, window: tuple[slice, slice], color: NDArray[np.uint8], depth: NDArray[np.float32],
+        material: NDArray[np.int16],
+    ) -> View:  # fmt: skip
+        """A view that is empty outside a window of rows and columns."""
+        shape = (camera.size, camera.size)
+        whole = cls(
+            camera, np.zeros((*shape, 4), np.uint8), np.full(shape, np.inf, np.float32), np.full(shape, -1, np.int16)
+        )
+        whole.color[window], whole.depth[window], whole.material[window] = color, depth, material
+        return whole
+
+
+class Renderer(Protocol):
+    """What makes views of models in memory."""
+
+    def render(self, model: Model, cameras: Sequence[Camera]) -> list[View]:
+        """One view a camera, of a model that is in the unit frame (`Model.normalized`).
+
+        Raises:
+            InputError: the model cannot be rendered.
+        """
+        ...

@@ -1,0 +1,139 @@
+"""The task of the upsampler: the points of a cell get children of their own."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from torch import nn
+
+from enpointe.core.errors import InputError
+from enpointe.data.pools.pool import Pool
+from enpointe.diffusion.loss import velocity_loss
+from enpointe.diffusion.schedule import VelocityProcess
+from enpointe.geometry.point_cloud import PointCloud
+from enpointe.models.config import PointTransformerConfig
+from enpointe.pipelines.families.pocket.upsampling import (
+    CellFrame,
+    CellShape,
+    anchored,
+    cells,
+    offsets,
+    surroundings,
+    upsample,
+)
+from enpointe.render.plot import splat
+from enpointe.training.levels import normal_levels
+from enpointe.training.task import Batch, Losses
+
+CELLS = 4
+"""Cells used of one cloud; making the cloud costs more than cutting it."""
+DENSITY = 4
+"""A dense cloud has so many times the points of its coarse one."""
+NEAR = 6
+"""Children are drawn from this many dense points nearest to their anchor, or from as many as there are children."""
+
+
+class UpsamplerTask:
+    """Velocity prediction of new points' offsets from their anchors, given the cell and its context.
+
+    The coarse points are a random subset of the dense cloud, a little displaced and discoloured:
+    what the upsampler meets later was made by a network.
+    """
+
+    name = "pocket-up"
+
+    def __init__(
+        self,
+        pool: Pool,
+        config: PointTransformerConfig,
+        *,
+        shape: CellShape | None = None,
+        jitter: float = 0.01,
+        process: VelocityProcess | None = None,
+        seed: int = 0,
+    ) -> None:
+        torch.manual_seed(seed)
+        self._shape = shape or CellShape()
+        self.network: nn.Module = config.build()
+        self.network_info: dict[str, Any] = {
+            "kind": "point_transformer",
+            "config": {**vars(config)},
+            "prediction": "velocity",
+            "cell": {**vars(self._shape)},
+        }
+        self._pool, self._jitter = pool, jitter
+        self._process = process or VelocityProcess(std=1.2)
+        self._training, self._held_out = pool.split()
+
+    def batch(self, rng: np.random.Generator, n: int, n_points: int, *, training: bool) -> Batch:
+        """Cells of coarse clouds of `n_points` points.
+
+        x0 and noise (n, 6, anchors * children), anchors like it, low_res (n, 6, context), sigma (n,).
+
+        Raises:
+            InputError: clouds too small to hold the coarse points and, apart from them, the dense ones.
+        """
+        stored = self._pool.points.shape[1]
+        if stored < DENSITY * n_points:
+            raise InputError(
+                f"upsampler's data: expected clouds of at least {DENSITY * n_points} points, found {stored}"
+            )
+        options = self._training if training else self._held_out
+        shape = self._shape
+        low_res: list[NDArray[np.float32]] = []
+        anchors: list[NDArray[np.float32]] = []
+        x0: list[NDArray[np.float32]] = []
+        while len(x0) < n:
+            example = self._pool.draw(int(rng.choice(options)), DENSITY * n_points, rng)
+            spread = rng.uniform(0, self._jitter)
+            points = example.points[:n_points] + rng.normal(0, spread, (n_points, 3)).astype(np.float32)
+            colors = example.colors[:n_points] + rng.normal(0, 3 * spread, (n_points, 3)).astype(np.float32)
+            dense, dense_colors = example.points[n_points:], example.colors[n_points:]
+            tree, dense_tree = cKDTree(points), cKDTree(dense)
+            groups = cells(points, shape.anchors)
+            for i in rng.choice(len(groups), min(CELLS, len(groups)), replace=False):
+                cell = np.resize(groups[i], shape.anchors)
+                context = surroundings(tree, points, groups[i], shape)
+                frame = CellFrame.around(points[context])
+                near = dense_tree.query(points[cell], k=max(NEAR, shape.children))[1]
+                child = rng.permuted(near, axis=1)[:, : shape.children].ravel()
+                parent = frame.to_local(points[cell], colors[cell]).repeat(shape.children, axis=1)
+                low_res.append(frame.to_local(points[context], colors[context]))
+                anchors.append(parent)
+                x0.append(offsets(frame.to_local(dense[child], dense_colors[child]), parent, shape))
+        stacked = torch.from_numpy(np.stack(x0[:n]))
+        return {
+            "x0": stacked,
+            "anchors": torch.from_numpy(np.stack(anchors[:n])),
+            "low_res": torch.from_numpy(np.stack(low_res[:n])),
+            "noise": torch.from_numpy(rng.standard_normal(stacked.shape, dtype=np.float32)),
+            "sigma": self._process.training_sigmas(normal_levels(rng, n)),
+        }
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Nothing to prepare."""
+        return batch
+
+    def losses(self, network: nn.Module, batch: Batch) -> Losses:
+        """Squared error of the velocity; the level is the angle on the VP circle as a part of pi/2."""
+        sigma = batch["sigma"]
+        bound = anchored(network, batch["anchors"])
+        value = velocity_loss(bound, batch["x0"], sigma, batch["noise"], low_res=batch["low_res"])
+        return Losses(value, torch.atan(sigma) * 2 / math.pi)
+
+    def picture(self, network: nn.Module) -> NDArray[np.uint8]:
+        """Held-out clouds of 1,024 points above the same with 4,096."""
+        rng = np.random.default_rng(0)
+        device = next(network.parameters()).device
+        columns = []
+        for index in rng.choice(self._held_out, 6, replace=False):
+            example = self._pool.draw(int(index), 1024, rng)
+            cloud = PointCloud(example.points, example.colors)
+            dense = upsample(network, cloud, 4096, seed=0, shape=self._shape, device=device)
+            columns.append(np.concatenate([splat(c.points, c.colors, 35, size=200) for c in (cloud, dense)]))
+        return np.concatenate(columns, axis=1)

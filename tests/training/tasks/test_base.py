@@ -1,0 +1,133 @@
+"""The base model's task: its batches, its texts, its objective."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from enpointe.data.pools.models import RealModel
+from enpointe.data.pools.pool import Pool
+from enpointe.models.embedded import text_encoder
+from enpointe.training.task import Batch
+from enpointe.training.tasks.base import PROMPTS, BaseTask, contact_sheet, to_model
+
+
+def batch(task: BaseTask, seed: int, n: int = 6, *, training: bool = True) -> Batch:
+    return task.batch(np.random.default_rng(seed), n, 32, training=training)
+
+
+def texts(b: Batch) -> list[str]:
+    return [bytes(row.tolist()).rstrip(b"\0").decode() for row in b["texts"]]
+
+
+def test_a_batch_is_a_function_of_the_generator(tiny: ModuleType, data: Pool) -> None:
+    one, two = (batch(tiny.TinyTask(data), 3) for _ in range(2))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert not torch.equal(batch(tiny.TinyTask(data), 4)["x0"], one["x0"])
+
+
+def test_a_batch(tiny: ModuleType, data: Pool) -> None:
+    made = batch(tiny.TinyTask(data), 0, 64)
+    assert made["x0"].shape == made["noise"].shape == (64, 6, 32)
+    assert made["x0"].dtype == torch.float32
+    assert made["x0"].abs().max() <= 1 + 1e-3
+    assert made["noise"].std() == pytest.approx(1, abs=0.05)
+    assert (made["sigma"] > 0).all()
+    said = texts(made)
+    assert 0 < said.count("") < 20  # one in ten
+    assert all(text.isascii() for text in said)
+
+
+def test_held_out_objects_are_not_trained_on(tiny: ModuleType, data: Pool) -> None:
+    """The pool's eight objects: the last is held out."""
+    task = tiny.TinyTask(data)
+    points = {tuple(np.round(p * 1e4).astype(int)) for p in data.draw(7, 128, np.random.default_rng(0)).points}
+
+    def held_out(b: Batch) -> list[bool]:
+        return [tuple(np.round(x[:3, 0].numpy() / 2 * 1e4).astype(int)) in points for x in b["x0"]]
+
+    assert all(held_out(batch(task, 0, 12, training=False)))
+    assert not any(held_out(batch(task, 0, 24)))
+
+
+def test_real_models_are_trained_on_and_held_out(tiny: ModuleType, data: Pool) -> None:
+    """Models of which one is held out by its key, beside procedural objects that are not named so."""
+    keys = next((a, b) for a in "abcdefghijklm" for b in "nopqrstuvwxyz" if is_held_out(b) and not is_held_out(a))
+    models = tuple(RealModel(key, (f"gizmo {key}",), np.ones((256, 3), np.float32), "", "", "") for key in keys)
+    family = ["model/0", "model/1", *data.family[2:]]
+    task = tiny.TinyTask(replace(data, family=family, models=models))
+    for training, key, other in ((True, *keys), (False, *keys[::-1])):
+        said = texts(batch(task, 0, 60, training=training))
+        assert any(f"gizmo {key}" in text for text in said)
+        assert not any(f"gizmo {other}" in text for text in said)
+        assert any("gizmo" not in text and text for text in said)
+
+
+def is_held_out(key: str) -> bool:
+    return RealModel(key, ("gizmo",), np.ones((1, 3), np.float32), "", "", "").held_out
+
+
+def test_texts_become_tokens_and_dropped_ones_zeros(tiny: ModuleType, data: Pool) -> None:
+    task = tiny.TinyTask(data, text_tokens=12, drop=0.5)
+    made = batch(task, 1)
+    prepared = task.prepare(made)
+    tokens = prepared["text"]
+    assert tokens.shape == (6, 384, 12)
+    assert tokens.dtype == torch.float32
+    said = texts(made)
+    assert [bool(row.any()) for row in tokens] == [bool(text) for text in said]
+    expected = text_encoder(torch.device("cpu")).condition(said, 12)
+    assert (tokens - expected).norm() / expected.norm() < 0.03  # it is encoded in half precision
+    assert not tokens.is_inference()
+
+
+def test_losses_of_a_silent_network_are_the_velocities(tiny: ModuleType, data: Pool) -> None:
+    """A fresh network answers 0, so that its loss is the mean square of cos(a) eps - sin(a) x0."""
+    task = tiny.TinyTask(data)
+    made = task.prepare(batch(task, 2))
+    found = task.losses(task.network, made)
+    angle = torch.atan(made["sigma"])[:, None, None]
+    velocity: Tensor = angle.cos() * made["noise"] - angle.sin() * made["x0"]
+    assert torch.allclose(found.value, velocity.square().mean((1, 2)), rtol=1e-4)
+    assert torch.allclose(found.level, angle[:, 0, 0] / (torch.pi / 2))
+    assert (found.level > 0).all()
+    assert (found.level < 1).all()
+
+
+def test_same_seed_same_start(tiny: ModuleType, data: Pool) -> None:
+    def weight(seed: int) -> Tensor:
+        return next(tiny.TinyTask(data, seed=seed).network.parameters())
+
+    assert torch.equal(weight(1), weight(1))
+    assert not torch.equal(weight(1), weight(2))
+
+
+def test_model_units() -> None:
+    points = np.array([[0.5, -0.5, 0.0]], np.float32)
+    colors = np.array([[0.0, 1.0, 0.5]], np.float32)
+    assert to_model(points, colors)[:, 0] == pytest.approx([1, -1, 0, -1, 1, 0])
+
+
+def test_picture(tiny: ModuleType, data: Pool) -> None:
+    task = BaseTask(data, tiny.CONFIG)
+    network = task.network.eval()
+    with torch.no_grad():
+        picture = task.picture(network)
+    assert picture.dtype == np.uint8
+    assert picture.shape == (2 * 160, 8 * 160, 3)
+    assert len(PROMPTS) == 16
+    assert picture.std() > 1
+
+
+def test_contact_sheet_fills_its_last_row() -> None:
+    clouds = torch.zeros(3, 6, 5)
+    sheet = contact_sheet(clouds, columns=2, size=20)
+    assert sheet.shape == (40, 40, 3)
+    assert (sheet[20:, 20:] == 255).all()
+    assert not (sheet[:20, :20] == 255).all()
