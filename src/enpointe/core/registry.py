@@ -67,7 +67,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return self._found[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in tuple(self)
+        return any(name == known for known in self)
 
     def __iter__(self) -> Iterator[str]:
         if self._by_module:
@@ -76,7 +76,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return iter(self._found)
 
     def __len__(self) -> int:
-        return len(tuple(self))
+        return sum(1 for _ in self)
 
     def _modules(self) -> list[str]:
         paths = import_module(self._package).__path__
