@@ -19,10 +19,10 @@ from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments
 from benchmarks.objects import example
+from enpointe.checkpoints.embedded import embedded_path, read_network, text_encoder
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.diffusion.schedule import velocity_time
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.models.embedded import embedded_path, read_network, text_encoder
 from enpointe.pipelines.families.pocket.pipeline import Pipeline
 from enpointe.training.recipes import FIRST_FAMILIES
 from enpointe.training.tasks.base import to_model

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import Report, Row, arguments
+from enpointe.checkpoints.config import PointNet2Config, from_dict
+from enpointe.checkpoints.embedded import embedded_path, read_network
 from enpointe.data.pools import pool
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
 from enpointe.evaluation.features import extract
 from enpointe.evaluation.scores import p_fid
-from enpointe.models.config import PointNet2Config, from_dict
-from enpointe.models.embedded import embedded_path, read_network
 from enpointe.nn.pointnet2 import PointNet2
 from enpointe.training.tasks.classifier import ClassifierTask, quality
 

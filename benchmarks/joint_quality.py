@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments
+from enpointe.checkpoints.embedded import embedded_path, picture_encoder, read_network, text_encoder
 from enpointe.data.assets import Asset, sample_model
 from enpointe.data.captions import draw_paint, held_out, with_article
 from enpointe.data.pools import pool
@@ -38,7 +39,6 @@ from enpointe.data.sources.kaykit import kaykit
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.io.asset_model import sample_colors
-from enpointe.models.embedded import embedded_path, picture_encoder, read_network, text_encoder
 from enpointe.nn.efficientnet import picture_features
 from enpointe.nn.joint import JointHeads
 from enpointe.render.renders import RenderConfig, render_cloud, render_mesh

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from benchmarks.common import Report, Row, arguments
+from enpointe.checkpoints.embedded import embedded_path, read_network
 from enpointe.core.device import keep_freed_memory
 from enpointe.core.errors import MeshError
 from enpointe.data.procedural.families import FAMILIES
@@ -23,7 +24,6 @@ from enpointe.evaluation.mesh_speed import SHAPES
 from enpointe.meshing.field import sdf_field
 from enpointe.meshing.marching_cubes import march
 from enpointe.meshing.sparse_grid import Field, Floats, GridSamples, sample_grid
-from enpointe.models.embedded import embedded_path, read_network
 from enpointe.nn.sight import SightSDF
 
 SUBJECTS = ("chair", "dog", "car")

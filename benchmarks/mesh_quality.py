@@ -18,6 +18,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from benchmarks.common import Report, Row, arguments
+from enpointe.checkpoints.embedded import embedded_path, read_network
 from enpointe.core.errors import MeshError
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
@@ -26,7 +27,6 @@ from enpointe.geometry.mesh import Mesh
 from enpointe.meshing.field import sdf_field
 from enpointe.meshing.marching_cubes import drop_small_pieces, march
 from enpointe.meshing.sparse_grid import sample_grid
-from enpointe.models.embedded import embedded_path, read_network
 from enpointe.nn.sight import SightSDF
 
 SEED = 10_000

@@ -13,6 +13,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from enpointe.checkpoints.embedded import embedded_path, read_network, text_encoder
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
 from enpointe.diffusion.denoiser import Denoiser, VelocityDenoiser
@@ -20,7 +21,6 @@ from enpointe.diffusion.guidance import Guided, unconditional
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.schedule import Level, karras_sigmas
 from enpointe.diffusion.solvers import SOLVERS
-from enpointe.models.embedded import embedded_path, read_network, text_encoder
 from enpointe.pipelines.families.pocket.pipeline import SIGMA_MAX, SIGMA_MIN, Preset
 from enpointe.pipelines.families.pocket.upsampling import SIGMA_MAX as UP_SIGMA_MAX
 from enpointe.pipelines.families.pocket.upsampling import SIGMA_MIN as UP_SIGMA_MIN

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments
+from enpointe.checkpoints.released import RELEASED
 from enpointe.evaluation.reference import ReferencePoints, ReferenceSDF
 from enpointe.evaluation.speed import network_of
-from enpointe.models.released import RELEASED
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 
+from enpointe.checkpoints import random_weights, structure
+from enpointe.checkpoints.config import PointTransformerConfig, SDFConfig
+from enpointe.checkpoints.random_weights import random_released
+from enpointe.checkpoints.released import RELEASED
 from enpointe.cli import main
 from enpointe.evaluation import mesh_speed, speed
 from enpointe.evaluation.reference import ReferencePoints, ReferenceSDF, plain_attention
 from enpointe.evaluation.speed import Turns, evaluations, point_gflop
-from enpointe.models import random_weights, structure
-from enpointe.models.config import PointTransformerConfig, SDFConfig
-from enpointe.models.random_weights import random_released
-from enpointe.models.released import RELEASED
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.pipelines.families.point_e.presets import PRESETS

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from enpointe.checkpoints import catalog, structure
+from enpointe.checkpoints.catalog import EMBEDDED, RELEASED_NAMES
+from enpointe.checkpoints.config import SDFConfig
 from enpointe.cli import main
-from enpointe.models import catalog, structure
-from enpointe.models.catalog import EMBEDDED, RELEASED_NAMES
-from enpointe.models.config import SDFConfig
 
 SOURCE = Path(__file__).parents[2] / "src"
 CONFIG = SDFConfig(width=8, encoder_layers=1, encoder_heads=1, decoder_layers=1, decoder_heads=1)

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from enpointe.checkpoints import released as presets
 from enpointe.encoders import clip as clip_module
-from enpointe.models import released as presets
 
 TINY = {"width": 16, "layers": 1, "heads": 2}
 STEPS = (3, 2)

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from enpointe.checkpoints.embedded import picture_encoder
 from enpointe.core.errors import InputError
 from enpointe.encoders.efficientnet import PictureEncoder
-from enpointe.models.embedded import picture_encoder
 from enpointe.nn.efficientnet import CHANNELS, STATISTICS
 
 

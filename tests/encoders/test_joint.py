@@ -9,6 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from enpointe.checkpoints import embedded
+from enpointe.checkpoints.embedded import load_joint
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.data.captions import draw_paint, with_article
 from enpointe.data.procedural.colors import shade
@@ -16,8 +18,6 @@ from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
 from enpointe.encoders.joint import BATCH, JointSpace
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.models import embedded
-from enpointe.models.embedded import load_joint
 from enpointe.render.renders import RenderConfig, render_cloud
 
 GREY = np.full((40, 40, 3), 128, np.uint8)
@@ -103,7 +103,9 @@ def test_no_picture_is_an_error(space: JointSpace, pictures: Sequence[NDArray[np
 
 
 def test_a_missing_file_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("enpointe.models.embedded.embedded_path", lambda member: embedded.ASSETS / "none.safetensors")
+    monkeypatch.setattr(
+        "enpointe.checkpoints.embedded.embedded_path", lambda member: embedded.ASSETS / "none.safetensors"
+    )
     load_joint.cache_clear()
     with pytest.raises(WeightsError, match="found none"):
         load_joint(torch.device("cpu"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from enpointe.checkpoints.embedded import text_encoder
 from enpointe.encoders.minilm import MAX_TOKENS, WIDTH, TextEncoder
-from enpointe.models.embedded import text_encoder
 
 TEXTS = ["a red motorcycle", "", "a white house with a red roof and two chimneys beside a tall green tree", "puppy"]
 LONG = "a red car and a blue boat " * 400

@@ -10,6 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from enpointe.checkpoints.config import PointNet2Config
+from enpointe.checkpoints.weights import save_weights
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
@@ -17,8 +19,6 @@ from enpointe.evaluation import classifiers
 from enpointe.evaluation.classifiers import Classifier, load_classifier
 from enpointe.evaluation.features import embed
 from enpointe.evaluation.scores import p_fid
-from enpointe.models.config import PointNet2Config
-from enpointe.models.weights import save_weights
 from enpointe.nn.pointnet2 import PointNet2
 
 SEED = 30_000

@@ -118,7 +118,7 @@ def test_auto_is_the_embedded_model_where_there_is_no_clip(monkeypatch: pytest.M
         asked.append(device)
         return space
 
-    monkeypatch.setattr("enpointe.models.embedded.load_joint", load_joint)
+    monkeypatch.setattr("enpointe.checkpoints.embedded.load_joint", load_joint)
     for choice in ("auto", "joint"):
         encoder = load_encoder(choice, "cpu")
         assert (encoder.name, encoder.quality) == ("joint", {"recall": 0.5})

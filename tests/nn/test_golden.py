@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from enpointe.models.adapters import to_released
-from enpointe.models.released import RELEASED, RELEASED_SDF
+from enpointe.checkpoints.adapters import to_released
+from enpointe.checkpoints.released import RELEASED, RELEASED_SDF
 from enpointe.nn.point_transformer import PointTransformer
 
 pytestmark = pytest.mark.golden

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from enpointe.models.config import PointTransformerConfig
+from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.nn import neighbourhood
 from enpointe.nn.neighbourhood import Neighbourhood, offsets
 

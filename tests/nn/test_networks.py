@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from enpointe.checkpoints.config import PointTransformerConfig, SDFConfig
 from enpointe.core.errors import InputError
-from enpointe.models.config import PointTransformerConfig, SDFConfig
 from enpointe.nn.blocks import Transformer, position_features, time_features
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.text_encoder import BertEncoder

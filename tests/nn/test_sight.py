@@ -8,7 +8,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from enpointe.models.config import SightSDFConfig
+from enpointe.checkpoints.config import SightSDFConfig
 from enpointe.nn.sight import DIRECTIONS, HALF, at_queries, lines_of_sight, nearest_offsets
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from enpointe.checkpoints.config import PointTransformerConfig, SightSDFConfig
+from enpointe.checkpoints.weights import save_weights
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.models.config import PointTransformerConfig, SightSDFConfig
-from enpointe.models.weights import save_weights
 from enpointe.nn.sight import SightSDF, nearest_offsets
 from enpointe.pipelines.families.pocket import members
 from enpointe.pipelines.families.pocket.pipeline import Pipeline, Preset

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.core.errors import InputError
 from enpointe.diffusion.schedule import DiscreteProcess
-from enpointe.models.config import PointTransformerConfig
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.stage import Stage, run
 

@@ -18,11 +18,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from enpointe.checkpoints.config import PointTransformerConfig, from_dict
+from enpointe.checkpoints.weights import load_into, read_weights
 from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.data.pools.pool import Pool
 from enpointe.diffusion.schedule import VelocityProcess
-from enpointe.models.config import PointTransformerConfig, from_dict
-from enpointe.models.weights import load_into, read_weights
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
 

@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 import torch
 
+from enpointe.checkpoints.weights import read_weights, save_weights
 from enpointe.core.errors import InputError, WeightsError
-from enpointe.models.weights import read_weights, save_weights
 from enpointe.training import recipes
 from enpointe.training.parallel import Group
 

@@ -54,7 +54,7 @@ def _finish(parser: argparse.ArgumentParser, run: Any) -> None:
 
 
 def run_list(options: argparse.Namespace) -> None:
-    from enpointe.models.catalog import EMBEDDED, RELEASED_FILES
+    from enpointe.checkpoints.catalog import EMBEDDED, RELEASED_FILES
 
     facts = [describe(name) for name in (*EMBEDDED, *RELEASED_FILES)]
     width = max(len(fact["name"]) for fact in facts)
@@ -75,7 +75,7 @@ def run_show(options: argparse.Namespace) -> None:
 
 
 def run_download(options: argparse.Namespace) -> None:
-    from enpointe.models.hub.download import fetch
+    from enpointe.checkpoints.hub.download import fetch
 
     with Bar() as bar:
         path = fetch(options.name, again=options.again, report=bar)
@@ -83,7 +83,7 @@ def run_download(options: argparse.Namespace) -> None:
 
 
 def run_import(options: argparse.Namespace) -> None:
-    from enpointe.models.hub.download import import_file
+    from enpointe.checkpoints.hub.download import import_file
 
     with Bar() as bar:
         import_file(Path(options.file), options.name, bar)
@@ -92,15 +92,15 @@ def run_import(options: argparse.Namespace) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
-    from enpointe.models.catalog import released_file
-    from enpointe.models.hub.cache import weights_path
+    from enpointe.checkpoints.catalog import released_file
+    from enpointe.checkpoints.hub.cache import weights_path
 
     name = options.name
     target = Path(released_file(name).file if options.out is None else options.out)
     source = weights_path(name)
     if source.is_file():
         check_file(target, source.stat().st_size)
-    from enpointe.models.checkpoints import export_released
+    from enpointe.checkpoints.loading import export_released
 
     export_released(name, target)
     report(f"wrote {target}", {"name": name, "file": str(target)}, options.json)
@@ -108,8 +108,8 @@ def run_export(options: argparse.Namespace) -> None:
 
 def describe(name: str) -> dict[str, Any]:
     """What is known of a model without reading its weights: JSON values, sizes in bytes."""
-    from enpointe.models.catalog import EMBEDDED, EMBEDDED_ABOUT, MIRRORS, RELEASED_FILES
-    from enpointe.models.hub.cache import read_pin, weights_path
+    from enpointe.checkpoints.catalog import EMBEDDED, EMBEDDED_ABOUT, MIRRORS, RELEASED_FILES
+    from enpointe.checkpoints.hub.cache import read_pin, weights_path
 
     if name in EMBEDDED:
         files = [path for path in EMBEDDED[name] if path.is_file()]
@@ -133,7 +133,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def _cache() -> str:
-    from enpointe.models.hub.cache import cache_dir
+    from enpointe.checkpoints.hub.cache import cache_dir
 
     return str(cache_dir())
 

@@ -168,7 +168,7 @@ def _features(options: argparse.Namespace) -> Features:
         return cloud_features
     import torch
 
-    from enpointe.models.embedded import load_joint
+    from enpointe.checkpoints.embedded import load_joint
 
     return picture_features(load_joint(torch.device("cpu")).encode_pictures)
 

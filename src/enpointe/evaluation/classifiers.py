@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from enpointe.checkpoints.embedded import embedded_path, read_network
+from enpointe.checkpoints.hub.cache import weights_path
+from enpointe.checkpoints.loading import load_released
 from enpointe.core.errors import InputError, WeightsError
-from enpointe.models.checkpoints import load_released
-from enpointe.models.embedded import embedded_path, read_network
-from enpointe.models.hub.cache import weights_path
 from enpointe.nn.pointnet2 import PointNet2
 
 RELEASED, POCKET = "pointnet", "pocket-classifier"

@@ -125,7 +125,7 @@ def load_encoder(choice: str = "auto", device: str | torch.device = "cpu") -> Pi
     if choice == "auto":
         choice = next((name for name, (release, _) in _CLIPS.items() if is_at_hand(release)), "joint")
     if choice == "joint":
-        from enpointe.models.embedded import load_joint
+        from enpointe.checkpoints.embedded import load_joint
 
         return JointEncoder(load_joint(torch.device(device)))
     release, patch = _CLIPS[choice]

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from enpointe import __version__
+from enpointe.checkpoints.embedded import embedded_path
+from enpointe.checkpoints.weights import sha256
 from enpointe.core.errors import InputError, MeshError, OutputError
 from enpointe.core.files import replacing
 from enpointe.core.progress import ProgressCallback, no_progress
@@ -20,8 +22,6 @@ from enpointe.evaluation.samples import Failure, Sample, SampleSet
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.io import export
-from enpointe.models.embedded import embedded_path
-from enpointe.models.weights import sha256
 from enpointe.pipelines.families.pocket.pipeline import Pipeline
 from enpointe.pipelines.families.point_e.pipeline import ReleasedPipeline
 

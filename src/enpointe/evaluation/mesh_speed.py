@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from enpointe.checkpoints.embedded import embedded_path, read_network
+from enpointe.checkpoints.released import RELEASED_SDF
 from enpointe.core.errors import InputError
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
@@ -22,8 +24,6 @@ from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.field import sdf_field
 from enpointe.meshing.marching_cubes import mesh_from_field
 from enpointe.meshing.sparse_grid import Field, Method, sample_grid
-from enpointe.models.embedded import embedded_path, read_network
-from enpointe.models.released import RELEASED_SDF
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.nn.sight import SightSDF
 

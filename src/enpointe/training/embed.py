@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from enpointe.models.embedded import embedded_path
-from enpointe.models.weights import Storage, read_weights, save_weights
+from enpointe.checkpoints.embedded import embedded_path
+from enpointe.checkpoints.weights import Storage, read_weights, save_weights
 
 MEMBERS = ("base", "up", "sdf", "joint", "classifier")
 

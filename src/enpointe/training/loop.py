@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from enpointe.checkpoints.weights import save_weights
 from enpointe.core.errors import InputError, OutputError
 from enpointe.core.files import replacing
-from enpointe.models.weights import save_weights
 from enpointe.training.batches import draw, prepared, share
 from enpointe.training.checkpoint import read_checkpoint, save_checkpoint
 from enpointe.training.compiling import Objective

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from enpointe.models.released import RELEASED
+from enpointe.checkpoints.released import RELEASED
 
 from .gaussian_diffusion import GaussianDiffusion, SpacedDiffusion, get_named_beta_schedule, space_timesteps
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from enpointe.checkpoints.weights import Weights, load_into
 from enpointe.core.errors import InputError
 from enpointe.evaluation.features import START_PERIOD, CloudFeatures, embed
 from enpointe.geometry.unit_ball import normalized as normalize_point_clouds
-from enpointe.models.weights import Weights, load_into
 from enpointe.nn.pointnet2 import PointNet2
 from point_e.evals.npz_stream import NpzStreamer
 

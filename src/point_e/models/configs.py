@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from enpointe.checkpoints.released import RELEASED, RELEASED_SDF
 from enpointe.core.errors import InputError
-from enpointe.models.released import RELEASED, RELEASED_SDF
 
 from .sdf import CrossAttentionPointCloudSDFModel
 from .transformer import (

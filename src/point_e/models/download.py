@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from enpointe.checkpoints.catalog import NESTED, RELEASE_URL, RELEASED_FILES
+from enpointe.checkpoints.conversion import read_released_state
+from enpointe.checkpoints.hub.download import fetch
 from enpointe.core.errors import InputError
 from enpointe.core.progress import Progress, ProgressCallback
-from enpointe.models.catalog import NESTED, RELEASE_URL, RELEASED_FILES
-from enpointe.models.conversion import read_released_state
-from enpointe.models.hub.download import fetch
 
 MODEL_PATHS: dict[str, str] = {name: RELEASE_URL + release.file for name, release in RELEASED_FILES.items()}
 """Name -> the address that the release gives."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from enpointe.models.structure import release_keys
+from enpointe.checkpoints.structure import release_keys
 
 INSIDE = "network."
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from enpointe.checkpoints.released import CLIP_CHANNELS, CLIP_WIDTH
 from enpointe.core.errors import InputError
-from enpointe.models.released import CLIP_CHANNELS, CLIP_WIDTH
 
 ImageType = NDArray[Any] | Tensor | Image.Image
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from enpointe.checkpoints.adapters import IMAGE
 from enpointe.core.errors import InputError
-from enpointe.models.adapters import IMAGE
 from enpointe.nn.blocks import init_weights
 from enpointe.nn.point_transformer import PointTransformer
 

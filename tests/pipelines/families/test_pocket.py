@@ -16,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 
 import enpointe
+from enpointe.checkpoints.config import PointTransformerConfig
+from enpointe.checkpoints.embedded import embedded_path
+from enpointe.checkpoints.weights import ASSETS, read_weights, save_weights
 from enpointe.core.checks import MAX_POINTS
 from enpointe.core.errors import DeviceError, InputError, WeightsError
 from enpointe.core.progress import Progress
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing import surface
-from enpointe.models.config import PointTransformerConfig
-from enpointe.models.embedded import embedded_path
-from enpointe.models.weights import ASSETS, read_weights, save_weights
 from enpointe.nn.sight import SightSDF
 from enpointe.pipelines.families.pocket.pipeline import Pipeline, Preset
 from enpointe.pipelines.load import load

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from enpointe.checkpoints.embedded import text_encoder
 from enpointe.data.captions import caption, draw_paint
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.encoders.minilm import MAX_TOKENS, TextEncoder
-from enpointe.models.embedded import text_encoder
 from enpointe.pipelines.families.pocket.vocabulary import FAR, Vocabulary, plurals
 
 FAR_AWAY = [

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import enpointe
+from enpointe.checkpoints.released import RELEASED
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.core.progress import Progress
 from enpointe.diffusion.noise import SeededNoise
@@ -25,7 +26,6 @@ from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.field import sdf_field
 from enpointe.meshing.marching_cubes import mesh_from_field
 from enpointe.meshing.sparse_grid import Field
-from enpointe.models.released import RELEASED
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.pipelines.families.point_e import presets

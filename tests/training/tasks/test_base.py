@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from enpointe.checkpoints.embedded import text_encoder
 from enpointe.data.pools.models import RealModel
 from enpointe.data.pools.pool import Pool
-from enpointe.models.embedded import text_encoder
 from enpointe.training.task import Batch
 from enpointe.training.tasks.base import PROMPTS, BaseTask, contact_sheet, to_model
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from enpointe.checkpoints.config import JointConfig
+from enpointe.checkpoints.embedded import read_network
 from enpointe.core.errors import InputError
 from enpointe.data.captions import draw_paint
 from enpointe.data.pools import pool as pools
@@ -16,8 +18,6 @@ from enpointe.data.pools.models import RealModel
 from enpointe.data.pools.pool import Pool
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.models.config import JointConfig
-from enpointe.models.embedded import read_network
 from enpointe.nn.efficientnet import CHANNELS, STATISTICS
 from enpointe.nn.joint import JointHeads
 from enpointe.training import recipes

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from enpointe.checkpoints.config import PointTransformerConfig
+from enpointe.checkpoints.embedded import text_encoder
 from enpointe.core.errors import InputError
 from enpointe.data.pools.pool import Pool
 from enpointe.data.pools.typical import typical
@@ -21,8 +23,6 @@ from enpointe.diffusion.loss import velocity_loss
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.schedule import VelocityProcess, karras_sigmas
 from enpointe.diffusion.solvers import SOLVERS
-from enpointe.models.config import PointTransformerConfig
-from enpointe.models.embedded import text_encoder
 from enpointe.render.plot import splat
 from enpointe.training.levels import normal_levels
 from enpointe.training.task import Batch, Losses

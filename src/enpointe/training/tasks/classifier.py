@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from enpointe.checkpoints.config import PointNet2Config
 from enpointe.core.errors import InputError
 from enpointe.data.pools.pool import Pool
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.geometry.unit_ball import normalized
-from enpointe.models.config import PointNet2Config
 from enpointe.nn.pointnet2 import Grouping, PointNet2, PointNet2Output
 from enpointe.training.task import Batch, Losses
 

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from enpointe.checkpoints.config import JointConfig
 from enpointe.core.errors import InputError
 from enpointe.data.pools.pool import Pool
 from enpointe.data.procedural.families import FAMILIES
-from enpointe.models.config import JointConfig
 from enpointe.training.task import Batch, Losses
 from enpointe.training.tasks.base import PROMPTS
 from enpointe.training.tasks.joint_images import CAPTIONS, VIEWS, Looks, says

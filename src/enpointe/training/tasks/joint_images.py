@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from enpointe.checkpoints.embedded import picture_encoder, text_encoder
 from enpointe.core.errors import InputError
 from enpointe.core.files import replacing_name
 from enpointe.data.captions import caption, draw_paint
@@ -30,7 +31,6 @@ from enpointe.data.procedural.recipe import Family
 from enpointe.data.sources.procedural import shown_slots
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.models.embedded import picture_encoder, text_encoder
 from enpointe.nn.efficientnet import picture_features
 from enpointe.render.renders import Pictures, RenderConfig, render_cloud, render_mesh
 

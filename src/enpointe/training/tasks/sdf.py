@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from enpointe.checkpoints.config import SightSDFConfig
 from enpointe.core.errors import InputError, MeshError
 from enpointe.data.pools.pool import Pool
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.field import sdf_field
 from enpointe.meshing.marching_cubes import mesh_from_field
-from enpointe.models.config import SightSDFConfig
 from enpointe.nn.sight import SightSDF, nearest_offsets
 from enpointe.render.plot import views
 from enpointe.training.task import Batch, Losses

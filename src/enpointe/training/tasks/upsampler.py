@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import nn
 
+from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.core.errors import InputError
 from enpointe.data.pools.pool import Pool
 from enpointe.diffusion.loss import velocity_loss
 from enpointe.diffusion.schedule import VelocityProcess
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.models.config import PointTransformerConfig
 from enpointe.pipelines.families.pocket.upsampling import (
     CellFrame,
     CellShape,

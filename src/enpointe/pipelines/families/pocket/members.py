@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import torch
 
+from enpointe.checkpoints.embedded import embedded_path, read_network, text_encoder
+from enpointe.checkpoints.weights import ASSETS, Weights, sha256
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.encoders.minilm import TextEncoder
-from enpointe.models.embedded import embedded_path, read_network, text_encoder
-from enpointe.models.weights import ASSETS, Weights, sha256
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sight import SightSDF
 from enpointe.pipelines.families.pocket.upsampling import CellShape

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from enpointe.checkpoints.adapters import IMAGE
 from enpointe.encoders.images import read_picture
-from enpointe.models.adapters import IMAGE
 from enpointe.nn.point_transformer import PointTransformer
 
 Picture = Image.Image | str | Path

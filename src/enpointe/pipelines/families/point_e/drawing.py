@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from enpointe.checkpoints.released import RELEASED
 from enpointe.core.progress import ProgressCallback
 from enpointe.diffusion.noise import SeededNoise
-from enpointe.models.released import RELEASED
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.families.point_e.conditions import Conditions
 from enpointe.pipelines.families.point_e.presets import ReleasedPreset, Sampling

@@ -11,9 +11,9 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from enpointe.checkpoints.loading import load_released
 from enpointe.core.progress import Progress, ProgressCallback, no_progress
 from enpointe.encoders.clip import Clip, clip
-from enpointe.models.checkpoints import load_released
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from enpointe import __version__
+from enpointe.checkpoints.released import RELEASED
 from enpointe.core.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, several, size_after, whole
 from enpointe.core.errors import InputError
 from enpointe.core.progress import ProgressCallback, no_progress
@@ -25,7 +26,6 @@ from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.geometry.subsample import farthest_point
 from enpointe.meshing.surface import surface
-from enpointe.models.released import RELEASED
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.families.point_e import conditions
 from enpointe.pipelines.families.point_e.conditions import Conditions, Picture, picture_name

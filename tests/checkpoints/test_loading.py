@@ -18,16 +18,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from enpointe.checkpoints import conversion, structure
+from enpointe.checkpoints.adapters import to_released
+from enpointe.checkpoints.catalog import RELEASED_FILES
+from enpointe.checkpoints.hub import download
+from enpointe.checkpoints.hub.cache import cache_dir, read_pin
+from enpointe.checkpoints.hub.download import fetch, import_file
+from enpointe.checkpoints.loading import RELEASED_NAMES, export_released, load_released, read_released_state
+from enpointe.checkpoints.released import RELEASED
+from enpointe.checkpoints.structure import build_empty, check_structure, expected_state, release_keys
 from enpointe.core.errors import InputError, OutputError, WeightsError
-from enpointe.models import conversion, structure
-from enpointe.models.adapters import to_released
-from enpointe.models.catalog import RELEASED_FILES
-from enpointe.models.checkpoints import RELEASED_NAMES, export_released, load_released, read_released_state
-from enpointe.models.hub import download
-from enpointe.models.hub.cache import cache_dir, read_pin
-from enpointe.models.hub.download import fetch, import_file
-from enpointe.models.released import RELEASED
-from enpointe.models.structure import build_empty, check_structure, expected_state, release_keys
 from enpointe.nn.point_transformer import PointTransformer
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from enpointe.checkpoints.weights import Storage, Weights, load_into, read_weights, save_weights, sha256
 from enpointe.core.errors import OutputError, WeightsError
-from enpointe.models.weights import Storage, Weights, load_into, read_weights, save_weights, sha256
 
 INFO: dict[str, Any] = {"kind": "test", "config": {"width": 4, "grids": [["text", 3]]}}
 

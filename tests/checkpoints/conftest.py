@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from enpointe.models import catalog, structure
-from enpointe.models.adapters import to_released
-from enpointe.models.config import PointTransformerConfig
-from enpointe.models.hub import download
+from enpointe.checkpoints import catalog, structure
+from enpointe.checkpoints.adapters import to_released
+from enpointe.checkpoints.config import PointTransformerConfig
+from enpointe.checkpoints.hub import download
 
 CONFIG = PointTransformerConfig(width=32, layers=2, heads=2, vector=5, vector_as_token=True)
 

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import nn
 
-from enpointe.models.released import RELEASED
-from enpointe.models.structure import build_empty
+from enpointe.checkpoints.released import RELEASED
+from enpointe.checkpoints.structure import build_empty
 
 
 @torch.no_grad()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from enpointe.checkpoints.adapters import IMAGE
+from enpointe.checkpoints.config import PointTransformerConfig, SDFConfig
 from enpointe.diffusion.channels import ChannelScaling
 from enpointe.diffusion.schedule import DiscreteProcess
-from enpointe.models.adapters import IMAGE
-from enpointe.models.config import PointTransformerConfig, SDFConfig
 
 CLIP_WIDTH = 768
 """Width of CLIP ViT-L/14's picture and text vectors."""

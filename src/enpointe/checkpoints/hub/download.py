@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from enpointe.checkpoints.catalog import MIRRORS, RELEASE_URL, RELEASED_FILES, ReleasedFile, released_file
+from enpointe.checkpoints.conversion import convert, read_released_state
+from enpointe.checkpoints.hub.cache import Pin, cache_dir, locked, read_pin, stamp_of, weights_path, write_pin
+from enpointe.checkpoints.hub.transfer import Patience, discard, download
+from enpointe.checkpoints.weights import sha256
 from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.core.offline import SWITCHES, is_offline
 from enpointe.core.progress import Progress, ProgressCallback, no_progress
-from enpointe.models.catalog import MIRRORS, RELEASE_URL, RELEASED_FILES, ReleasedFile, released_file
-from enpointe.models.conversion import convert, read_released_state
-from enpointe.models.hub.cache import Pin, cache_dir, locked, read_pin, stamp_of, weights_path, write_pin
-from enpointe.models.hub.transfer import Patience, discard, download
-from enpointe.models.weights import sha256
 
 _SLACK = 64_000_000
 """Bytes that a checkpoint may have beyond its weights in float32."""

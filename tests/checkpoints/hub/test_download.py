@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enpointe.checkpoints import catalog
+from enpointe.checkpoints.hub import download, transfer
+from enpointe.checkpoints.hub.cache import locked, read_pin
+from enpointe.checkpoints.hub.download import fetch, mirrors
+from enpointe.checkpoints.hub.transfer import Patience
 from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.core.progress import Progress
-from enpointe.models import catalog
-from enpointe.models.hub import download, transfer
-from enpointe.models.hub.cache import locked, read_pin
-from enpointe.models.hub.download import fetch, mirrors
-from enpointe.models.hub.transfer import Patience
 
 if TYPE_CHECKING:
     from .conftest import Tiny
