@@ -18,7 +18,7 @@ from enpointe.diffusion.schedule import DiscreteProcess
 from point_e.models.configs import model_from_config
 from point_e.models.pretrained_clip import ImageCLIP
 
-ROOT = Path(__file__).parents[1]
+GOLDEN = Path(__file__).parent / "golden"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic "
@@ -29,10 +29,10 @@ SCHEDULES = {"grid": "cosine", "upsample": "linear"}
 
 @pytest.fixture(scope="session")
 def golden_folder() -> Path:
-    """Where ENPOINTE_GOLDEN says, or beside the project; the test is skipped where there is none."""
-    folder = Path(os.environ.get("ENPOINTE_GOLDEN") or ROOT.parent / "shared" / "golden")
+    """The full set where ENPOINTE_GOLDEN says, else the reduced one of this repository."""
+    folder = Path(os.environ.get("ENPOINTE_GOLDEN") or GOLDEN)
     if not folder.is_dir():
-        pytest.skip(f"no golden vectors at {folder}; set ENPOINTE_GOLDEN")
+        pytest.fail(f"ENPOINTE_GOLDEN: expected a folder, found none at {folder}")
     return folder
 
 
@@ -43,7 +43,7 @@ def golden(golden_folder: Path) -> Callable[[str], tuple[dict[str, Tensor], dict
     def read(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         path = golden_folder / f"{name}.safetensors"
         if not path.is_file():
-            pytest.skip(f"no golden file {path}")
+            pytest.skip(f"no {path.name} in {golden_folder}; ENPOINTE_GOLDEN may name the full set")
         with safe_open(path, "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
             metadata = {key: _parsed(value) for key, value in (file.metadata() or {}).items()}

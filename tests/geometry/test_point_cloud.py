@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
 
 from enpointe.core.errors import InputError
 from enpointe.geometry import PointCloud
 from enpointe.geometry.subsample import farthest_point, random, voxel
 
 ROOT = Path(__file__).parents[2]
-GOLDEN = Path(os.environ.get("ENPOINTE_GOLDEN", ROOT.parent / "shared" / "golden")) / "point_cloud.safetensors"
 DATA = ROOT.parent / "shared" / "data"
 
 
@@ -164,38 +165,34 @@ def test_what_cannot_be_kept() -> None:
 # Recorded from the release
 
 
-@pytest.fixture(scope="module")
-def golden() -> dict[str, Any]:
-    if not GOLDEN.exists():
-        pytest.skip(f"no golden vectors at {GOLDEN}")
-    from safetensors.numpy import load_file
-
-    return load_file(GOLDEN)
+@pytest.fixture
+def recorded(golden: Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]) -> dict[str, NDArray[Any]]:
+    return {name: value.numpy() for name, value in golden("point_cloud")[0].items()}
 
 
-def recorded_cloud(golden: dict[str, Any]) -> PointCloud:
-    return PointCloud(golden["coords"], np.stack([golden[name] for name in "RGB"], axis=1))
+def recorded_cloud(recorded: dict[str, NDArray[Any]]) -> PointCloud:
+    return PointCloud(recorded["coords"], np.stack([recorded[name] for name in "RGB"], axis=1))
 
 
 @pytest.mark.golden
-def test_golden_farthest_points(golden: dict[str, Any]) -> None:
-    cloud, expected = recorded_cloud(golden), golden["fps64.coords"]
+def test_golden_farthest_points(recorded: dict[str, NDArray[Any]]) -> None:
+    cloud, expected = recorded_cloud(recorded), recorded["fps64.coords"]
     chosen = farthest_point(cloud.points, len(expected), start=5)
     assert np.array_equal(cloud.select(chosen).points, expected)
-    assert np.array_equal(cloud.select(chosen).colors[:, 0], golden["fps64.R"])
+    assert np.array_equal(cloud.select(chosen).colors[:, 0], recorded["fps64.R"])
     averaged = cloud.select(chosen, average_neighbors=True)
-    np.testing.assert_allclose(averaged.colors[:, 0], golden["fps64_avg.R"], rtol=2e-5)
+    np.testing.assert_allclose(averaged.colors[:, 0], recorded["fps64_avg.R"], rtol=2e-5)
 
 
 @pytest.mark.golden
-def test_golden_nearest(golden: dict[str, Any]) -> None:
-    assert np.array_equal(recorded_cloud(golden).nearest(golden["queries"]), golden["nearest"])
+def test_golden_nearest(recorded: dict[str, NDArray[Any]]) -> None:
+    assert np.array_equal(recorded_cloud(recorded).nearest(recorded["queries"]), recorded["nearest"])
 
 
 @pytest.mark.golden
-def test_golden_ply(golden: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "theirs.ply").write_bytes(golden["ply"].tobytes())
-    recorded_cloud(golden).save(tmp_path / "ours.ply")
+def test_golden_ply(recorded: dict[str, NDArray[Any]], tmp_path: Path) -> None:
+    (tmp_path / "theirs.ply").write_bytes(recorded["ply"].tobytes())
+    recorded_cloud(recorded).save(tmp_path / "ours.ply")
     theirs, ours = PointCloud.load(tmp_path / "theirs.ply"), PointCloud.load(tmp_path / "ours.ply")
     assert np.array_equal(theirs.points, ours.points)
     # The release cuts a colour down to a byte, we round it: the most that lies between is one step.

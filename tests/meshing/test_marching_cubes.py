@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +9,7 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import Tensor
 
 from enpointe.core.errors import InputError, MeshError
 from enpointe.geometry.mesh import Mesh
@@ -19,8 +18,7 @@ from enpointe.meshing.lattice import mixed_cells
 from enpointe.meshing.marching_cubes import color_vertices, drop_small_pieces, march, mesh_from_field
 from enpointe.meshing.sparse_grid import Field, Floats, GridSamples, Indices, sample_grid
 
-ROOT = Path(__file__).resolve().parents[2]
-GOLDEN = Path(os.environ.get("ENPOINTE_GOLDEN", ROOT.parent / "shared" / "golden")) / "mesh_ellipsoid.safetensors"
+Golden = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
 
 
 def sphere(radius: float, center: tuple[float, float, float] = (0, 0, 0)) -> Field:
@@ -214,14 +212,9 @@ def test_unions_of_balls(balls: list[tuple[float, float, float, float]], grid_si
 
 
 @pytest.mark.golden
-def test_release_marching_cubes() -> None:
-    if not GOLDEN.exists():
-        pytest.skip(f"no golden vectors at {GOLDEN}")
-    from safetensors import safe_open
-
-    with safe_open(GOLDEN, "np") as file:
-        grid_size = int(file.metadata()["grid_size"])
-        wanted = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+def test_release_marching_cubes(golden: Golden) -> None:
+    tensors, about = golden("mesh_ellipsoid")
+    grid_size, wanted = about["grid_size"], {name: value.numpy() for name, value in tensors.items()}
     scale = np.array([1, 1.3, 0.8], np.float32)
 
     def field(p: Floats) -> Floats:

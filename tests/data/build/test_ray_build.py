@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -150,9 +149,14 @@ def test_a_build_led_here_is_killed_and_resumed(tmp_path: Path) -> None:
 def cluster() -> Iterator[Any]:
     """Two machines of a processor each. The one that leads is told of a lost one within seconds."""
     pytest.importorskip("ray", reason="needs ray (the extra of that name)")
-    with pytest.MonkeyPatch.context() as patch:
+    # Not pytest's folder, nor the one of TMPDIR: the names of sockets in it may have 107 bytes.
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder,
+    ):
         for name, value in {
             "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")]),  # what assets here are made of
+            "RAY_TMPDIR": folder,
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_worker_niceness": "0",  # else all else on this machine goes first
             "RAY_health_check_initial_delay_ms": "1000",
@@ -161,14 +165,14 @@ def cluster() -> Iterator[Any]:
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 
-        folder = tempfile.mkdtemp(prefix="ray-")  # pytest's are too long for the names of sockets
-        leading = {**MACHINE, "include_dashboard": False, "temp_dir": folder}
+        sessions = Path(folder, "ray")  # where Cluster, before it starts anything, writes the address
+        sessions.mkdir()
+        leading = {**MACHINE, "include_dashboard": False, "temp_dir": str(sessions)}
         cluster = Cluster(initialize_head=True, head_node_args=leading)
         try:
             yield cluster
         finally:
             cluster.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def second_machine(cluster: Any) -> Any:
