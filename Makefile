@@ -7,6 +7,7 @@ BLENDER_PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
 BLENDER_VENV := .venv-blender
 BLENDER_STAMP := $(BLENDER_VENV)/.installed
 
@@ -20,22 +21,28 @@ unexport PROMPT
 help:
 	@echo 'make run PROMPT="a pink motorcycle"   generate a cloud and a mesh; more options: ARGS="--seed 7 --no-mesh"'
 	@echo 'make test                             lint, types, layers, tests'
-	@echo 'make setup                            create $(VENV) and install into it (run and test do so by themselves)'
+	@echo 'make setup                            install everything into $(VENV) (run installs what it needs by itself, test the rest)'
 	@echo 'make blender                          Blender 4.5 as a Python module in $(BLENDER_VENV), for rendering and for FBX and COLLADA'
 	@echo 'make format                           format the code'
 	@echo 'make clean                            remove $(VENV), $(BLENDER_VENV) and every cache; results in out/ and runs/ stay'
 
-setup: $(STAMP)
+setup: $(DEV_STAMP)
 
+# What a prompt needs.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(None if ok else "expected Python 3.11 to 3.13 as $(PYTHON), got %d.%d; choose another with make PYTHON=python3.12" % sys.version_info[:2])'
 	@# One that works is kept, with the PyTorch that may have been chosen for it; a broken one is made anew.
 	@$(BIN)/python -c 'import pip, subprocess, sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null \
 		|| { echo 'creating $(VENV)'; $(PYTHON) -m venv --clear $(VENV); }
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,data,dev]'
+	@$(BIN)/python tools/install.py --constraint constraints.txt --editable .
+	@touch $(STAMP)
+
+# The rest: training, data, tests.
+$(DEV_STAMP): $(STAMP)
+	@$(BIN)/python tools/install.py --constraint constraints.txt --editable '.[train,data,dev]'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fps]' \
 		|| echo 'fpsample could not be built (it takes a C++ compiler): numpy does its work, ten times slower'
-	@touch $(STAMP)
+	@touch $(DEV_STAMP)
 
 blender: $(BLENDER_STAMP)
 
@@ -51,15 +58,16 @@ $(BLENDER_STAMP): Makefile
 
 run: $(STAMP)
 	@$(BIN)/enpointe generate $(ARGS) -- "$$ENPOINTE_PROMPT"
+	@echo 'without make: source $(BIN)/activate, then enpointe generate "a red car" --seed 1 (--help lists all options)' >&2
 
-test: $(STAMP)
+test: $(DEV_STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
-format: $(STAMP)
+format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
