@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+# Bytecode is left to the first import of each module: that of the thousands never imported is a sixth of the size.
+INSTALL := $(BIN)/python tools/install.py --no-compile --constraint constraints.txt --editable
 BLENDER_VENV := .venv-blender
 BLENDER_STAMP := $(BLENDER_VENV)/.installed
 
@@ -34,13 +36,13 @@ $(STAMP): pyproject.toml constraints.txt
 	@# One that works is kept, with the PyTorch that may have been chosen for it; a broken one is made anew.
 	@$(BIN)/python -c 'import pip, subprocess, sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null \
 		|| { echo 'creating $(VENV)'; $(PYTHON) -m venv --clear $(VENV); }
-	@$(BIN)/python tools/install.py --constraint constraints.txt --editable .
+	@$(INSTALL) .
 	@touch $(STAMP)
 
 # The rest: training, data, tests.
 $(DEV_STAMP): $(STAMP)
-	@$(BIN)/python tools/install.py --constraint constraints.txt --editable '.[train,data,dev]'
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fps]' \
+	@$(INSTALL) '.[train,data,dev]'
+	@$(INSTALL) '.[fps]' \
 		|| echo 'fpsample could not be built (it takes a C++ compiler): numpy does its work, ten times slower'
 	@touch $(DEV_STAMP)
 

@@ -23,7 +23,7 @@ INTERVAL = 1 if TERMINAL else 10
 """Seconds without news after which the work in progress is shown."""
 
 WHEEL = re.compile(
-    r"(?:Downloading|Using cached|Processing) (?:\S*/)?(?P<file>[^\s/]+\.(?:whl|tar\.gz))(?P<size> \(.+\))?$"
+    r"(?:Downloading|Using cached|Processing) (?:\S*/)?(?P<file>[^\s/]+\.(?:whl|tar\.gz))(?P<size> \([\d.]+ \w?B\))?( .*)?"
 )
 
 
@@ -31,7 +31,8 @@ def main(arguments: list[str]) -> int:
     began = time.monotonic()
     present = installed()
     command = [sys.executable, "-m", "pip", "install", "--no-color", "--progress-bar", "off", *arguments]
-    doing, total, output = "starting pip", 0, list[str]()
+    doing, total, result, output = "starting pip", 0, "nothing new to install", list[str]()
+    show(began, f"pip install {' '.join(arguments)}", lasting=True)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as pip:
         lines: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=forward, args=(pip.stdout, lines), daemon=True).start()
@@ -53,10 +54,12 @@ def main(arguments: list[str]) -> int:
             elif line.startswith("Installing collected packages: "):
                 total = line.count(",") + 1
                 show(began, f"installing {total} packages", lasting=True)
+            elif line.startswith("Successfully installed "):
+                result = f"{len(line.split()) - 2} packages installed"
     if pip.returncode:
         print(*output[-20:], sep="\n", file=sys.stderr)
     else:
-        show(began, f"{installed() - present} packages installed", lasting=True)
+        show(began, result, lasting=True)
     return pip.returncode
 
 

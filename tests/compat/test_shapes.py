@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -225,3 +227,10 @@ def test_figure() -> None:
     assert (low <= cloud.coords.min(axis=0)).all()
     assert (high >= cloud.coords.max(axis=0)).all()
     mpl.pyplot.close("all")
+
+
+def test_plotting_without_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "point_e.util.plotting")
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"pip install 'enpointe\[point-e\]'"):
+        importlib.import_module("point_e.util.plotting")

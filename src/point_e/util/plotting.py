@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from .point_cloud import PointCloud
+
+try:
+    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
+except ImportError as error:
+    raise ImportError(
+        f"point_e.util.plotting draws with matplotlib: pip install 'enpointe[point-e]' ({error})"
+    ) from error
 
 Corner = tuple[float, float, float]
 UNIT: tuple[Corner, Corner] = ((-0.75,) * 3, (0.75,) * 3)
