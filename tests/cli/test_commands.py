@@ -107,7 +107,7 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import enpointe
-    from enpointe.io import export
+    from enpointe.io import sample_folder
 
     def full(_image: object, path: Path, **_: object) -> None:
         raise OutputError(f"{path}: no space left")
@@ -123,7 +123,7 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
             return [SimpleNamespace(cloud=cloud, seed=0, meta={})]
 
     monkeypatch.setitem(vars(enpointe), "load", lambda *_, **__: Pipeline())
-    monkeypatch.setattr(export, "save_image", full)
+    monkeypatch.setattr(sample_folder, "save_image", full)
     assert main(["generate", "x", "--no-mesh", "--out", str(tmp_path / "new")]) == 2
     assert capsys.readouterr().err == f"enpointe: error: {tmp_path / 'new' / 'views.png'}: no space left\n"
     assert names(tmp_path) == set()

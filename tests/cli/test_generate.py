@@ -60,6 +60,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Results without their pictures and pages."""
 
     def write(folder: Path, cloud: PointCloud, mesh: Mesh | None, meta: Mapping[str, Any], title: str) -> None:
+        folder.mkdir(exist_ok=True)
         (folder / "meta.json").write_text(json.dumps({**meta, "title": title}))
 
     monkeypatch.setattr(generate, "write_result", write)

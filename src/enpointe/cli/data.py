@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from enpointe.cli import options as opt
 from enpointe.cli import shards
-from enpointe.cli.output import check_file, writing
 from enpointe.cli.progress import report, warn
 from enpointe.core.errors import InputError
+from enpointe.core.files import check_file, writing
 
 if TYPE_CHECKING:
     from enpointe.data.assets import Asset

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enpointe.cli import options as opt
-from enpointe.cli.output import slug, writing
 from enpointe.cli.progress import Bar, report, warn
 from enpointe.core.errors import InputError
+from enpointe.core.files import slug, writing
 from enpointe.pipelines.inputs import check_model
 
 if TYPE_CHECKING:

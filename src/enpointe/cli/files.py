@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enpointe.cli.output import check_file
 from enpointe.core.errors import InputError
+from enpointe.core.files import check_file
 
 if TYPE_CHECKING:
     from enpointe.geometry.mesh import Mesh

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from enpointe import __version__
 from enpointe.cli import options as opt
-from enpointe.cli.output import result_folder, slug, writing
 from enpointe.cli.progress import Bar, report, warn
 from enpointe.core.errors import InputError
+from enpointe.core.files import slug, writing
 from enpointe.core.prompt import check_prompt
 from enpointe.pipelines.inputs import MODELS, check_inputs
 
@@ -93,8 +92,10 @@ def run(options: argparse.Namespace) -> None:
         each += BYTES_PER_MESH_CELL * options.grid**2
     start = time.perf_counter()
     files: dict[str, list[str]] = {}
+    from enpointe.io.sample_folder import replacing_samples
+
     # The folder comes first: whether it can be written is known before anything slow begins.
-    with result_folder(folder, len(samples) * each) as staging, Bar() as bar:
+    with replacing_samples(folder, len(samples) * each) as staging, Bar() as bar:
         pipeline = opt.load_model(options, options.weights)
         warnings = [] if samples[0].prompt is None else pipeline.warnings_for(samples[0].prompt)
         if len(samples) > AT_A_TIME:
@@ -183,23 +184,15 @@ def write_sample(
         meta["seconds"] = {**meta.get("seconds", {}), "mesh": round(time.perf_counter() - began, 3)}
     title = sample.prompt or (options.model if sample.image is None else Path(sample.image).name)
     with writing(folder / sample.subfolder):
-        (staging / sample.subfolder).mkdir(exist_ok=True)
         write_result(staging / sample.subfolder, result.cloud, mesh, meta, title)
 
 
 def write_result(folder: Path, cloud: PointCloud, mesh: Mesh | None, meta: Mapping[str, Any], title: str) -> None:
     """All files of one sample; `meta` (JSON values) goes into each format that can carry it, and into meta.json."""
-    from enpointe.io import export
+    from enpointe.io.sample_folder import SampleFolder
     from enpointe.render import plot, viewer
 
-    for name in ("cloud.ply", "cloud.npz"):
-        export.save_cloud(cloud, folder / name, provenance=meta)
-    if mesh is not None:
-        export.save_mesh(mesh, folder / "mesh.glb", provenance=meta)
-    export.save_image(plot.views(cloud), folder / "views.png")
-    viewer.save_viewer(folder / "view.html", cloud=cloud, mesh=mesh, title=title)
-    text = json.dumps(meta, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "meta.json").write_text(text + "\n", encoding="utf-8")
+    SampleFolder(folder).write(cloud, mesh, meta, views=plot.views(cloud), page=viewer.render(cloud, mesh, title))
 
 
 def _name(options: argparse.Namespace) -> str:

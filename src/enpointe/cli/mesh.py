@@ -8,8 +8,8 @@ from typing import Any
 
 from enpointe.cli import options as opt
 from enpointe.cli.files import CLOUD_SUFFIXES, MESH_SUFFIXES, input_file, output_file, read_cloud
-from enpointe.cli.output import writing
 from enpointe.cli.progress import Bar, report
+from enpointe.core.files import writing
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from enpointe.cli import options as opt
-from enpointe.cli.output import check_file
 from enpointe.cli.progress import Bar, report
 from enpointe.core.errors import InputError
+from enpointe.core.files import check_file
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:

@@ -15,8 +15,8 @@ from enpointe.cli.files import (
     read_cloud,
     read_mesh,
 )
-from enpointe.cli.output import check_file, writing
 from enpointe.cli.progress import report
+from enpointe.core.files import check_file, writing
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:

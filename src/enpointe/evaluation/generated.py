@@ -19,9 +19,7 @@ from enpointe.core.errors import InputError, MeshError, OutputError
 from enpointe.core.files import replacing
 from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.evaluation.samples import Failure, Sample, SampleSet
-from enpointe.geometry.mesh import Mesh
-from enpointe.geometry.point_cloud import PointCloud
-from enpointe.io import export
+from enpointe.io.sample_folder import SampleFolder
 from enpointe.pipelines.families.pocket.pipeline import Pipeline
 from enpointe.pipelines.families.point_e.pipeline import ReleasedPipeline
 
@@ -66,7 +64,7 @@ class GeneratedSamples(SampleSet):
             if only is not None and name not in only:
                 continue
             try:
-                sample = _read(self._folder / SAMPLES / name, name, pair)
+                sample = _read(SampleFolder(self._folder / SAMPLES / name), name, pair)
             except (InputError, OSError, ValueError, KeyError) as error:
                 self.failures.append(Failure(name, str(error)))
                 continue
@@ -108,7 +106,7 @@ def make_samples(
     """
     settings = _settings(pipeline, making, preset, weights)
     _claim(folder, settings)
-    missing = [pair for pair in pairs if not (folder / SAMPLES / sample_name(*pair) / "meta.json").is_file()]
+    missing = [pair for pair in pairs if not SampleFolder(folder / SAMPLES / sample_name(*pair)).is_complete]
     if len(missing) < len(pairs):
         say(f"{len(pairs) - len(missing)} of {len(pairs)} clouds are in {folder} already")
     done = 0
@@ -147,31 +145,19 @@ def _make(
     )
     for (text, seed), result in zip(pairs, results, strict=True):
         meta: dict[str, Any] = {"enpointe": __version__, **result.meta, "prompt": text, "seed": seed}
-        home = folder / SAMPLES / sample_name(text, seed)
-        home.mkdir(parents=True, exist_ok=True)
-        export.save_cloud(result.cloud, home / "cloud.npz", provenance=meta)
+        mesh = None
         if making.grid is not None:
             began = time.perf_counter()
             with suppress(MeshError):  # what has no surface counts as a failure when it is read
                 mesh = pipeline.mesh(result.cloud, grid_size=making.grid, progress=progress)
-                export.save_mesh(mesh, home / "mesh.glb", provenance=meta)
             meta["seconds"] = {**meta["seconds"], "mesh": round(time.perf_counter() - began, 3)}
         total += sum(seconds for stage, seconds in meta["seconds"].items() if stage != "load")
-        write_json(home / "meta.json", meta)
+        SampleFolder(folder / SAMPLES / sample_name(text, seed)).write(result.cloud, mesh, meta)
     return total / len(pairs)
 
 
-def _read(home: Path, name: str, pair: Pair) -> Sample:
-    meta = json.loads((home / "meta.json").read_text(encoding="utf-8"))
-    mesh = home / "mesh.glb"
-    return Sample(
-        name,
-        PointCloud.load(home / "cloud.npz"),
-        pair[0],
-        pair[1],
-        Mesh.load(mesh) if mesh.is_file() else None,
-        dict(meta["seconds"]),
-    )
+def _read(folder: SampleFolder, name: str, pair: Pair) -> Sample:
+    return Sample(name, folder.cloud(), pair[0], pair[1], folder.mesh(), dict(folder.meta()["seconds"]))
 
 
 def _settings(pipeline: AnyPipeline, making: Making, preset: str, weights: Path | None) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from enpointe.core.errors import InputError
 from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.evaluation.evaluate import Progress, Results, Tools, check_metrics, peak_memory, score
 from enpointe.evaluation.gather import TWINS
-from enpointe.evaluation.generated import AnyPipeline, Making, make_samples, write_json
+from enpointe.evaluation.generated import SAMPLES, AnyPipeline, Making, make_samples, write_json
 from enpointe.evaluation.photographs import check_renderer
 from enpointe.evaluation.prompts import PromptList, texts_of, understood
 from enpointe.evaluation.samples import SampleSet
 from enpointe.evaluation.sweep import run_sweep
 from enpointe.evaluation.true_objects import TrueObjects
+from enpointe.io.sample_folder import META, SampleFolder
 from enpointe.pipelines.inputs import MODELS
 
 COST = "cost.json"
@@ -127,8 +128,8 @@ def evaluate_samples(
 
 def _drawn_with(folder: Path, samples: SampleSet) -> dict[str, Any]:
     """The sampler's settings as the first sample's meta.json says them, the model's own values filled in."""
-    for path in sorted((folder / "samples").glob("*/meta.json")):
-        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("settings", {})
+    for path in sorted((folder / SAMPLES).glob(f"*/{META}")):
+        settings: dict[str, Any] = SampleFolder(path.parent).meta().get("settings", {})
         if "steps" in settings:
             settings["evaluations"] = evaluations(settings.get("sampler", ""), settings["steps"])
         return settings

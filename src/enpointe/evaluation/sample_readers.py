@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +24,12 @@ from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.io.load import GREY, read_provenance
 from enpointe.io.ply import ply_has_faces
+from enpointe.io.sample_folder import NAMES, STEMS, SampleFolder
 
 SURFACE_POINTS = 4096
 """Points that are spread over a mesh that comes without a cloud."""
 AT_ONCE = 64
 """Clouds of an NPZ file that are in memory together."""
-MAX_META = 1 << 20
 SUFFIXES = (".npz", ".ply", ".glb", ".obj")
 CAPTIONS = ("captions.csv", "captions.jsonl")
 
@@ -54,9 +52,9 @@ class FolderSamples(SampleSet):
             if any(part.startswith(".") for part in inside.parts) or not path.is_file():
                 continue
             if path.suffix.lower() not in SUFFIXES:
-                others += path.name not in (*CAPTIONS, "meta.json", "views.png", "view.html")
+                others += path.name not in (*CAPTIONS, *NAMES)
                 continue
-            unit = inside.parent if path.stem in ("cloud", "mesh") and inside.parent.parts else inside.with_suffix("")
+            unit = inside.parent if path.stem in STEMS and inside.parent.parts else inside.with_suffix("")
             self._units.setdefault(unit.as_posix(), []).append(path)
         if not self._units:
             raise InputError(f"{folder}: expected clouds or meshes ({', '.join(SUFFIXES)}), found none")
@@ -81,7 +79,7 @@ class FolderSamples(SampleSet):
                 yield sample
 
     def _read(self, name: str, paths: list[Path]) -> Sample:
-        meta = _meta(paths[0].parent / "meta.json") if paths[0].stem in ("cloud", "mesh") else {}
+        meta = SampleFolder(paths[0].parent).meta() if paths[0].stem in STEMS else {}
         cloud: PointCloud | None = None
         mesh: Mesh | None = None
         for path in sorted(paths, key=lambda path: SUFFIXES.index(path.suffix.lower())):
@@ -240,15 +238,6 @@ def cloud_of(mesh: Mesh, n: int = SURFACE_POINTS) -> PointCloud:
     if mesh.colors is None:
         return PointCloud(points.astype(np.float32), np.full(points.shape, GREY, np.float32))
     return PointCloud(points.astype(np.float32), mesh.colors[cKDTree(mesh.vertices).query(points)[1]])
-
-
-def _meta(path: Path) -> dict[str, Any]:
-    """What `generate` wrote beside a sample; {} where there is nothing that can be read as such."""
-    try:
-        said = json.loads(path.read_bytes()[:MAX_META].decode("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) and "enpointe" in said else {}
 
 
 def _normals(record: Record) -> NDArray[np.float32] | None:
