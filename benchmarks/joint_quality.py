@@ -38,7 +38,7 @@ from enpointe.data.procedural.sampling import sample_surface
 from enpointe.data.sources.kaykit import kaykit
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.io.asset_model import sample_colors
+from enpointe.io.assets.model import sample_colors
 from enpointe.nn.efficientnet import picture_features
 from enpointe.nn.joint import JointHeads
 from enpointe.render.renders import RenderConfig, render_cloud, render_mesh

@@ -18,7 +18,7 @@ from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
 from enpointe.data.build import filters
 from enpointe.data.build.maker import Recipe
-from enpointe.io.asset_model import Material, Model
+from enpointe.io.assets.model import Material, Model
 from enpointe.render.cameras import Camera
 from enpointe.render.views import View
 

@@ -21,10 +21,10 @@ from enpointe.data.sources.kaykit import kaykit
 from enpointe.data.sources.sweethome import DEBIAN_FOLDER, place, read_properties, sweethome
 from enpointe.data.sources.sweethome_names import clean_name
 from enpointe.data.visibility import DepthMaps, plan
-from enpointe.io.asset_files import FolderFiles
-from enpointe.io.asset_model import Material, Model, to_linear, to_srgb
-from enpointe.io.asset_reader import read_model
-from enpointe.io.limits import AssetLimits
+from enpointe.io.assets.files import FolderFiles
+from enpointe.io.assets.limits import AssetLimits
+from enpointe.io.assets.model import Material, Model, to_linear, to_srgb
+from enpointe.io.formats import read_model
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "kaykit"
 

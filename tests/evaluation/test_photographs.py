@@ -21,7 +21,7 @@ from enpointe.evaluation.photographs import (
 )
 from enpointe.evaluation.samples import Sample, SampleSet
 from enpointe.geometry import Mesh, PointCloud
-from enpointe.io.asset_model import to_linear, to_srgb
+from enpointe.io.assets.model import to_linear, to_srgb
 from enpointe.render.blender.process import ENVIRONMENT
 from enpointe.render.renders import RenderConfig, render_mesh, standpoint
 from enpointe.render.views import View

@@ -17,12 +17,12 @@ from data.hostile import CORNERS, FACES, Json, buffer, glb, obj, ply, png, stl, 
 from enpointe.core.errors import InputError
 from enpointe.data.sources.pmd import read_pmd
 from enpointe.data.sources.zero_ad import clean_name, zero_ad
-from enpointe.io.asset_files import FolderFiles
-from enpointe.io.asset_model import Model, to_linear
-from enpointe.io.asset_reader import read_model
-from enpointe.io.limits import AssetLimits
-from enpointe.io.model_builder import fans
-from enpointe.io.textures import mean_color
+from enpointe.io.assets.builder import fans
+from enpointe.io.assets.files import FolderFiles
+from enpointe.io.assets.limits import AssetLimits
+from enpointe.io.assets.model import Model, to_linear
+from enpointe.io.assets.textures import mean_color
+from enpointe.io.formats import read_model
 
 UP = [(x, -z, y) for x, y, z in CORNERS]
 EXPECTED = np.array(UP)[np.array(FACES)]

@@ -19,7 +19,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from enpointe.core.errors import DeviceError, InputError, RenderError
 from enpointe.data.sources.kaykit import kaykit
-from enpointe.io.asset_model import Material, Model
+from enpointe.io.assets.model import Material, Model
 from enpointe.render.blender.import_files import read_with_blender
 from enpointe.render.blender.process import BlenderLimits, BlenderProcess, find_blender
 from enpointe.render.blender.renderer import BlenderRenderer

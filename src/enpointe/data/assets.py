@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
 from enpointe.data.visibility import DepthMaps, plan
-from enpointe.io.asset_model import Model, sample_colors, solid_points, unit_frame
+from enpointe.io.assets.model import Model, sample_colors, solid_points, unit_frame
 
 
 @dataclass(frozen=True)

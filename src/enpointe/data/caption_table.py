@@ -15,7 +15,7 @@ from typing import Any
 
 from enpointe.core.errors import InputError
 from enpointe.data.plain_words import plain
-from enpointe.io.asset_files import read_bounded
+from enpointe.io.assets.files import read_bounded
 
 MAX_TABLE = 2 << 30
 MAX_CAPTIONS = 20

@@ -12,7 +12,7 @@ from enpointe.core.errors import InputError
 from enpointe.geometry.checks import Floats
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.io.asset_model import Material, Model, to_linear, to_srgb
+from enpointe.io.assets.model import Material, Model, to_linear, to_srgb
 from enpointe.render.blender.process import BlenderLimits
 from enpointe.render.blender.renderer import BlenderRenderer
 from enpointe.render.cameras import Camera

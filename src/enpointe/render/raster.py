@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from enpointe.core.errors import DeviceError
-from enpointe.io.asset_model import Model
+from enpointe.io.assets.model import Model
 from enpointe.render.cameras import Camera
 from enpointe.render.views import View
 

@@ -13,7 +13,7 @@ from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.io.asset_model import SOLID, Model, sample_colors, solid_points
+from enpointe.io.assets.model import SOLID, Model, sample_colors, solid_points
 from enpointe.render.cameras import Camera
 from enpointe.render.views import View
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.io.asset_model import Model
+from enpointe.io.assets.model import Model
 from enpointe.render.cameras import Camera
 
 

@@ -10,7 +10,7 @@ from enpointe.core.errors import InputError
 from enpointe.data.build import filters
 from enpointe.data.shards import descriptors
 from enpointe.data.shards.buckets import cluster
-from enpointe.io.asset_model import Material, Model
+from enpointe.io.assets.model import Material, Model
 from enpointe.render.cameras import random_cameras
 from enpointe.render.views import View
 

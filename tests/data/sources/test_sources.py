@@ -24,8 +24,8 @@ from enpointe.data.caption_table import read_captions
 from enpointe.data.sources.folder import folder, load_file
 from enpointe.data.sources.procedural import Procedural
 from enpointe.data.sources.registry import open_source
-from enpointe.io.asset_model import Model
-from enpointe.io.limits import LIMITS, AssetLimits
+from enpointe.io.assets.limits import LIMITS, AssetLimits
+from enpointe.io.assets.model import Model
 
 _opened: list[str] | None = None
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from enpointe.data.assets import scatter
-from enpointe.io.asset_model import Model, solid_points
+from enpointe.io.assets.model import Model, solid_points
 from enpointe.render.views import View
 
 FLAT, EMPTY, UNSEEN, DUPLICATE = "flat", "nearly empty", "mostly unseen", "duplicate"

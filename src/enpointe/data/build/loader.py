@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from enpointe.core.errors import EnpointeError
 from enpointe.data.assets import Asset
 from enpointe.data.build.workers import Limits, Lost, watched
-from enpointe.io.asset_model import Model
+from enpointe.io.assets.model import Model
 
 LOADING = Limits(seconds=60.0, memory=3 << 30, deaths=0)
 

@@ -21,7 +21,7 @@ from enpointe.data.build.fuse import FusedCloud, fuse, sampler
 from enpointe.data.build.staging import DROPPED, FAILED, KEPT, Outcome, Staging
 from enpointe.data.shards import descriptors
 from enpointe.data.shards.records import Record, StoredView, quantized_normals, quantized_points, record_id, webp
-from enpointe.io.asset_model import Model
+from enpointe.io.assets.model import Model
 from enpointe.render.cameras import Camera, random_cameras
 from enpointe.render.views import Renderer, View
 

@@ -10,7 +10,7 @@ from typing import Any
 from enpointe.core.errors import InputError
 from enpointe.data.caption_table import Said
 from enpointe.data.plain_words import plain
-from enpointe.io.asset_files import FolderFiles
+from enpointe.io.assets.files import FolderFiles
 
 _MAX_TREE = 8 << 20
 """Bytes of a file's tree that are looked at; larger ones keep their words to themselves."""

@@ -13,10 +13,10 @@ from enpointe.data.assets import Asset
 from enpointe.data.caption_table import CaptionTable
 from enpointe.data.plain_words import words_of_path
 from enpointe.data.sources.embedded_captions import embedded_words
-from enpointe.io.asset_files import FolderFiles, ZipFiles, open_library
-from enpointe.io.asset_model import Model
-from enpointe.io.asset_reader import KINDS, read_model
-from enpointe.io.limits import LIMITS, AssetLimits
+from enpointe.io.assets.files import FolderFiles, ZipFiles, open_library
+from enpointe.io.assets.limits import LIMITS, AssetLimits
+from enpointe.io.assets.model import Model
+from enpointe.io.formats import KINDS, read_model
 
 BLENDER_KINDS = ("dae", "fbx")
 """Formats that only Blender reads."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
-from enpointe.io.asset_files import FolderFiles, read_bounded
-from enpointe.io.asset_model import Model
-from enpointe.io.asset_reader import read_model
-from enpointe.io.limits import CLOUD_LIMITS, AssetLimits
+from enpointe.io.assets.files import FolderFiles, read_bounded
+from enpointe.io.assets.limits import CLOUD_LIMITS, AssetLimits
+from enpointe.io.assets.model import Model
+from enpointe.io.formats import read_model
 
 PALETTE = (4, 16)
 """Rows and columns of swatches on a KayKit texture."""

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.io.limits import AssetLimits
-from enpointe.io.model_builder import take
+from enpointe.io.assets.builder import take
+from enpointe.io.assets.limits import AssetLimits
 
 _MAGIC = int.from_bytes(b"PSMD", "little")
 _NO_BONE = 255

@@ -15,7 +15,7 @@ from enpointe.data.captions import caption, draw_paint
 from enpointe.data.procedural.colors import shade
 from enpointe.data.procedural.families import FAMILIES, RARE
 from enpointe.data.procedural.recipe import Family, Recipe
-from enpointe.io.asset_model import Material, Model
+from enpointe.io.assets.model import Material, Model
 
 _SAID_SHARE = 0.01
 """A part of less of the surface is not worth a word."""

@@ -14,7 +14,7 @@ from enpointe.data.sources.kaykit import kaykit
 from enpointe.data.sources.procedural import Procedural
 from enpointe.data.sources.sweethome import DEBIAN_FOLDER, sweethome
 from enpointe.data.sources.zero_ad import DEBIAN_ARCHIVE, zero_ad
-from enpointe.io.limits import LIMITS, AssetLimits
+from enpointe.io.assets.limits import LIMITS, AssetLimits
 
 SOURCES = ("folder", "sweethome3d", "kaykit", "0ad", "procedural")
 

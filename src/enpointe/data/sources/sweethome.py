@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
 from enpointe.data.sources.sweethome_names import clean_name, clean_tags
-from enpointe.io.asset_files import ZipFiles, kept_library, open_library, read_entry
-from enpointe.io.asset_model import Model
-from enpointe.io.asset_reader import read_model
-from enpointe.io.limits import CLOUD_LIMITS, AssetLimits
+from enpointe.io.assets.files import ZipFiles, kept_library, open_library, read_entry
+from enpointe.io.assets.limits import CLOUD_LIMITS, AssetLimits
+from enpointe.io.assets.model import Model
+from enpointe.io.formats import read_model
 
 DEBIAN_FOLDER = Path("/usr/share/sweethome3d/furniture")
 CATALOGUE = "PluginFurnitureCatalog.properties"

@@ -15,11 +15,11 @@ from enpointe.data.assets import Asset
 from enpointe.data.plain_words import words_of_path
 from enpointe.data.sources.pmd import Pmd, read_pmd
 from enpointe.data.sources.zero_ad_actors import Actor, read_actor
-from enpointe.io.asset_files import Files, FolderFiles, MissingFileError, ZipFiles, kept_library, open_library
-from enpointe.io.asset_model import Material, Model
-from enpointe.io.limits import LIMITS, AssetLimits
-from enpointe.io.model_builder import GREY, ModelBuilder
-from enpointe.io.textures import read_texture
+from enpointe.io.assets.builder import GREY, ModelBuilder
+from enpointe.io.assets.files import Files, FolderFiles, MissingFileError, ZipFiles, kept_library, open_library
+from enpointe.io.assets.limits import LIMITS, AssetLimits
+from enpointe.io.assets.model import Material, Model
+from enpointe.io.assets.textures import read_texture
 
 DEBIAN_ARCHIVE = Path("/usr/share/games/0ad/mods/public/public.zip")
 CATEGORIES = ("fauna", "flora", "geology", "props/flora", "props/special/eyecandy", "structures")

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 
 from enpointe.core.errors import InputError
-from enpointe.io.asset_files import Files
+from enpointe.io.assets.files import Files
 
 MAX_XML = 1 << 20
 _MAX_BASES = 8

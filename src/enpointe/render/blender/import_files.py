@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from enpointe.core.errors import InputError, RenderError
-from enpointe.io.asset_files import FolderFiles, read_bounded
-from enpointe.io.asset_model import Material, Model, to_srgb
-from enpointe.io.limits import LIMITS, AssetLimits
-from enpointe.io.model_builder import ModelBuilder, take
-from enpointe.io.textures import fetch_texture, read_texture
+from enpointe.io.assets.builder import ModelBuilder, take
+from enpointe.io.assets.files import FolderFiles, read_bounded
+from enpointe.io.assets.limits import LIMITS, AssetLimits
+from enpointe.io.assets.model import Material, Model, to_srgb
+from enpointe.io.assets.textures import fetch_texture, read_texture
 from enpointe.render.blender.process import BlenderProcess
 
 KINDS = (".fbx", ".dae")

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.io.asset_model import Material, Model
-from enpointe.io.limits import AssetLimits
+from enpointe.io.assets.limits import AssetLimits
+from enpointe.io.assets.model import Material, Model
 
 GREY = (0.7, 0.7, 0.7)
 """Of what came without a colour."""

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.io.asset_files import Files, MissingFileError
-from enpointe.io.asset_model import Material, to_linear
-from enpointe.io.limits import AssetLimits
-from enpointe.io.model_builder import GREY, ModelBuilder, fans, take
-from enpointe.io.textures import fetch_texture, mean_color
+from enpointe.io.assets.builder import GREY, ModelBuilder, fans, take
+from enpointe.io.assets.files import Files, MissingFileError
+from enpointe.io.assets.limits import AssetLimits
+from enpointe.io.assets.model import Material, to_linear
+from enpointe.io.assets.textures import fetch_texture, mean_color
 
 _MAP_OPTIONS = {"blendu": 1, "blendv": 1, "bm": 1, "boost": 1, "cc": 1, "clamp": 1, "imfchan": 1, "mm": 2, "texres": 1}
 _MAP_VECTORS = ("o", "s", "t")

@@ -14,7 +14,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from enpointe.core.errors import InputError
-from enpointe.io.limits import LIMITS, AssetLimits
+from enpointe.io.assets.limits import LIMITS, AssetLimits
 
 
 class MissingFileError(InputError):

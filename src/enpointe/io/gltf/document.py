@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.io.asset_files import Files
-from enpointe.io.limits import AssetLimits
+from enpointe.io.assets.files import Files
+from enpointe.io.assets.limits import AssetLimits
 
 _JSON, _BINARY = 0x4E4F534A, 0x004E4942
 _TYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from enpointe.core.errors import InputError
-from enpointe.io.asset_files import Files, MissingFileError
-from enpointe.io.limits import AssetLimits
+from enpointe.io.assets.files import Files, MissingFileError
+from enpointe.io.assets.limits import AssetLimits
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TGA", "GIF", "TIFF", "DDS")
 """Those that models come with; others that the library knows call further programs."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
 from enpointe.io import ply
-from enpointe.io.asset_model import Material, to_linear
-from enpointe.io.model_builder import GREY, ModelBuilder, take
+from enpointe.io.assets.builder import GREY, ModelBuilder, take
+from enpointe.io.assets.model import Material, to_linear
 
 _STL_HEADER, _STL_FACE = 84, 50
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.io.asset_files import MissingFileError
-from enpointe.io.asset_model import Material, to_srgb
-from enpointe.io.gltf_document import Document
-from enpointe.io.model_builder import ModelBuilder
-from enpointe.io.textures import DamagedTextureError, mean_color, read_texture
+from enpointe.io.assets.builder import ModelBuilder
+from enpointe.io.assets.files import MissingFileError
+from enpointe.io.assets.model import Material, to_srgb
+from enpointe.io.assets.textures import DamagedTextureError, mean_color, read_texture
+from enpointe.io.gltf.document import Document
 
 _SPECULAR = "KHR_materials_pbrSpecularGlossiness"
 _TRANSFORM = "KHR_texture_transform"

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.io.gltf_document import Document
-from enpointe.io.gltf_materials import Wardrobe
-from enpointe.io.model_builder import ModelBuilder, take
+from enpointe.io.assets.builder import ModelBuilder, take
+from enpointe.io.gltf.document import Document
+from enpointe.io.gltf.materials import Wardrobe
 
 Matrix = NDArray[np.float64]
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6

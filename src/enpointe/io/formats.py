@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from enpointe.core.errors import InputError
-from enpointe.io.asset_files import Files
-from enpointe.io.asset_model import Model
-from enpointe.io.gltf_document import Document
-from enpointe.io.limits import CLOUD_LIMITS, AssetLimits
-from enpointe.io.model_builder import ModelBuilder
-from enpointe.io.read_gltf import read_gltf
-from enpointe.io.read_mesh import read_ply, read_stl
-from enpointe.io.read_obj import read_obj
+from enpointe.io.assets.builder import ModelBuilder
+from enpointe.io.assets.files import Files
+from enpointe.io.assets.limits import CLOUD_LIMITS, AssetLimits
+from enpointe.io.assets.model import Model
+from enpointe.io.gltf.document import Document
+from enpointe.io.gltf.scene import read_gltf
+from enpointe.io.obj import read_obj
+from enpointe.io.stl import read_ply, read_stl
 
 KINDS = ("glb", "gltf", "obj", "ply", "stl")
 _Y_UP = ("glb", "gltf", "obj")
