@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, Shaped
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
@@ -15,7 +16,7 @@ Indices = NDArray[np.int64]
 ROUNDING = 1e-3  # colours may leave [0, 1] by this much and are clipped
 
 
-def numeric(values: Any, name: str) -> NDArray[Any]:
+def numeric(values: Any, name: str) -> Shaped[NDArray[Any], "*shape"]:
     """`values` as an array of numbers, whatever its shape."""
     try:
         array = np.asarray(values)
@@ -26,7 +27,7 @@ def numeric(values: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def finite_floats(values: Any, name: str) -> Floats:
+def finite_floats(values: Any, name: str) -> Float32[Floats, "*shape"]:
     """`values` as contiguous float32, every one finite (also after the rounding to float32)."""
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(numeric(values, name), dtype=np.float32)
@@ -36,7 +37,7 @@ def finite_floats(values: Any, name: str) -> Floats:
     return array
 
 
-def triples(values: Any, name: str) -> Floats:
+def triples(values: Any, name: str) -> Float32[Floats, "n 3"]:
     """`values` as (n, 3) float32, finite, n at least 1."""
     array = numeric(values, name)
     if array.ndim != 2 or array.shape[1] != 3:
@@ -46,7 +47,7 @@ def triples(values: Any, name: str) -> Floats:
     return finite_floats(array, name)
 
 
-def unit_colors(values: Any, count: int, name: str = "colors") -> Floats:
+def unit_colors(values: Any, count: int, name: str = "colors") -> Float32[Floats, "{count} 3"]:
     """`values` as (count, 3) float32 in [0, 1]; rounding beyond the ends is clipped."""
     array = triples(values, name)
     if len(array) != count:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, Float64, Int64
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
@@ -25,9 +26,9 @@ class Mesh:
     Whatever else is given raises InputError.
     """
 
-    vertices: Floats
-    faces: Indices
-    colors: Floats | None = None
+    vertices: Float32[Floats, "v 3"]
+    faces: Int64[Indices, "f 3"]
+    colors: Float32[Floats, "v 3"] | None = None
 
     def __post_init__(self) -> None:
         vertices = triples(self.vertices, "vertices")
@@ -53,13 +54,13 @@ class Mesh:
         save_mesh(self, path, provenance)
 
     @property
-    def face_normals(self) -> NDArray[np.float64]:
+    def face_normals(self) -> Float64[NDArray[np.float64], "f 3"]:
         """(f, 3) outward normals, as long as twice the face's area."""
         a, b, c = (self.vertices[self.faces[:, i]].astype(np.float64) for i in range(3))
         return np.cross(b - a, c - a)
 
     @cached_property
-    def normals(self) -> Floats:
+    def normals(self) -> Float32[Floats, "v 3"]:
         """(v, 3) unit normals: the area-weighted mean over the faces around a vertex; zero where there are none."""
         around = np.repeat(self.face_normals, 3, axis=0)
         corner = self.faces.ravel()
@@ -88,7 +89,7 @@ class Mesh:
         return float(np.linalg.norm(self.face_normals, axis=1).sum() / 2)
 
 
-def _checked_faces(faces: Any, n_vertices: int) -> Indices:
+def _checked_faces(faces: Any, n_vertices: int) -> Int64[Indices, "f 3"]:
     array = numeric(faces, "faces")
     if array.ndim != 2 or array.shape[1] != 3 or array.dtype.kind not in "iu":
         raise InputError(f"faces: expected integers of shape (f, 3), found {array.dtype} of shape {array.shape}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float32, Float64, Int64
 from numpy.typing import ArrayLike, NDArray
 
 from enpointe.core.errors import InputError
@@ -22,21 +23,21 @@ if TYPE_CHECKING:
 class Frame:
     """Where a shape stood before it was brought into the unit frame."""
 
-    center: NDArray[np.float64]
+    center: Float64[NDArray[np.float64], " 3"]
     """(3,) the middle of its bounding box, in world units."""
     side: float
     """The longest side of its bounding box, in world units."""
 
-    def to_unit(self, points: ArrayLike) -> Floats:
+    def to_unit(self, points: ArrayLike) -> Float32[Floats, "n 3"]:
         """World (n, 3) to the unit frame."""
         return ((np.asarray(points, dtype=np.float64) - self.center) / self.side).astype(np.float32)
 
-    def to_world(self, points: ArrayLike) -> Floats:
+    def to_world(self, points: ArrayLike) -> Float32[Floats, "n 3"]:
         """Unit frame (n, 3) back to the world."""
         return (np.asarray(points, dtype=np.float64) * self.side + self.center).astype(np.float32)
 
     @classmethod
-    def of(cls, points: Floats) -> Frame:
+    def of(cls, points: Float32[Floats, "n 3"]) -> Frame:
         """The frame of points (n, 3); an InputError where they all coincide."""
         low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
         side = float((high - low).max())
@@ -55,9 +56,9 @@ class PointCloud:
     Whatever else is given raises InputError.
     """
 
-    points: Floats
-    colors: Floats
-    channels: Mapping[str, Floats] = field(default_factory=dict)
+    points: Float32[Floats, "n 3"]
+    colors: Float32[Floats, "n 3"]
+    channels: Mapping[str, Float32[Floats, " n"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         points = triples(self.points, "points")
@@ -110,7 +111,7 @@ class PointCloud:
         owner[chosen] = np.arange(len(chosen))  # a copy of a chosen point may lie nearer by rounding, or as near
         count = np.maximum(np.bincount(owner, minlength=len(chosen)), 1)
 
-        def mean(values: Floats) -> NDArray[np.float64]:
+        def mean(values: Float32[Floats, " n"]) -> Float64[NDArray[np.float64], " m"]:
             return np.bincount(owner, weights=values, minlength=len(chosen)) / count
 
         return PointCloud(
@@ -119,11 +120,13 @@ class PointCloud:
             {name: mean(values).astype(np.float32) for name, values in self.channels.items()},
         )
 
-    def nearest(self, queries: ArrayLike) -> Indices:
+    def nearest(self, queries: ArrayLike) -> Int64[Indices, " m"]:
         """For each of queries (m, 3) the index of the nearest point: (m,)."""
         return self.neighbors(queries, 1)[1][:, 0]
 
-    def neighbors(self, queries: ArrayLike, k: int) -> tuple[NDArray[np.float64], Indices]:
+    def neighbors(
+        self, queries: ArrayLike, k: int
+    ) -> tuple[Float64[NDArray[np.float64], "m {k}"], Int64[Indices, "m {k}"]]:
         """For each of queries (m, 3) the k nearest points, nearest first: distances (m, k) and indices (m, k)."""
         if not 1 <= k <= len(self):
             raise InputError(f"k: expected 1 to {len(self)}, the number of points, found {k}")
@@ -137,7 +140,7 @@ class PointCloud:
         return cKDTree(self.points)
 
 
-def _channel(values: Any, name: str, count: int) -> Floats:
+def _channel(values: Any, name: str, count: int) -> Float32[Floats, " {count}"]:
     array = finite_floats(values, f"channel {name!r}")
     if array.shape != (count,):
         raise InputError(f"channel {name!r}: expected shape ({count},), found {array.shape}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Int64
 from numpy.typing import ArrayLike
 
 from enpointe.core.errors import InputError
@@ -11,7 +12,7 @@ from enpointe.geometry.checks import Indices, triples
 
 def farthest_point(
     points: ArrayLike, n: int, *, start: int | None = None, generator: np.random.Generator | None = None
-) -> Indices:
+) -> Int64[Indices, " {n}"]:
     """Indices (n,) of points (m, 3), each the farthest from all those before it; O(n m).
 
     The first is `start`, or drawn by `generator`: exactly one of the two is given. Of equally far points the
@@ -44,14 +45,14 @@ def farthest_point(
     return chosen
 
 
-def random(points: ArrayLike, n: int, *, generator: np.random.Generator) -> Indices:
+def random(points: ArrayLike, n: int, *, generator: np.random.Generator) -> Int64[Indices, " {n}"]:
     """Indices (n,) of points (m, 3), drawn uniformly without repetition."""
     count = len(triples(points, "points"))
     _check_count(n, count)
     return generator.choice(count, n, replace=False).astype(np.int64)
 
 
-def voxel(points: ArrayLike, side: float) -> Indices:
+def voxel(points: ArrayLike, side: float) -> Int64[Indices, " n"]:
     """Indices, rising, of one of points (m, 3) for each occupied cube of a grid of this side from the origin on.
 
     It is the point nearest to the mean of its cube's points, the first one where several are as near.

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
 
 
-def normalized(clouds: NDArray[Any]) -> NDArray[Any]:
+def normalized(clouds: NDArray[Any]) -> Float[NDArray[Any], "clouds points 3"]:
     """Each cloud's mean moved to the origin, its farthest point to distance 1.
 
     Args:

@@ -1,0 +1,25 @@
+"""Annotations of shapes are checked wherever a test calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from jaxtyping import TypeCheckError
+
+from enpointe.geometry.point_cloud import Frame, PointCloud
+
+
+@pytest.mark.parametrize("points", [np.zeros((4, 2), np.float32), np.zeros((4, 3)), [[0.0, 0.0, 0.0]]])
+def test_a_wrong_shape_dtype_or_type_is_an_error(points: Any) -> None:
+    with pytest.raises(TypeCheckError, match="n 3"):
+        Frame.of(points)
+
+
+def test_so_is_a_wrong_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = PointCloud(np.eye(3), np.eye(3))
+    assert cloud.nearest(np.eye(3)).tolist() == [0, 1, 2]
+    monkeypatch.setattr(PointCloud, "neighbors", lambda self, queries, k: (np.zeros((3, 1)), np.zeros((3, 1))))
+    with pytest.raises(TypeCheckError, match="the return value of"):
+        cloud.nearest(np.eye(3))
