@@ -43,7 +43,7 @@ def fresh(names: tuple[str, ...], each: int, seed: int) -> tuple[NDArray[np.floa
     for number, name in enumerate(names):
         for turn in range(each):
             rng = np.random.default_rng((SEED, seed, number, turn))
-            clouds.append(sample_surface(FAMILIES[name].recipe(rng), POINTS, rng).points.astype(np.float32))
+            clouds.append(sample_surface(FAMILIES[name].assemble(rng), POINTS, rng).points.astype(np.float32))
             labels.append(name)
     return np.stack(clouds), np.array(labels)
 

@@ -33,7 +33,7 @@ from enpointe.data.pools import pool
 from enpointe.data.pools.models import RealModel
 from enpointe.data.procedural.colors import PAINT
 from enpointe.data.procedural.families import FAMILIES
-from enpointe.data.procedural.recipe import Family
+from enpointe.data.procedural.family import Family
 from enpointe.data.procedural.sampling import sample_surface
 from enpointe.data.sources.kaykit import kaykit
 from enpointe.geometry.mesh import Mesh
@@ -135,12 +135,12 @@ def procedural(n: int, *, new_pairs: bool) -> Set:
 
 def object_of(family: Family, paint: dict[str, str], seed: int) -> tuple[PointCloud, Mesh]:
     """One object as a cloud and as a mesh."""
-    mesh, dress = fresh_mesh(family, np.random.default_rng(seed), paint)
-    recipe = family.recipe(np.random.default_rng(seed))
-    surface = sample_surface(recipe, 4096, np.random.default_rng(seed + 1))
+    mesh, appearance = fresh_mesh(family, np.random.default_rng(seed), paint)
+    assembly = family.assemble(np.random.default_rng(seed))
+    surface = sample_surface(assembly, 4096, np.random.default_rng(seed + 1))
     slots = [slot.name for slot in family.slots]
-    worn = np.array([slots.index(part.slot) for part in recipe.parts])
-    return PointCloud(surface.points.astype(np.float32), dress.rgb[worn[surface.part]]), mesh
+    worn = np.array([slots.index(part.slot) for part in assembly.parts])
+    return PointCloud(surface.points.astype(np.float32), appearance.rgb[worn[surface.part]]), mesh
 
 
 def real(assets: Sequence[Asset]) -> Set:

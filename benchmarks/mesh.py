@@ -109,7 +109,7 @@ def network_fields(path: Path, n_points: int) -> dict[str, Field]:
     fields = {}
     for name in SUBJECTS:
         rng = np.random.default_rng(0)
-        surface = sample_surface(FAMILIES[name].recipe(rng), n_points, rng)
+        surface = sample_surface(FAMILIES[name].assemble(rng), n_points, rng)
         fields[name] = sdf_field(network, surface.points.astype(np.float32), torch.device("cpu"))
     return fields
 

@@ -38,14 +38,14 @@ ASKED = 20_000
 def measure(network: SightSDF, family: str, seed: int, noise: float, grid_size: int) -> dict[str, float]:
     """Of one object: mean distances in thousandths of the longest side, IoU, pieces."""
     rng = np.random.default_rng((SEED, seed))
-    recipe = FAMILIES[family].recipe(rng)
-    surface = sample_surface(recipe, 4096, rng)
+    assembly = FAMILIES[family].assemble(rng)
+    surface = sample_surface(assembly, 4096, rng)
     cloud = (surface.points + rng.normal(0, noise, surface.points.shape)).astype(np.float32)
     field = sdf_field(network, cloud, torch.device("cpu"))
 
     def exact(places: np.ndarray) -> np.ndarray:
         """Negative inside."""
-        return np.asarray(recipe.sdf(places * surface.scale + surface.centre)) / surface.scale
+        return np.asarray(assembly.sdf(places * surface.scale + surface.center)) / surface.scale
 
     mesh = drop_small_pieces(Mesh(*march(sample_grid(field, grid_size=grid_size))))
     vertices = mesh.vertices[rng.integers(0, len(mesh.vertices), ASKED)]

@@ -86,7 +86,7 @@ def make_clouds(n: int, seed: int = 0) -> NDArray[np.float32]:
 
     rng = np.random.default_rng(seed)
     shapes = [
-        sample_surface(family.recipe(rng), 2 * POINTS, rng).points.astype(np.float32)
+        sample_surface(family.assemble(rng), 2 * POINTS, rng).points.astype(np.float32)
         for family in list(FAMILIES.values())[:n]
     ]
     clouds = np.empty((n, POINTS, 3), np.float32)

@@ -161,7 +161,7 @@ def upsampler_problem(seeds: int) -> Problem | None:
         return None
     shape = CellShape(**weights.info["cell"])
     rng = np.random.default_rng(0)
-    points = sample_surface(FAMILIES["car"].recipe(rng), 1024, rng).points.astype(np.float32)
+    points = sample_surface(FAMILIES["car"].assemble(rng), 1024, rng).points.astype(np.float32)
     grey = np.full_like(points, 0.5)
     cell = cells(points, shape.anchors)[0]
     context = surroundings(cKDTree(points), points, cell, shape)

@@ -16,7 +16,7 @@ BEGIN, END = "<!-- families: written by docs/families.py -->\n", "<!-- end of fa
 
 def table() -> str:
     """A count, and a row for each category, its families with all their nouns."""
-    pairs = sum(held_out(family, colour) for family in FAMILIES for colour in PAINT)
+    pairs = sum(held_out(family, color) for family in FAMILIES for color in PAINT)
     nouns = len({noun for family in FAMILIES.values() for noun in family.names})
     count = f"{len(FAMILIES)} families, {nouns} nouns"
     unseen = f"{pairs} of the {len(FAMILIES) * len(PAINT):,} pairs of a family and a paint are held out"

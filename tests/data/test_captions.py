@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enpointe.data.captions import PLURAL, Paint, caption, draw_paint, held_out, with_article
-from enpointe.data.procedural.colors import COLOURS, PAINT, SYNONYMS
+from enpointe.data.procedural.colors import COLORS, PAINT, SYNONYMS
 from enpointe.data.procedural.families import FAMILIES
-from enpointe.data.procedural.recipe import Builder, Family, Slot
+from enpointe.data.procedural.family import Builder, Family, Slot
 
-NAME_OF = {word: name for name in COLOURS for word in (name, *SYNONYMS.get(name, ()))}
+NAME_OF = {word: name for name in COLORS for word in (name, *SYNONYMS.get(name, ()))}
 """Spoken word -> colour."""
 SPOKEN = "|".join(sorted(NAME_OF, key=len, reverse=True))
 
@@ -24,10 +24,10 @@ SPOKEN = "|".join(sorted(NAME_OF, key=len, reverse=True))
 def drawn(family: Family, seed: int) -> tuple[str, Paint, set[str]]:
     """A caption of one object of a family, its paint, and the slots that its parts wear."""
     rng = np.random.default_rng(seed)
-    recipe = family.recipe(rng)
-    present = {part.slot for part in recipe.parts}
+    assembly = family.assemble(rng)
+    present = {part.slot for part in assembly.parts}
     paint = draw_paint(family, rng)
-    return caption(family, paint, present, recipe.adjectives, recipe.phrases, rng), paint, present
+    return caption(family, paint, present, assembly.adjectives, assembly.phrases, rng), paint, present
 
 
 def noun_of(text: str, family: Family) -> str:
@@ -50,9 +50,9 @@ def test_captions(family: Family) -> None:
         if paint[main.name] not in main.natural:
             assert named, text  # what is unusual is said
         for slot in others:
-            if not slot.said:
+            if not slot.label:
                 continue
-            part = slot.said.split()[-1]
+            part = slot.label.split()[-1]
             spoken = re.findall(rf"\b(?:with|and) (?:an? )?({SPOKEN}) (?:\w+ )?{part}\b", after)
             if slot.name in present:
                 assert {NAME_OF[word] for word in spoken} <= {paint[slot.name]}, text
@@ -74,14 +74,14 @@ def reads_well(text: str) -> None:
 
 
 def test_held_out_pairs_are_never_drawn() -> None:
-    pairs = [(family.name, colour) for family in FAMILIES.values() for colour in PAINT if held_out(family.name, colour)]
+    pairs = [(family.name, color) for family in FAMILIES.values() for color in PAINT if held_out(family.name, color)]
     assert 1 / 16 < len(pairs) / (len(FAMILIES) * len(PAINT)) < 1 / 9
     rng = np.random.default_rng(0)
     for family in FAMILIES.values():
         main = family.slots[0]
-        assert any(not held_out(family.name, colour) for colour in main.natural), family.name
+        assert any(not held_out(family.name, color) for color in main.natural), family.name
         painted = {draw_paint(family, rng)[main.name] for _ in range(80)}
-        assert not any(held_out(family.name, colour) for colour in painted), family.name
+        assert not any(held_out(family.name, color) for color in painted), family.name
 
 
 def test_paint_follows_its_slot() -> None:

@@ -34,10 +34,10 @@ def shown() -> list[tuple[str, str, NDArray[np.uint8]]]:
     rng = np.random.default_rng(20_26)
     found = []
     for family in list(FAMILIES.values())[::3]:
-        recipe, paint = family.recipe(rng), draw_paint(family, rng)
-        surface = sample_surface(recipe, 2048, rng)
+        assembly, paint = family.assemble(rng), draw_paint(family, rng)
+        surface = sample_surface(assembly, 2048, rng)
         rgb = {slot.name: shade(paint[slot.name], rng) for slot in family.slots}
-        colors = np.array([rgb[recipe.parts[part].slot] for part in surface.part], np.float32)
+        colors = np.array([rgb[assembly.parts[part].slot] for part in surface.part], np.float32)
         picture = render_cloud(PointCloud(surface.points.astype(np.float32), colors), RenderConfig(views=1))[0]
         found.append((family.names[0], paint[family.slots[0].name], picture))
     return found

@@ -46,7 +46,7 @@ def fresh() -> Any:
         for number, name in enumerate(families):
             for turn in range(first, first + each):
                 rng = np.random.default_rng((SEED, number, turn))
-                found.append(sample_surface(FAMILIES[name].recipe(rng), 1024, rng).points)
+                found.append(sample_surface(FAMILIES[name].assemble(rng), 1024, rng).points)
         return np.stack(found).astype(np.float32)
 
     return clouds

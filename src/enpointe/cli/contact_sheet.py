@@ -42,12 +42,12 @@ def of_families(names: Sequence[str], seed: int) -> list[Example]:
         family = FAMILIES[name]
         for column in range(COLUMNS):
             rng = np.random.default_rng([seed, row, column])
-            recipe, paint = family.recipe(rng), draw_paint(family, rng)
-            surface = sample_surface(recipe, 4096, rng)
-            worn = [recipe.parts[part].slot for part in surface.part]
+            assembly, paint = family.assemble(rng), draw_paint(family, rng)
+            surface = sample_surface(assembly, 4096, rng)
+            slots = [assembly.parts[part].slot for part in surface.part]
             rgb = {slot.name: shade(paint[slot.name], rng) for slot in family.slots}
-            colors = np.array([rgb[slot] for slot in worn], dtype=np.float32)
-            words = caption(family, paint, set(worn), recipe.adjectives, recipe.phrases, rng)
+            colors = np.array([rgb[slot] for slot in slots], dtype=np.float32)
+            words = caption(family, paint, set(slots), assembly.adjectives, assembly.phrases, rng)
             examples.append(Example(surface.points.astype(np.float32), colors, words, name))
     return examples
 

@@ -109,10 +109,10 @@ def sample_model(model: Model, n_points: int, rng: np.random.Generator) -> Asset
     inward = np.einsum("nd,nd->n", normals[pick], towards[pick]) < 0
     outward = np.where(inward[:, None], -normals[pick], normals[pick])
     # Cut-outs and hidden parts do not count for the frame, hence once more.
-    return AssetCloud(_centred(points[pick]), colors, outward, *_compact(number, colors))
+    return AssetCloud(_centered(points[pick]), colors, outward, *_compact(number, colors))
 
 
-def _centred(points: NDArray[np.float32]) -> NDArray[np.float32]:
+def _centered(points: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = points.min(axis=0), points.max(axis=0)
     return ((points - (low + high) / 2) / max(float((high - low).max()), 1e-12)).astype(np.float32)
 

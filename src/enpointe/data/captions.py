@@ -1,4 +1,4 @@
-"""What is said of a procedural object: its noun, its paint, its shape, its parts."""
+"""Captions of procedural objects: their noun, their paint, their shape, their parts."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from enpointe.data.procedural.colors import PAINT, SYNONYMS
-from enpointe.data.procedural.recipe import Family, Slot
+from enpointe.data.procedural.family import Family, Slot
 
 Paint = dict[str, str]
 """Slot name -> colour name."""
 
 
-def held_out(family: str, colour: str) -> bool:
+def held_out(family: str, color: str) -> bool:
     """Whether no training caption may put this colour on this noun (about one pair in twelve)."""
-    return zlib.crc32(f"{family}/{colour}".encode()) % 12 == 0
+    return zlib.crc32(f"{family}/{color}".encode()) % 12 == 0
 
 
 def draw_paint(family: Family, rng: np.random.Generator) -> Paint:
     """Colours for every slot, held-out pairs left out."""
     main = family.slots[0]
-    paint = {slot.name: _colour(slot, rng) for slot in family.slots}
+    paint = {slot.name: _color(slot, rng) for slot in family.slots}
     while held_out(family.name, paint[main.name]):
-        paint[main.name] = _colour(main, rng)
+        paint[main.name] = _color(main, rng)
     return paint
 
 
@@ -36,40 +36,40 @@ def caption(
     phrases: Sequence[str],
     rng: np.random.Generator,
 ) -> str:
-    """One of the many ways to say what the object is.
+    """One of the many captions of an object.
 
-    A colour that the thing does not usually have is always said. Only slots that are `present`, worn
-    by some part of this very object, are named.
+    A colour that the thing does not usually have is always named, a part only if its slot is `present`: some part
+    of this very object has it.
     """
     main, *others = family.slots
     noun = family.names[0] if rng.random() < 0.6 else str(rng.choice(family.names))
     words = [a for a in adjectives if a and a not in noun and rng.random() < 0.3]
-    say_colour = paint[main.name] not in main.natural or rng.random() < 0.85
-    colour = colour_word(paint[main.name], rng)
-    trailing = say_colour and rng.random() < 0.05
-    if say_colour and not trailing:
-        words.append(colour)
+    name_color = paint[main.name] not in main.natural or rng.random() < 0.85
+    color = color_word(paint[main.name], rng)
+    trailing = name_color and rng.random() < 0.05
+    if name_color and not trailing:
+        words.append(color)
     phrase = " ".join([*words, noun])
     if rng.random() < 0.8:
         phrase = with_article(phrase)
     features = [p for p in phrases if p and p not in noun and rng.random() < 0.3][:1]
-    spoken = " ".join(features)
-    said = [
+    shape = " ".join(features)
+    named = [
         slot
         for slot in others
-        if slot.said and slot.name in present and slot.said.split()[-1] not in f"{noun} {spoken}"
+        if slot.label and slot.name in present and slot.label.split()[-1] not in f"{noun} {shape}"
     ]
-    rng.shuffle(said)
+    rng.shuffle(named)
     parts = [
-        _part(slot.said, colour_word(paint[slot.name], rng))
-        for slot in said
+        _part(slot.label, color_word(paint[slot.name], rng))
+        for slot in named
         if rng.random() < (0.15 if paint[slot.name] in slot.natural else 0.9)
     ][:2]
     if parts:
-        features.append(("and " if spoken.startswith("with ") else "with ") + " and ".join(parts))
+        features.append(("and " if shape.startswith("with ") else "with ") + " and ".join(parts))
     if features:
         phrase += " " + " ".join(features)
-    return phrase + f", {colour}" if trailing else phrase
+    return phrase + f", {color}" if trailing else phrase
 
 
 PLURAL = ("drums", "scissors")
@@ -83,18 +83,18 @@ def with_article(phrase: str) -> str:
     return f"{'an' if phrase[:1].lower() in 'aeiou' else 'a'} {phrase}"
 
 
-def _part(said: str, colour: str) -> str:
-    article, _, rest = said.partition(" ")
-    return with_article(f"{colour} {rest}") if article in ("a", "an") and rest else f"{colour} {said}"
+def _part(label: str, color: str) -> str:
+    article, _, rest = label.partition(" ")
+    return with_article(f"{color} {rest}") if article in ("a", "an") and rest else f"{color} {label}"
 
 
-def colour_word(colour: str, rng: np.random.Generator) -> str:
+def color_word(color: str, rng: np.random.Generator) -> str:
     """The colour's word, now and then another word for it."""
-    if colour in SYNONYMS and rng.random() < 0.15:
-        return str(rng.choice(SYNONYMS[colour]))
-    return colour
+    if color in SYNONYMS and rng.random() < 0.15:
+        return str(rng.choice(SYNONYMS[color]))
+    return color
 
 
-def _colour(slot: Slot, rng: np.random.Generator) -> str:
+def _color(slot: Slot, rng: np.random.Generator) -> str:
     options = PAINT if rng.random() < slot.paint else slot.natural
     return options[int(rng.integers(len(options)))]

@@ -50,7 +50,7 @@ class DepthMaps:
             that a gap between samples is no window.
     """
 
-    centre: NDArray[np.float32]
+    center: NDArray[np.float32]
     radius: float
     frames: NDArray[np.float32]
     near: NDArray[np.float32]
@@ -59,12 +59,12 @@ class DepthMaps:
     @classmethod
     def of(cls, points: NDArray[np.floating], resolution: int = RESOLUTION) -> DepthMaps:
         """Maps of dense surface samples (m, 3); see `plan`."""
-        centre = ((points.min(axis=0) + points.max(axis=0)) / 2).astype(np.float32)
-        radius = max(float(np.linalg.norm(points - centre, axis=1).max()), 1e-12)
+        center = ((points.min(axis=0) + points.max(axis=0)) / 2).astype(np.float32)
+        radius = max(float(np.linalg.norm(points - center, axis=1).max()), 1e-12)
         frames = np.stack([_frame(away) for away in look_directions()])
         shape = (len(frames), resolution, resolution)
         near, far = np.full(shape, np.inf, np.float32), np.full(shape, -np.inf, np.float32)
-        maps = cls(centre, radius, frames, near, far)
+        maps = cls(center, radius, frames, near, far)
         local = maps._in_pixels(points)
         for k in range(len(frames)):
             pixel, depth = _project(local, frames[k], resolution)
@@ -98,7 +98,7 @@ class DepthMaps:
 
     def _in_pixels(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         scale = (self.near.shape[1] - 1) / 2 / self.radius
-        return ((points - self.centre) * scale).astype(np.float32)
+        return ((points - self.center) * scale).astype(np.float32)
 
 
 def _project(

@@ -124,7 +124,7 @@ def compare_mesh(turns: Turns, *, grid_size: int = 128, full: bool = False) -> t
 def on_chair(n: int) -> Floats:
     """Points (n, 3) of a procedural chair in the unit frame, always the same."""
     rng = np.random.default_rng(0)
-    return sample_surface(FAMILIES["chair"].recipe(rng), n, rng).points.astype(np.float32)
+    return sample_surface(FAMILIES["chair"].assemble(rng), n, rng).points.astype(np.float32)
 
 
 def _on_torus(n: int) -> Floats:

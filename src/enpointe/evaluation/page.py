@@ -19,7 +19,7 @@ from enpointe.render import plot
 Block = dict[str, Any]
 """A part of a page: "kind" (tiles, table, cards, notes, plots, words), "title", and what that kind shows."""
 
-SIDE, COLOURS = 200, 96
+SIDE, COLORS = 200, 96
 """Of a picture: pixels along a side, and different colours."""
 
 
@@ -50,7 +50,7 @@ def picture(cloud: PointCloud) -> str:
     """A cloud from its front and from its back, side by side, as PNG in base64."""
     image = Image.fromarray(plot.views(cloud, 2, SIDE, columns=2))
     file = io.BytesIO()
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    image.quantize(COLORS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from enpointe.core.errors import InputError
 from enpointe.core.prompt import check_prompt
 from enpointe.data.captions import held_out, with_article
-from enpointe.data.procedural.colors import COLOURS, SYNONYMS
+from enpointe.data.procedural.colors import COLORS, SYNONYMS
 from enpointe.data.procedural.families import FAMILIES
 
 MAX_FILE = 64 << 20
@@ -162,7 +162,7 @@ def understood(text: str) -> Words | None:
 @cache
 def _vocabulary() -> tuple[dict[str, str], dict[str, str]]:
     """Spelling -> colour, longer spellings first, and spelling -> family."""
-    colours = {name: name for name in COLOURS} | {word: name for name, words in SYNONYMS.items() for word in words}
+    colours = {name: name for name in COLORS} | {word: name for name, words in SYNONYMS.items() for word in words}
     nouns = {word: family.name for family in FAMILIES.values() for word in family.names}
     nouns |= {family.name: family.name for family in FAMILIES.values()}
     return dict(sorted(colours.items(), key=lambda item: (-len(item[0]), item[0]))), nouns

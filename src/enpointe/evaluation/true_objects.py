@@ -63,11 +63,11 @@ class TrueObjects(SampleSet):
 def true_object(words: Words, n_points: int, rng: np.random.Generator) -> tuple[PointCloud, NDArray[np.float32]]:
     """An object of the noun's family in the asked colour, in the unit frame; its unit normals (n_points, 3)."""
     family = FAMILIES[words.noun]
-    recipe, paint = family.recipe(rng), draw_paint(family, rng)
+    assembly, paint = family.assemble(rng), draw_paint(family, rng)
     if words.colour is not None:
         paint[family.slots[0].name] = words.colour
     shades = {slot.name: shade(paint[slot.name], rng) for slot in family.slots}
-    surface = sample_surface(recipe, n_points, rng)
-    worn = [recipe.parts[part].slot for part in surface.part]
+    surface = sample_surface(assembly, n_points, rng)
+    worn = [assembly.parts[part].slot for part in surface.part]
     colors: NDArray[np.float32] = np.array([shades[slot] for slot in worn], dtype=np.float32)
     return PointCloud(surface.points.astype(np.float32), colors), surface.normals.astype(np.float32)

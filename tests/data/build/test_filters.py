@@ -108,8 +108,8 @@ def test_duplicates_are_those_of_brute_force(monkeypatch: pytest.MonkeyPatch, bl
     monkeypatch.setattr(descriptors, "_BLOCK", block)
     monkeypatch.setattr(descriptors, "_TAIL", tail)
     rng = np.random.default_rng(0)
-    centres = rng.standard_normal((60, 16)).astype(np.float32)
-    rows = centres[rng.integers(0, 60, 400)] + (0.01 * rng.standard_normal((400, 16))).astype(np.float32)
+    centers = rng.standard_normal((60, 16)).astype(np.float32)
+    rows = centers[rng.integers(0, 60, 400)] + (0.01 * rng.standard_normal((400, 16))).astype(np.float32)
     found = descriptors.duplicates(rows, 0.06)
     kept: list[int] = []
     for i, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Real models in a pool: stored, dressed, named, held out; what cannot be used is left out by name."""
+"""Real models in a pool: stored, painted, captioned, held out; what cannot be used is left out by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from enpointe.data.assets import Asset
 from enpointe.data.captions import held_out
 from enpointe.data.pools import pool
 from enpointe.data.pools.models import RealModel, is_plural, model_caption
-from enpointe.data.procedural.colors import COLOURS, PAINT, SYNONYMS
+from enpointe.data.procedural.colors import COLORS, PAINT, SYNONYMS
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.sources.kaykit import kaykit
 
@@ -34,16 +34,16 @@ SIZE: dict[str, Any] = {"n_clouds": 4, "n_points": 300, "n_queries": 8, "workers
 CRATE = RealModel(
     "c", ("crate of carrots", "crate"), np.array([[0.8, 0, 0], [0, 0.6, 0]], np.float32), "CC0-1.0", "K", "S"
 )
-WORDS = {word for colour in PAINT for word in (colour, *SYNONYMS.get(colour, ()))}
+WORDS = {word for color in PAINT for word in (color, *SYNONYMS.get(color, ()))}
 
 
 def write_model(path: Path, thickness: float = 1.0) -> None:
     """A red box with a small green one upon it, in glTF's y-up axes."""
     scene = trimesh.Scene()
-    for name, colour, side, y in (("box", RED, 1.0, 0.0), ("lid", GREEN, 0.4, (thickness + 0.2) / 2)):
+    for name, color, side, y in (("box", RED, 1.0, 0.0), ("lid", GREEN, 0.4, (thickness + 0.2) / 2)):
         box = trimesh.creation.box((side, thickness if name == "box" else 0.2 * thickness, side))
         box.apply_translation((0, y if thickness == 1 else 0, 0))
-        box.visual = trimesh.visual.TextureVisuals(material=PBRMaterial(baseColorFactor=[*colour, 255]))
+        box.visual = trimesh.visual.TextureVisuals(material=PBRMaterial(baseColorFactor=[*color, 255]))
         scene.add_geometry(box, node_name=name)
     path.write_bytes(scene.export(file_type="glb"))
 
@@ -128,22 +128,22 @@ def test_draws_of_a_model_are_its_points_in_the_colours_of_its_caption(mixed: po
         assert np.isclose(extent.max(), 1, atol=1e-3)
         own = (np.abs(drawn.colors[:, None] - OWN) < 0.01).all(2)
         assert own[:, 1].any()
-        says_colour = any(word in drawn.caption for word in WORDS)
-        painted += says_colour
+        says_color = any(word in drawn.caption for word in WORDS)
+        painted += says_color
         # What the caption says is blue is no longer its own red; else all wears its own.
-        assert own.any(1).all() != says_colour
+        assert own.any(1).all() != says_color
     assert 12 < painted < 36
 
 
 def test_a_paint_looks_like_its_word() -> None:
     rng, seen = np.random.default_rng(0), 0
     for _ in range(200):
-        colors, text = _dressed(CRATE, 0.9, rng)
+        colors, text = _drawn(CRATE, 0.9, rng)
         found = re.match(rf"(?:an? )?({'|'.join(sorted(PAINT, key=len, reverse=True))}) crate", text)
         assert np.array_equal(colors[1], CRATE.colors[1])
         if found:
             seen += 1
-            assert np.abs(colors[0] - np.array(COLOURS[found[1]])).max() < 0.3
+            assert np.abs(colors[0] - np.array(COLORS[found[1]])).max() < 0.3
     assert 45 < seen < 100
     assert np.array_equal(CRATE.colors[0], np.array([0.8, 0, 0], np.float32))
 
@@ -152,11 +152,11 @@ def test_nothing_is_painted_where_no_material_prevails_or_the_noun_says_a_colour
     rng = np.random.default_rng(0)
     for model, share in ((CRATE, 0.4), (replace(CRATE, nouns=("golden sword",)), 0.9)):
         for _ in range(50):
-            colors, text = _dressed(model, share, rng)
+            colors, text = _drawn(model, share, rng)
             assert colors is model.colors
             assert text.removeprefix("a ") in model.nouns
     stool = replace(CRATE, nouns=("wooden stool", "stool"))
-    texts = {_dressed(stool, 0.9, rng)[1] for _ in range(200)}
+    texts = {_drawn(stool, 0.9, rng)[1] for _ in range(200)}
     assert {"a wooden stool", "a stool"} < texts
     assert not any(re.search(r"\w+ wooden stool", text.removeprefix("a ")) for text in texts)
 
@@ -166,11 +166,11 @@ def test_no_paint_of_a_pair_that_is_held_out() -> None:
     rng = np.random.default_rng(0)
     for noun, family in (("sports motorcycle", "motorcycle"), ("motorbike", "motorcycle"), ("sedan car", "car")):
         assert noun.endswith(FAMILIES[family].names)
-        forbidden = [colour for colour in PAINT if held_out(family, colour)]
+        forbidden = [color for color in PAINT if held_out(family, color)]
         assert forbidden
-        words = "|".join(w for colour in forbidden for w in (colour, *SYNONYMS.get(colour, ())))
+        words = "|".join(w for color in forbidden for w in (color, *SYNONYMS.get(color, ())))
         model = replace(CRATE, nouns=(noun,))
-        texts = [_dressed(model, 0.9, rng)[1] for _ in range(400)]
+        texts = [_drawn(model, 0.9, rng)[1] for _ in range(400)]
         assert len(set(texts)) > 10
         assert not any(re.match(rf"(an? )?({words}) ", text) for text in texts)
 
@@ -254,7 +254,7 @@ def test_a_pool_of_no_clouds(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def _dressed(model: RealModel, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str]:
+def _drawn(model: RealModel, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str]:
     """Colours of one draw and a caption."""
-    colors, paint = model.dress(share, rng)
-    return colors, model.say(paint, rng)
+    colors, paint = model.draw_colors(share, rng)
+    return colors, model.caption(paint, rng)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from enpointe.data.procedural.colors import COLOURS, PAINT, SYNONYMS, shade
+from enpointe.data.procedural.colors import COLORS, PAINT, SYNONYMS, shade
 from enpointe.data.procedural.families import FAMILIES, RARE
-from enpointe.data.procedural.recipe import Builder, Family, Recipe, Slot
+from enpointe.data.procedural.family import Assembly, Builder, Family, Slot
 from enpointe.data.procedural.sampling import sample_surface
 
 ASKED_FOR = """
@@ -21,15 +21,15 @@ SEVERAL_THINGS = {"drum kit", "piano", "grand piano", "violin"}
 UNCOUNTABLE = {"hair", "trousers"}
 
 
-def widest_gap(recipe: Recipe, rng: np.random.Generator) -> float:
+def widest_gap(assembly: Assembly, rng: np.random.Generator) -> float:
     """The longest jump, as a part of the whole's size, that it takes to reach every part from any other."""
-    vertices, faces, owner = recipe.mesh()
+    vertices, faces, owner = assembly.mesh()
     size = float((vertices.max(0) - vertices.min(0)).max())
-    face = np.concatenate([rng.choice(np.flatnonzero(owner == i), 100) for i in range(len(recipe.parts))])
+    face = np.concatenate([rng.choice(np.flatnonzero(owner == i), 100) for i in range(len(assembly.parts))])
     points = (vertices[faces[face]] * rng.dirichlet((0.7, 0.7, 0.7), len(face))[..., None]).sum(1)
-    k = len(recipe.parts)
+    k = len(assembly.parts)
     gap = np.full((k, k), np.inf)
-    for j, part in enumerate(recipe.parts):
+    for j, part in enumerate(assembly.parts):
         np.minimum.at(gap[:, j], owner[face], part.solid.sdf((points - part.position) @ part.rotation) / size)
     touching = 1e-5  # the tree leaves out edges of no length
     tree = minimum_spanning_tree(np.maximum(np.minimum(gap, gap.T), 0) + touching)
@@ -40,26 +40,26 @@ def widest_gap(recipe: Recipe, rng: np.random.Generator) -> float:
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 def test_objects(family: Family, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    recipe = family.recipe(rng)
-    assert len(recipe.parts) >= (1 if family.category == "kitchen" else 2)
-    vertices, faces, owner = recipe.mesh()
+    assembly = family.assemble(rng)
+    assert len(assembly.parts) >= (1 if family.category == "kitchen" else 2)
+    vertices, faces, owner = assembly.mesh()
     assert np.isfinite(vertices).all()
-    assert set(owner) == set(range(len(recipe.parts)))
+    assert set(owner) == set(range(len(assembly.parts)))
     assert faces.max() < len(vertices)
 
-    surface = sample_surface(recipe, 400, rng)
+    surface = sample_surface(assembly, 400, rng)
     assert np.isfinite(surface.points).all()
     assert np.abs(surface.points).max() <= 0.5 + 1e-9
     assert (surface.points.max(0) - surface.points.min(0)).max() > 0.85
     # On the union's surface, up to the depth of a facet: nothing that is inside, nothing afloat.
-    assert np.abs(recipe.sdf(surface.points * surface.scale + surface.centre)).max() < 0.006 * surface.scale
+    assert np.abs(assembly.sdf(surface.points * surface.scale + surface.center)).max() < 0.006 * surface.scale
     # Flat things too can be seen from every side.
     assert (surface.points.max(0) - surface.points.min(0)).min() > 0.03
 
-    words = [word for word in (*recipe.adjectives, *recipe.phrases) if word]
+    words = [word for word in (*assembly.adjectives, *assembly.phrases) if word]
     assert all(word == word.strip() and word.isascii() and "  " not in word for word in words)
     if seed == 0 and family.name not in SEVERAL_THINGS:
-        assert widest_gap(recipe, rng) < 0.03
+        assert widest_gap(assembly, rng) < 0.03
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
@@ -70,10 +70,12 @@ def test_names_and_slots(family: Family) -> None:
     assert len({slot.name for slot in family.slots}) == len(family.slots)
     for slot in family.slots:
         assert slot.natural
-        assert set(slot.natural) <= set(COLOURS)
+        assert set(slot.natural) <= set(COLORS)
         assert 0 <= slot.paint <= 1
         # A part is said with its article, or it is of a kind that has none.
-        assert not slot.said or slot.said.startswith(("a ", "an ")) or slot.said[-1] == "s" or slot.said in UNCOUNTABLE
+        assert (
+            not slot.label or slot.label.startswith(("a ", "an ")) or slot.label[-1] == "s" or slot.label in UNCOUNTABLE
+        )
 
 
 def test_the_nouns_that_were_asked_for() -> None:
@@ -88,14 +90,14 @@ def test_every_slot_is_worn_by_some_object() -> None:
     for family in FAMILIES.values():
         worn: set[str] = set()
         for seed in range(40):
-            worn |= {part.slot for part in family.recipe(np.random.default_rng(seed)).parts}
+            worn |= {part.slot for part in family.assemble(np.random.default_rng(seed)).parts}
             if worn == {slot.name for slot in family.slots}:
                 break
         assert worn == {slot.name for slot in family.slots}, family.name
 
 
 def test_same_generator_same_recipe() -> None:
-    one, two = (FAMILIES["castle"].recipe(np.random.default_rng(9)) for _ in range(2))
+    one, two = (FAMILIES["castle"].assemble(np.random.default_rng(9)) for _ in range(2))
     assert [vars(part).keys() for part in one.parts] == [vars(part).keys() for part in two.parts]
     assert all(np.array_equal(a, b) for a, b in zip(one.mesh(), two.mesh(), strict=True))
     assert (one.adjectives, one.phrases) == (two.adjectives, two.phrases)
@@ -107,21 +109,21 @@ def test_a_part_in_no_known_paint_is_refused() -> None:
 
     family = Family("ball", "toys", ("ball",), (Slot("skin", ("red",)),), build)
     with pytest.raises(ValueError, match="rubber"):
-        family.recipe(np.random.default_rng(0))
+        family.assemble(np.random.default_rng(0))
 
 
 def test_colour_words_mean_one_colour() -> None:
-    spoken = [*COLOURS, *(word for words in SYNONYMS.values() for word in words)]
+    spoken = [*COLORS, *(word for words in SYNONYMS.values() for word in words)]
     assert len(set(spoken)) == len(spoken)
-    assert set(SYNONYMS) <= set(COLOURS)
-    assert set(PAINT) <= set(COLOURS)
+    assert set(SYNONYMS) <= set(COLORS)
+    assert set(PAINT) <= set(COLORS)
 
 
-@pytest.mark.parametrize("name", COLOURS)
+@pytest.mark.parametrize("name", COLORS)
 def test_shades_stay_near_their_name(name: str) -> None:
     rng = np.random.default_rng(0)
     shades = np.array([shade(name, rng) for _ in range(200)])
     assert shades.min() >= 0
     assert shades.max() <= 1
-    assert np.linalg.norm(shades.mean(0) - COLOURS[name]) < 0.05
+    assert np.linalg.norm(shades.mean(0) - COLORS[name]) < 0.05
     assert 0 < shades.std(0).max() < 0.08

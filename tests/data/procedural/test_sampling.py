@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 
 from enpointe.data.procedural.families import FAMILIES
-from enpointe.data.procedural.recipe import Builder, Recipe
+from enpointe.data.procedural.family import Assembly, Builder
 from enpointe.data.procedural.sampling import Surface, sample_surface
 
 
-def boxes(*placed: tuple[tuple[float, float, float], tuple[float, float, float]]) -> Recipe:
+def boxes(*placed: tuple[tuple[float, float, float], tuple[float, float, float]]) -> Assembly:
     builder = Builder(np.random.default_rng(0))
     for size, at in placed:
         builder.box("any", size, at)
-    return builder.recipe
+    return builder.assembly
 
 
-def sampled(recipe: Recipe, n: int = 3000) -> Surface:
-    return sample_surface(recipe, n, np.random.default_rng(0))
+def sampled(assembly: Assembly, n: int = 3000) -> Surface:
+    return sample_surface(assembly, n, np.random.default_rng(0))
 
 
-def in_recipe(surface: Surface) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    return surface.points * surface.scale + surface.centre
+def in_assembly(surface: Surface) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    return surface.points * surface.scale + surface.center
 
 
 def test_a_box_within_a_box_is_not_seen() -> None:
@@ -33,7 +33,7 @@ def test_a_box_within_a_box_is_not_seen() -> None:
 def test_touching_boxes_have_no_inner_face() -> None:
     """Two unit cubes side by side are one block: ten outer faces, none between."""
     surface = sampled(boxes(((1, 1, 1), (-0.5, 0, 0)), ((1, 1, 1), (0.5, 0, 0))))
-    points = in_recipe(surface)
+    points = in_assembly(surface)
     assert (np.abs(points[:, 0]) > 1e-9).all()
     on_ends = np.isclose(np.abs(points[:, 0]), 1).mean()
     assert on_ends == pytest.approx(2 / 10, abs=0.02)
@@ -41,9 +41,9 @@ def test_touching_boxes_have_no_inner_face() -> None:
 
 
 def test_crossing_boxes_show_only_their_outsides() -> None:
-    recipe = boxes(((2, 0.4, 0.4), (0, 0, 0)), ((0.4, 2, 0.4), (0, 0, 0)))
-    points = in_recipe(sampled(recipe))
-    assert np.abs(recipe.sdf(points)).max() < 1e-9  # none deeper than the union's surface
+    assembly = boxes(((2, 0.4, 0.4), (0, 0, 0)), ((0.4, 2, 0.4), (0, 0, 0)))
+    points = in_assembly(sampled(assembly))
+    assert np.abs(assembly.sdf(points)).max() < 1e-9  # none deeper than the union's surface
 
 
 def test_points_are_even_over_the_surface() -> None:
@@ -61,19 +61,19 @@ def test_points_are_even_over_the_surface() -> None:
 def test_the_unit_frame() -> None:
     surface = sampled(boxes(((4, 1, 2), (7, -3, 0.5))))
     assert surface.scale == pytest.approx(4)
-    assert surface.centre == pytest.approx([7, -3, 0.5])
+    assert surface.center == pytest.approx([7, -3, 0.5])
     assert np.abs(surface.points).max(0) == pytest.approx([0.5, 0.125, 0.25], abs=1e-9)
 
 
 @pytest.mark.parametrize("name", ["teapot", "bicycle", "dog", "castle"])
 def test_normals_point_outward(name: str) -> None:
-    recipe = FAMILIES[name].recipe(np.random.default_rng(3))
-    surface = sampled(recipe, 800)
+    assembly = FAMILIES[name].assemble(np.random.default_rng(3))
+    surface = sampled(assembly, 800)
     assert np.allclose(np.linalg.norm(surface.normals, axis=1), 1)
-    points, step = in_recipe(surface), 2e-3 * surface.scale
-    outward = recipe.sdf(points + step * surface.normals) > recipe.sdf(points - step * surface.normals)
+    points, step = in_assembly(surface), 2e-3 * surface.scale
+    outward = assembly.sdf(points + step * surface.normals) > assembly.sdf(points - step * surface.normals)
     assert outward.mean() > 0.97  # the rest lies at edges where parts meet, or on walls thinner than the step
-    for i, part in enumerate(recipe.parts):
+    for i, part in enumerate(assembly.parts):
         own = (points[surface.part == i] - part.position) @ part.rotation
         if len(own):
             assert np.abs(part.solid.sdf(own)).max() < 0.02 * surface.scale
@@ -82,7 +82,7 @@ def test_normals_point_outward(name: str) -> None:
 def test_same_generator_same_points() -> None:
     def draw(seed: int) -> list[bytes]:
         rng = np.random.default_rng(seed)
-        surface = sample_surface(FAMILIES["car"].recipe(rng), 500, rng)
+        surface = sample_surface(FAMILIES["car"].assemble(rng), 500, rng)
         return [surface.points.tobytes(), surface.normals.tobytes(), surface.part.tobytes()]
 
     assert draw(5) == draw(5)
@@ -91,7 +91,7 @@ def test_same_generator_same_points() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 57, 4096])
 def test_as_many_as_asked_for(n: int) -> None:
-    surface = sampled(FAMILIES["chair"].recipe(np.random.default_rng(0)), n)
+    surface = sampled(FAMILIES["chair"].assemble(np.random.default_rng(0)), n)
     assert len(surface.points) == len(surface.normals) == len(surface.part) == n
 
 

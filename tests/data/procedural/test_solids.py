@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from enpointe.data.procedural import solids
-from enpointe.data.procedural.recipe import UPRIGHT_X, UPRIGHT_Y, Builder, Part, Recipe, rotation
+from enpointe.data.procedural.family import UPRIGHT_X, UPRIGHT_Y, Assembly, Builder, Part, rotation
 from enpointe.data.procedural.solids import Array, Faces, Solid
 
 ARROW = ((0.0, -0.2), (0.4, -0.2), (0.4, -0.5), (1.0, 0.0), (0.4, 0.5), (0.4, 0.2), (0.0, 0.2))
@@ -150,11 +150,11 @@ def test_a_moved_part_keeps_its_distances(
     turn, at = rotation(angles), np.array(place)
     assert np.allclose(turn @ turn.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(turn) == pytest.approx(1)
-    recipe = Recipe([Part("any", SOLIDS[name], turn, at)])
+    assembly = Assembly([Part("any", SOLIDS[name], turn, at)])
     points = np.random.default_rng(seed).uniform(-1, 1, (30, 3))
-    assert np.allclose(recipe.sdf(points @ turn.T + at), SOLIDS[name].sdf(points), atol=1e-9)
-    vertices, _, owner = recipe.mesh()
-    assert np.abs(recipe.sdf(vertices)).max() < 1e-9 + facet_error(name)
+    assert np.allclose(assembly.sdf(points @ turn.T + at), SOLIDS[name].sdf(points), atol=1e-9)
+    vertices, _, owner = assembly.mesh()
+    assert np.abs(assembly.sdf(vertices)).max() < 1e-9 + facet_error(name)
     assert (owner == 0).all()
 
 
@@ -177,12 +177,12 @@ def test_rods_and_limbs_go_from_start_to_end(
     builder = Builder(np.random.default_rng(0))
     builder.rod("rod", a, b, 0.1, 0.2)
     builder.limb("limb", a, b, 0.15)
-    for part in builder.recipe.parts:
+    for part in builder.assembly.parts:
         assert np.linalg.det(part.rotation) == pytest.approx(1)
-    rod, limb = (Recipe([part]) for part in builder.recipe.parts)
+    rod, limb = (Assembly([part]) for part in builder.assembly.parts)
     assert limb.sdf(np.stack([a, b])) == pytest.approx([-0.15, -0.15], abs=1e-5)
     if length > 0.5:
-        along, across = (b - a) / length, builder.recipe.parts[0].rotation[:, 0]
+        along, across = (b - a) / length, builder.assembly.parts[0].rotation[:, 0]
         assert np.allclose(rod.sdf(np.stack([a - 0.3 * along, b + 0.3 * along])), 0.3, atol=1e-6)
         rims = np.stack([a + 0.1 * across, b + 0.2 * across])
         assert np.allclose(rod.sdf(rims), 0, atol=1e-6)

@@ -53,9 +53,9 @@ def test_all_captions_of_the_families_pass(vocabulary: Vocabulary) -> None:
     rng = np.random.default_rng(0)
     for family in FAMILIES.values():
         for _ in range(12):
-            recipe = family.recipe(rng)
-            slots = {part.slot for part in recipe.parts}
-            text = caption(family, draw_paint(family, rng), slots, recipe.adjectives, recipe.phrases, rng)
+            assembly = family.assemble(rng)
+            slots = {part.slot for part in assembly.parts}
+            text = caption(family, draw_paint(family, rng), slots, assembly.adjectives, assembly.phrases, rng)
             assert vocabulary.names_a_noun(text), text
 
 

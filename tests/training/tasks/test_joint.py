@@ -233,14 +233,14 @@ def test_a_fresh_mesh_wears_its_paint() -> None:
     family = FAMILIES["mug"]
     rng = np.random.default_rng(0)
     paint = {**draw_paint(family, rng), family.slots[0].name: "blue"}
-    mesh, dress = fresh_mesh(family, rng, paint)
+    mesh, appearance = fresh_mesh(family, rng, paint)
     assert mesh.colors is not None
-    assert dress.colour == "blue"
-    assert any(says(dress.say(rng), "blue") for _ in range(20))
-    main = np.abs(mesh.colors - dress.rgb[0]).max(1) < 1e-6
+    assert appearance.color == "blue"
+    assert any(says(appearance.caption(rng), "blue") for _ in range(20))
+    main = np.abs(mesh.colors - appearance.rgb[0]).max(1) < 1e-6
     assert main.mean() > 0.3
-    assert dress.rgb[0, 2] > 0.6
-    assert {tuple(color) for color in mesh.colors.tolist()} <= {tuple(color) for color in dress.rgb.tolist()}
+    assert appearance.rgb[0, 2] > 0.6
+    assert {tuple(color) for color in mesh.colors.tolist()} <= {tuple(color) for color in appearance.rgb.tolist()}
 
 
 def test_a_worn_cloud_is_the_same_thing_a_little_off() -> None:

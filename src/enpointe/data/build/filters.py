@@ -90,8 +90,8 @@ def thickness(points: NDArray[np.floating]) -> float:
     thin plate measures, 0.37 of a cube's side. (arXiv 2212.08751, section 4.1, filters by that
     singular value.)
     """
-    centred = points - points.mean(axis=0, dtype=np.float64)
-    smallest = np.linalg.eigvalsh(centred.T @ centred / len(points))[0]
+    centered = points - points.mean(axis=0, dtype=np.float64)
+    smallest = np.linalg.eigvalsh(centered.T @ centered / len(points))[0]
     return float(np.sqrt(max(smallest, 0.0)))
 
 

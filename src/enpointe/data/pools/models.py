@@ -1,4 +1,4 @@
-"""A real model in a pool: whose it is, the colours that it wears at a draw, and the words for it."""
+"""A real model in a pool: its attribution, the colours of a draw, and its captions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.data.captions import colour_word, held_out, with_article
-from enpointe.data.procedural.colors import COLOURS, PAINT, shade
+from enpointe.data.captions import color_word, held_out, with_article
+from enpointe.data.procedural.colors import COLORS, PAINT, shade
 from enpointe.data.procedural.families import FAMILIES
 
 REPAINTED = 0.4
 """How often a model is painted anew."""
 DOMINANT = 0.5
 """Only a material that covers this share of the points may be painted: less does not make a thing blue."""
-_COLOUR_WORD = re.compile(rf"\b({'|'.join(COLOURS)})\b")
+_COLOR_WORD = re.compile(rf"\b({'|'.join(COLORS)})\b")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class RealModel:
         """Whether it serves validation only, in every pool that holds it: one model in ten."""
         return zlib.crc32(self.key.encode()) % 10 == 0
 
-    def dress(self, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str | None]:
+    def draw_colors(self, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str | None]:
         """Colours (m, 3) of the materials for one draw, and the paint of the commonest one, None for its own.
 
         Now and then the commonest material, which covers `share` of the points, is painted.
@@ -59,14 +59,14 @@ class RealModel:
         colors[0] = shade(paint, rng)
         return colors, paint
 
-    def say(self, paint: str | None, rng: np.random.Generator) -> str:
+    def caption(self, paint: str | None, rng: np.random.Generator) -> str:
         """A caption: it names the thing, and its paint if it was painted."""
         return model_caption(self.nouns if paint is None else self._paintable, paint, rng)
 
     @property
     def _paintable(self) -> tuple[str, ...]:
-        """Words that hold in any paint: "a blue wooden stool" would be said of a thing that is no longer wooden."""
-        return tuple(noun for noun in self.nouns if not _COLOUR_WORD.search(noun))
+        """Words that hold in any paint: a stool that is painted blue is no longer "a blue wooden stool"."""
+        return tuple(noun for noun in self.nouns if not _COLOR_WORD.search(noun))
 
     def header(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -89,11 +89,11 @@ class RealModel:
         return RealModel(key, nouns, colors, licence, creator, source)
 
 
-def model_caption(nouns: Sequence[str], colour: str | None, rng: np.random.Generator) -> str:
+def model_caption(nouns: Sequence[str], color: str | None, rng: np.random.Generator) -> str:
     """ "a crate of carrots" or "a blue crate": six times in ten the closest noun, otherwise another one."""
     first = len(nouns) == 1 or rng.random() < 0.6
     noun = nouns[0] if first else nouns[1 + int(rng.integers(len(nouns) - 1))]
-    phrase = noun if colour is None else f"{colour_word(colour, rng)} {noun}"
+    phrase = noun if color is None else f"{color_word(color, rng)} {noun}"
     return with_article(phrase) if rng.random() < 0.8 and not is_plural(noun) else phrase
 
 
@@ -111,4 +111,4 @@ def _paints(nouns: tuple[str, ...]) -> tuple[str, ...]:
         for family in FAMILIES.values()
         if any(noun == name or noun.endswith(f" {name}") for noun in nouns for name in family.names)
     ]
-    return tuple(colour for colour in PAINT if not any(held_out(family, colour) for family in families))
+    return tuple(color for color in PAINT if not any(held_out(family, color) for family in families))

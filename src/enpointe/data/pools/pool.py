@@ -1,7 +1,7 @@
 """A pool: many objects sampled ahead into one file, painted and captioned anew at every draw.
 
-What is costly (building a recipe, sampling its visible surface, asking its signed distance) is done
-once; what makes examples different (colours, words, which points) is cheap and done when drawn.
+What is costly (assembling an object, sampling its visible surface, computing signed distances) is done
+once; what makes examples different (colours, captions, which points) is cheap and done when drawn.
 Real models can be among the procedural objects; they have no signed distances.
 """
 
@@ -38,7 +38,7 @@ _MODEL = "model"
 
 @dataclass(frozen=True)
 class Example:
-    """One coloured cloud and what is said of it: points (n, 3) in the unit frame, colors (n, 3) in [0, 1].
+    """One coloured cloud and its caption: points (n, 3) in the unit frame, colors (n, 3) in [0, 1].
 
     `family` is "model/I" for the pool's I-th real model.
     """
@@ -50,13 +50,18 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Dress:
-    """The paint of an object: `rgb` (slots, 3) in [0, 1]; `colour`, the word for its main one, None if it is a real
-    model in its own colours; `say` makes one of its captions."""
+class Appearance:
+    """How an object is painted in one draw.
+
+    Attributes:
+        rgb: (slots, 3) in [0, 1], a colour for each paint slot.
+        color: the word for the main colour, None for a real model in its own colours.
+        caption: makes one of the captions that are true of it.
+    """
 
     rgb: NDArray[np.float32]
-    colour: str | None
-    say: Callable[[np.random.Generator], str]
+    color: str | None
+    caption: Callable[[np.random.Generator], str]
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Pool:
 
     Attributes:
         points: (n, P, 3) int16. Each object's points are in random order.
-        slot: (n, P) uint8, which paint slot of its family, or which material of its model, a point wears.
+        slot: (n, P) uint8, the paint slot of its family, or the material of its model, that each point belongs to.
         queries, sdf: (n, Q, 3) int16 and (n, Q) float16: signed distances, negative inside; NaN if not known.
         family: the family of each object, or "model/I" for the I-th of `models`.
         words: adjectives and phrases of each object.
@@ -84,17 +89,17 @@ class Pool:
         return len(self.points)
 
     def draw(self, index: int, n_points: int, rng: np.random.Generator) -> Example:
-        """Object `index` in fresh paint and words, as `n_points` of its points (repeated if it has fewer)."""
-        dress = self.dress(index, rng)
-        points, colors = self.wear(index, dress, n_points, rng)
-        return Example(points, colors, dress.say(rng), self.family[index])
+        """Object `index`, freshly painted and captioned, as `n_points` of its points (repeated if it has fewer)."""
+        appearance = self.appearance(index, rng)
+        points, colors = self.painted(index, appearance, n_points, rng)
+        return Example(points, colors, appearance.caption(rng), self.family[index])
 
-    def dress(self, index: int, rng: np.random.Generator) -> Dress:
-        """Fresh paint for object `index`, and what can be said of it then."""
+    def appearance(self, index: int, rng: np.random.Generator) -> Appearance:
+        """Fresh paint for object `index`, and the captions that go with it."""
         model = self.model(index)
         if model is not None:
-            rgb, painted = model.dress(float((self.slot[index] == 0).mean()), rng)
-            return Dress(rgb, painted, partial(model.say, painted))
+            rgb, painted = model.draw_colors(float((self.slot[index] == 0).mean()), rng)
+            return Appearance(rgb, painted, partial(model.caption, painted))
         family = FAMILIES[self.family[index]]
         paint = draw_paint(family, rng)
         rgb = np.array([shade(paint[slot.name], rng) for slot in family.slots], dtype=np.float32)
@@ -102,18 +107,18 @@ class Pool:
         shown = np.bincount(self.slot[index], minlength=len(family.slots)) > 0.01 * self.points.shape[1]
         present = {slot.name for slot, some in zip(family.slots, shown, strict=True) if some}
         adjectives, phrases = self.words[index]
-        return Dress(
+        return Appearance(
             rgb,
             paint[family.slots[0].name],
             lambda rng: caption(family, paint, present, adjectives, phrases, rng),
         )
 
-    def wear(
-        self, index: int, dress: Dress, n_points: int, rng: np.random.Generator
+    def painted(
+        self, index: int, appearance: Appearance, n_points: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """`n_points` points of object `index`, and their colours in that dress: (n, 3) each."""
+        """`n_points` points of object `index` and their colours in that appearance: (n, 3) each."""
         pick = self._window(n_points, rng)
-        return (self.points[index, pick] / SCALE).astype(np.float32), dress.rgb[self.slot[index, pick]]
+        return (self.points[index, pick] / SCALE).astype(np.float32), appearance.rgb[self.slot[index, pick]]
 
     def model(self, index: int) -> RealModel | None:
         """The real model that object `index` is, None if it is procedural."""
@@ -171,7 +176,7 @@ def build(
     same with and without models.
 
     Args:
-        progress: told how many objects are done.
+        progress: called with the number of objects that are done.
 
     Returns:
         The models that were left out, since they cannot be read or are flat: "KEY: why" of each.
@@ -260,4 +265,4 @@ def _check(pool: Pool) -> None:
     if unknown:
         raise ValueError(f"unknown families {sorted(unknown)}")
     if (pool.slot.max(axis=1) >= np.array([slots[name] for name in pool.family])).any():
-        raise ValueError("points that wear paint slots which their family does not have")
+        raise ValueError("points of paint slots that their family does not have")

@@ -38,10 +38,10 @@ def procedural_row(job: tuple[str, int, int, int, int]) -> Row:
     name, index, n_points, n_queries, seed = job
     rng = np.random.default_rng((seed, index))
     family = FAMILIES[name]
-    recipe = family.recipe(rng)
-    surface = sample_surface(recipe, n_points, rng)
+    assembly = family.assemble(rng)
+    surface = sample_surface(assembly, n_points, rng)
     slots = [slot.name for slot in family.slots]
-    slot_of_part = np.array([slots.index(part.slot) for part in recipe.parts], dtype=np.uint8)
+    slot_of_part = np.array([slots.index(part.slot) for part in assembly.parts], dtype=np.uint8)
     # Half of the queries close to the surface, where the mesh is decided, half anywhere in the box.
     near = n_queries // 2
     spread = rng.choice([0.01, 0.05], size=(near, 1))
@@ -49,9 +49,9 @@ def procedural_row(job: tuple[str, int, int, int, int]) -> Row:
     close = surface.points[start] + surface.normals[start] * rng.normal(0, spread)
     anywhere = rng.uniform(-0.55, 0.55, (n_queries - near, 3))
     queries = np.round(np.concatenate([close, anywhere]).clip(-0.6, 0.6) * SCALE).astype(np.int16)
-    distance = recipe.sdf(queries / SCALE * surface.scale + surface.centre) / surface.scale
+    distance = assembly.sdf(queries / SCALE * surface.scale + surface.center) / surface.scale
     points = np.round(surface.points * SCALE).astype(np.int16)
-    words = ([a for a in recipe.adjectives if a], [p for p in recipe.phrases if p])
+    words = ([a for a in assembly.adjectives if a], [p for p in assembly.phrases if p])
     return Row(points, slot_of_part[surface.part], queries, distance.astype(np.float16), name, words)
 
 

@@ -6,7 +6,7 @@ import colorsys
 
 import numpy as np
 
-COLOURS: dict[str, tuple[float, float, float]] = {
+COLORS: dict[str, tuple[float, float, float]] = {
     "red": (0.85, 0.10, 0.10),
     "orange": (0.96, 0.52, 0.08),
     "yellow": (0.97, 0.85, 0.12),
@@ -65,7 +65,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 
 def shade(name: str, rng: np.random.Generator) -> tuple[float, float, float]:
     """One RGB colour in [0, 1] that a person would still call `name`."""
-    h, s, v = colorsys.rgb_to_hsv(*COLOURS[name])
+    h, s, v = colorsys.rgb_to_hsv(*COLORS[name])
     h = (h + rng.normal(0, 0.008)) % 1
     s = float(np.clip(s * rng.normal(1, 0.07), 0, 1))
     v = float(np.clip(v + rng.normal(0, 0.03), 0, 1))

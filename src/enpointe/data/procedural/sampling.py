@@ -1,4 +1,4 @@
-"""Points on the visible surface of a recipe."""
+"""Points on the visible surface of an assembly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.data.procedural.recipe import Recipe
+from enpointe.data.procedural.family import Assembly
 from enpointe.data.procedural.solids import Array
 
 
@@ -15,21 +15,21 @@ from enpointe.data.procedural.solids import Array
 class Surface:
     """A sampled surface in the unit frame (centred, longest side 1), in random order.
 
-    points (n, 3), normals (n, 3), part (n,) index into the recipe's parts; p_recipe = points * scale + centre.
+    points (n, 3), normals (n, 3), part (n,) index into the assembly's parts; p_assembly = points * scale + center.
     """
 
     points: Array
     normals: Array
     part: NDArray[np.int64]
     scale: float
-    centre: Array
+    center: Array
 
 
-def sample_surface(recipe: Recipe, n_points: int, rng: np.random.Generator) -> Surface:
+def sample_surface(assembly: Assembly, n_points: int, rng: np.random.Generator) -> Surface:
     """Even samples of the union's surface; what lies inside another part is left out."""
-    vertices, faces, owner = recipe.mesh()
+    vertices, faces, owner = assembly.mesh()
     low, high = vertices.min(0), vertices.max(0)
-    scale, centre = float((high - low).max()), (high + low) / 2
+    scale, center = float((high - low).max()), (high + low) / 2
     corners = vertices[faces]
     cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     twice_area = np.sqrt((cross**2).sum(-1))
@@ -46,22 +46,22 @@ def sample_surface(recipe: Recipe, n_points: int, rng: np.random.Generator) -> S
         points = tri[:, 0] * (1 - root) + tri[:, 1] * (root * (1 - b)) + tri[:, 2] * (root * b)
         normals = cross[face] / np.maximum(twice_area[face, None], 1e-12)
         part = owner[face]
-        seen = ~hidden(recipe, points + normals * (1e-4 * scale), part)
+        seen = ~hidden(assembly, points + normals * (1e-4 * scale), part)
         found.append((points[seen], normals[seen], part[seen]))
         missing -= int(seen.sum())
         if not seen.any():
-            raise ValueError("recipe has no visible surface: expected at least one part outside the others")
+            raise ValueError("assembly has no visible surface: expected at least one part outside the others")
         wanted = int(missing * wanted / seen.sum() * 1.2) + 8
     points, normals, part = (np.concatenate(column) for column in zip(*found, strict=True))
     pick = rng.permutation(len(points))[:n_points]
-    return Surface((points[pick] - centre) / scale, normals[pick], part[pick], scale, centre)
+    return Surface((points[pick] - center) / scale, normals[pick], part[pick], scale, center)
 
 
-def hidden(recipe: Recipe, points: Array, part: NDArray[np.int64]) -> NDArray[np.bool_]:
+def hidden(assembly: Assembly, points: Array, part: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which points (n,), each lifted a little off its own part, lie inside another part."""
     inside = np.zeros(len(points), dtype=bool)
-    reaches = [np.abs(part.solid.mesh()[0]).max(0) for part in recipe.parts]
-    for i, other in enumerate(recipe.parts):
+    reaches = [np.abs(part.solid.mesh()[0]).max(0) for part in assembly.parts]
+    for i, other in enumerate(assembly.parts):
         local = (points - other.position) @ other.rotation
         reach = reaches[i]
         near = np.flatnonzero((np.abs(local) <= reach).all(-1) & (part != i) & ~inside)

@@ -88,9 +88,9 @@ def duplicates(descriptors: NDArray[np.float32], threshold: float) -> dict[int, 
 
 def _by_spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Turned to their principal axes, widest first: distances stay, and trees split where it tells most."""
-    centred = values - values.mean(axis=0)
-    axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1]
-    return np.ascontiguousarray(centred @ axes)
+    centered = values - values.mean(axis=0)
+    axes = np.linalg.eigh(centered.T @ centered)[1][:, ::-1]
+    return np.ascontiguousarray(centered @ axes)
 
 
 class _Kept:

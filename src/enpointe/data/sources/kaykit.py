@@ -18,7 +18,7 @@ PALETTE = (4, 16)
 CHARACTERS = ("barbarian", "knight", "mage", "rogue")
 """Their files also hold all the weapons of their kind, lying over each other in their hands."""
 
-_COLOURS = ("blue", "brown", "green", "red", "white", "yellow", "gold")
+_COLORS = ("blue", "brown", "green", "red", "white", "yellow", "gold")
 _JOINED = {
     "cuttingboard": "cutting board", "dishrack": "dish rack", "extractorhood": "extractor hood",
     "firehydrant": "fire hydrant", "kitchencabinet": "kitchen cabinet", "kitchencounter": "kitchen counter",
@@ -102,11 +102,11 @@ def clean_name(stem: str) -> tuple[str, tuple[str, ...]]:
     tokens = [token.lower() for token in tokens]
     if tokens[:2] == ["food", "ingredient"]:
         tokens = tokens[2:]
-    colour = [token for token in tokens if token in _COLOURS]
-    tokens = [token for token in tokens if token not in _COLOURS] if "_".join(tokens) not in _WHOLE else tokens
+    color = [token for token in tokens if token in _COLORS]
+    tokens = [token for token in tokens if token not in _COLORS] if "_".join(tokens) not in _WHOLE else tokens
     if "_".join(tokens) in _WHOLE:
         noun = _WHOLE["_".join(tokens)]
-        words = noun if noun.startswith(("golden", "chest of gold")) else " ".join([*colour, noun])
+        words = noun if noun.startswith(("golden", "chest of gold")) else " ".join([*color, noun])
         return words, _nouns(noun)
     head, *rest = tokens
     noun = _JOINED.get(head, head)
@@ -121,7 +121,7 @@ def clean_name(stem: str) -> tuple[str, tuple[str, ...]]:
     trailing = [_TRAILING[token] for token in rest if token in _TRAILING]
     unknown = [token for token in rest if token not in {*_ADJECTIVES, *_TRAILING, *_GROUPS}]
     phrase = " ".join([*unknown, noun, *trailing])
-    return " ".join([*colour, *adjectives, phrase]), _nouns(phrase)
+    return " ".join([*color, *adjectives, phrase]), _nouns(phrase)
 
 
 def plural(noun: str) -> str:

@@ -14,10 +14,10 @@ from enpointe.data.assets import Asset
 from enpointe.data.captions import caption, draw_paint
 from enpointe.data.procedural.colors import shade
 from enpointe.data.procedural.families import FAMILIES, RARE
-from enpointe.data.procedural.recipe import Family, Recipe
+from enpointe.data.procedural.family import Assembly, Family
 from enpointe.io.assets.model import Material, Model
 
-_SAID_SHARE = 0.01
+_NAMED_SHARE = 0.01
 """A part of less of the surface is not worth a word."""
 
 
@@ -46,7 +46,7 @@ class Procedural:
 
 @dataclass(frozen=True)
 class _Drawn:
-    recipe: Recipe
+    assembly: Assembly
     colors: NDArray[np.float64]
     caption: str
 
@@ -68,36 +68,36 @@ def _asset(family: Family, index: int, seed: int) -> Asset:
 
 def _draw(family: Family, index: int, seed: int) -> _Drawn:
     rng = np.random.default_rng([seed, index])
-    recipe = family.recipe(rng)
+    assembly = family.assemble(rng)
     paint = draw_paint(family, rng)
     colors = np.array([shade(paint[slot.name], rng) for slot in family.slots])
-    present = shown_slots(recipe)
-    return _Drawn(recipe, colors, caption(family, paint, present, recipe.adjectives, recipe.phrases, rng))
+    present = shown_slots(assembly)
+    return _Drawn(assembly, colors, caption(family, paint, present, assembly.adjectives, assembly.phrases, rng))
 
 
-def shown_slots(recipe: Recipe) -> set[str]:
-    """The paint slots that cover enough of a recipe's surface to be worth a word."""
-    vertices, faces, owner = recipe.mesh()
+def shown_slots(assembly: Assembly) -> set[str]:
+    """The paint slots that cover enough of an assembly's surface to be worth a word."""
+    vertices, faces, owner = assembly.mesh()
     a, b, c = (vertices[faces[:, k]] for k in range(3))
-    area = np.bincount(owner, np.linalg.norm(np.cross(b - a, c - a), axis=1), len(recipe.parts))
+    area = np.bincount(owner, np.linalg.norm(np.cross(b - a, c - a), axis=1), len(assembly.parts))
     shown: dict[str, float] = {}
-    for part, share in zip(recipe.parts, area / area.sum(), strict=True):
+    for part, share in zip(assembly.parts, area / area.sum(), strict=True):
         shown[part.slot] = shown.get(part.slot, 0.0) + float(share)
-    return {slot for slot, share in shown.items() if share > _SAID_SHARE}
+    return {slot for slot, share in shown.items() if share > _NAMED_SHARE}
 
 
 def load_procedural(family_name: str, index: int, seed: int) -> Model:
     """Object `index` of `Procedural(n, seed)`: its parts' own triangles, also where they lie in one another."""
     family = FAMILIES[family_name]
     drawn = _draw(family, index, seed)
-    vertices, faces, owner = drawn.recipe.mesh()
+    vertices, faces, owner = drawn.assembly.mesh()
     slots = {slot.name: number for number, slot in enumerate(family.slots)}
-    worn = np.array([slots[part.slot] for part in drawn.recipe.parts])
+    slot_of_part = np.array([slots[part.slot] for part in drawn.assembly.parts])
     f = len(faces)
     return Model(
         triangles=vertices[faces],
         uv=np.zeros((f, 3, 2), np.float32),
         shade=np.ones((f, 3, 3), np.float32),
-        material=worn[owner],
+        material=slot_of_part[owner],
         materials=tuple(Material(color.astype(np.float32)) for color in drawn.colors),
     )

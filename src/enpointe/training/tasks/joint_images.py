@@ -24,10 +24,10 @@ from enpointe.checkpoints.embedded import picture_encoder, text_encoder
 from enpointe.core.errors import InputError
 from enpointe.core.files import replacing_name
 from enpointe.data.captions import caption, draw_paint
-from enpointe.data.pools.pool import Dress, Pool
+from enpointe.data.pools.pool import Appearance, Pool
 from enpointe.data.procedural.colors import SYNONYMS, shade
 from enpointe.data.procedural.families import FAMILIES
-from enpointe.data.procedural.recipe import Family
+from enpointe.data.procedural.family import Family
 from enpointe.data.sources.procedural import shown_slots
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
@@ -148,11 +148,11 @@ def _part(pool: Pool, rng: np.random.Generator) -> Looks:
             i = int(rng.choice(real))
         else:
             i = int(rng.choice(families[str(rng.choice(list(families)))]))
-        shown, dress, what = _look(pool, i, rng)
+        shown, appearance, what = _look(pool, i, rng)
         pictures += list(shown)
         index.append(i)
-        captions.append([dress.say(rng) for _ in range(CAPTIONS)])
-        colour.append(dress.colour or "")
+        captions.append([appearance.caption(rng) for _ in range(CAPTIONS)])
+        colour.append(appearance.color or "")
         kind.append(what)
     cpu = torch.device("cpu")
     seen = picture_features(picture_encoder(cpu).encode(pictures)).numpy().astype(np.float16)
@@ -170,7 +170,7 @@ def text_features(captions: list[list[str]]) -> NDArray[np.float16]:
     return pooled.numpy().astype(np.float16)[np.array([[place[text] for text in row] for row in captions])]
 
 
-def _look(pool: Pool, index: int, rng: np.random.Generator) -> tuple[Pictures, Dress, str]:
+def _look(pool: Pool, index: int, rng: np.random.Generator) -> tuple[Pictures, Appearance, str]:
     """Pictures of an object, its paint and words, and how it is shown."""
     config = RenderConfig(
         views=VIEWS,
@@ -179,31 +179,33 @@ def _look(pool: Pool, index: int, rng: np.random.Generator) -> tuple[Pictures, D
         disc=float(rng.uniform(0.65, 1.0)),
     )
     if pool.model(index) is None and rng.random() < MESH:
-        mesh, dress = fresh_mesh(FAMILIES[pool.family[index]], rng)
-        return render_mesh(mesh, config), dress, "mesh"
-    dress = pool.dress(index, rng)
-    cloud = PointCloud(*pool.wear(index, dress, int(rng.choice([1024, 4096])), rng))
+        mesh, appearance = fresh_mesh(FAMILIES[pool.family[index]], rng)
+        return render_mesh(mesh, config), appearance, "mesh"
+    appearance = pool.appearance(index, rng)
+    cloud = PointCloud(*pool.painted(index, appearance, int(rng.choice([1024, 4096])), rng))
     if rng.random() >= WORN:
-        return render_cloud(cloud, config), dress, "cloud"
-    return render_cloud(worn(cloud, rng), config), dress, "worn cloud"
+        return render_cloud(cloud, config), appearance, "cloud"
+    return render_cloud(worn(cloud, rng), config), appearance, "worn cloud"
 
 
-def fresh_mesh(family: Family, rng: np.random.Generator, paint: dict[str, str] | None = None) -> tuple[Mesh, Dress]:
+def fresh_mesh(
+    family: Family, rng: np.random.Generator, paint: dict[str, str] | None = None
+) -> tuple[Mesh, Appearance]:
     """Another object of a family, its parts' own triangles, freshly painted unless the `paint` is given."""
-    recipe = family.recipe(rng)
+    assembly = family.assemble(rng)
     paint = paint or draw_paint(family, rng)
     rgb = {slot.name: shade(paint[slot.name], rng) for slot in family.slots}
-    vertices, faces, owner = recipe.mesh()
+    vertices, faces, owner = assembly.mesh()
     of_vertex = np.zeros(len(vertices), np.int64)
     of_vertex[faces] = owner[:, None]  # parts share no vertices
-    colors = np.array([rgb[part.slot] for part in recipe.parts], np.float32)[of_vertex]
-    present = shown_slots(recipe)
-    dress = Dress(
+    colors = np.array([rgb[part.slot] for part in assembly.parts], np.float32)[of_vertex]
+    present = shown_slots(assembly)
+    appearance = Appearance(
         np.array(list(rgb.values()), np.float32),
         paint[family.slots[0].name],
-        lambda rng: caption(family, paint, present, recipe.adjectives, recipe.phrases, rng),
+        lambda rng: caption(family, paint, present, assembly.adjectives, assembly.phrases, rng),
     )
-    return Mesh(vertices.astype(np.float32), faces, colors), dress
+    return Mesh(vertices.astype(np.float32), faces, colors), appearance
 
 
 def worn(cloud: PointCloud, rng: np.random.Generator) -> PointCloud:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from enpointe.data.procedural.recipe import Family
+from enpointe.data.procedural.family import Family
 
 _ROOMS = (
     "vehicles", "cycles", "rail", "boats", "flight", "music", "strings", "furniture", "kitchen", "tools",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from enpointe.data.procedural.recipe import Builder, Slot
+from enpointe.data.procedural.family import Builder, Slot
 
 Point = tuple[float, float, float]
 BOTH = (-1, 1)

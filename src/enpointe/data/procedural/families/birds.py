@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enpointe.data.procedural.colors import PAINT
 from enpointe.data.procedural.families.animal_parts import BOTH, EYES, eyes
-from enpointe.data.procedural.recipe import Builder, Family, Slot
+from enpointe.data.procedural.family import Builder, Family, Slot
 
 
 def _bird(b: Builder) -> None:

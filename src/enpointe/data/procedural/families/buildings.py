@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import cos, pi, sin
 
 from enpointe.data.procedural.colors import PAINT
-from enpointe.data.procedural.recipe import UPRIGHT_X, UPRIGHT_Y, Builder, Family, Slot
+from enpointe.data.procedural.family import UPRIGHT_X, UPRIGHT_Y, Builder, Family, Slot
 
 WALLS = ("white", "beige", "yellow", "brick", "light blue", "stone", "pink", "red", "wooden")
 ROOF = ("red", "brick", "brown", "dark grey", "dark red", "grey", "dark blue")
@@ -172,8 +172,8 @@ def _windmill(b: Builder) -> None:
         b.rod("blades", (0, front, axle), (reach * x, front, axle + reach * z), 0.035)
         # The sail lies on one side of its arm.
         far, off = reach * 0.62, 0.08
-        centre = (far * x - off * z, front, axle + far * z + off * x)
-        b.box("blades", (reach * 0.72, 0.05, 0.2), centre, (0, -(turn + i * pi / 2) * 180 / pi, 0))
+        center = (far * x - off * z, front, axle + far * z + off * x)
+        b.box("blades", (reach * 0.72, 0.05, 0.2), center, (0, -(turn + i * pi / 2) * 180 / pi, 0))
     _opening(b, "door", 0, -wide * 0.97, 0, 0.24, 0.42)
     _opening(b, "windows", 0, -(wide + slim) / 2, high * 0.5, 0.17, 0.17)
 

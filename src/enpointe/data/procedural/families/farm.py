@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enpointe.data.procedural.families.animal_parts import BOTH, EYES, eyes, legs, taper
-from enpointe.data.procedural.recipe import Builder, Family, Slot
+from enpointe.data.procedural.family import Builder, Family, Slot
 
 
 def _horse(b: Builder) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from enpointe.data.procedural.colors import DARK, METAL, PAINT
-from enpointe.data.procedural.recipe import UPRIGHT_X, Builder, Family, Slot
+from enpointe.data.procedural.family import UPRIGHT_X, Builder, Family, Slot
 
 GLASS = ("light blue", "dark grey", "black")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from enpointe.data.procedural.colors import DARK, METAL, PAINT, WOOD
-from enpointe.data.procedural.recipe import Builder, Family, Slot
+from enpointe.data.procedural.family import Builder, Family, Slot
 
 WOODEN_OR_METAL = (*WOOD, *WOOD, "black", "white", "grey", "silver")
 

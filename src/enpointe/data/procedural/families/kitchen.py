@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from enpointe.data.procedural.colors import DARK, LEAF, METAL, PAINT, WOOD
-from enpointe.data.procedural.recipe import UPRIGHT_Y, Builder, Family, Slot
+from enpointe.data.procedural.family import UPRIGHT_Y, Builder, Family, Slot
 
 FLOWER = ("red", "pink", "yellow", "white", "purple", "orange", "blue")
 

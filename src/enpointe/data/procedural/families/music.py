@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from enpointe.data.procedural.colors import METAL, PAINT, WOOD
-from enpointe.data.procedural.recipe import Builder, Family, Slot
+from enpointe.data.procedural.family import Builder, Family, Slot
 
 
 def _keyboard(b: Builder, wide: float, at: tuple[float, float, float]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enpointe.data.procedural.colors import DARK, METAL
-from enpointe.data.procedural.recipe import Builder, Family, Slot
+from enpointe.data.procedural.family import Builder, Family, Slot
 
 BOTH = (-1, 1)
 CLOTH = (

@@ -8,7 +8,7 @@ from math import atan2, cos, degrees, pi, sin
 import numpy as np
 
 from enpointe.data.procedural.colors import LEAF, WOOD
-from enpointe.data.procedural.recipe import Builder, Family, Part, Slot, rotation
+from enpointe.data.procedural.family import Builder, Family, Part, Slot, rotation
 from enpointe.data.procedural.solids import Ellipsoid
 
 GREENS = ("green", "green", "dark green", "light green")
@@ -140,8 +140,8 @@ def _flower(b: Builder) -> None:
         turn = degrees(atan2(v, u))
         far = head * 1.35
         petal = (head * 0.85, head * 0.55, 0.045)
-        centre = (at[0] + far * u, at[1] + far * v * c, at[2] + far * v * s)
-        _petal(b, petal, centre, turn, tilt)
+        center = (at[0] + far * u, at[1] + far * v * c, at[2] + far * v * s)
+        _petal(b, petal, center, turn, tilt)
     b.ellipsoid("middle", (head * 0.75, head * 0.75, 0.09), (at[0], at[1] - 0.03 * s, at[2] + 0.03 * c), (tilt, 0, 0))
     b.adjective("tall" if tall > 0.95 else "")
 
@@ -151,7 +151,7 @@ def _petal(
 ) -> None:
     """An ellipsoid turned by `turn` degrees in its own plane, which then is tilted by `tilt` about x."""
     matrix = rotation((tilt, 0, 0)) @ rotation((0, 0, turn))
-    b.recipe.parts.append(Part("petals", Ellipsoid(radii), matrix, np.asarray(at)))
+    b.assembly.parts.append(Part("petals", Ellipsoid(radii), matrix, np.asarray(at)))
 
 
 def _apple(b: Builder) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enpointe.data.procedural.colors import DARK, PAINT
 from enpointe.data.procedural.families.vehicles import GLASS, HUBS, LIGHTS, axle, headlights
-from enpointe.data.procedural.recipe import UPRIGHT_X, Builder, Family, Slot
+from enpointe.data.procedural.family import UPRIGHT_X, Builder, Family, Slot
 
 
 def _train(b: Builder) -> None:

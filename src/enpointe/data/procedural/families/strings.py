@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from enpointe.data.procedural.colors import METAL, PAINT, WOOD
-from enpointe.data.procedural.recipe import UPRIGHT_Y, Builder, Family, Slot
+from enpointe.data.procedural.family import UPRIGHT_Y, Builder, Family, Slot
 
 
 def _outline(half: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from enpointe.data.procedural.colors import DARK, METAL, PAINT, WOOD
-from enpointe.data.procedural.recipe import UPRIGHT_Y, Builder, Family, Slot
+from enpointe.data.procedural.family import UPRIGHT_Y, Builder, Family, Slot
 
 GRIP = (*PAINT, *WOOD, *WOOD, *WOOD)
 """Colours of a handle that gives its tool the colour."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enpointe.data.procedural.colors import DARK, METAL, PAINT
-from enpointe.data.procedural.recipe import UPRIGHT_X, Builder, Family, Slot
+from enpointe.data.procedural.family import UPRIGHT_X, Builder, Family, Slot
 
 GLASS = ("light blue", "dark grey", "black")
 WHEELS = Slot("tyres", DARK, "wheels", paint=0.1)

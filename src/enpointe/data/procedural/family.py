@@ -1,6 +1,6 @@
-"""A family builds recipes: solids with named paint slots, and the words that describe them.
+"""A family assembles objects: solids with named paint slots, and the words that describe them.
 
-Frame of a recipe: z up, the front looks along -y (the way of glTF files brought to z up). Any unit
+Frame of an assembly: z up, the front faces -y (the way of glTF files brought to z up). Any unit
 of length: the sampled cloud is brought to the unit frame.
 """
 
@@ -25,13 +25,13 @@ class Slot:
     """Parts that share one paint.
 
     `natural` are the colours that the thing usually has; with probability `paint` it has any other.
-    `said` is what a caption calls these parts ("wheels", "a roof"); without it they are never named.
+    `label` is what a caption calls these parts ("wheels", "a roof"); without it they are never named.
     The first slot of a family is the one that gives the whole thing its colour.
     """
 
     name: str
     natural: tuple[str, ...]
-    said: str = ""
+    label: str = ""
     paint: float = 0.0
 
 
@@ -46,8 +46,8 @@ class Part:
 
 
 @dataclass
-class Recipe:
-    """The parts of one object, and what can be said of its shape."""
+class Assembly:
+    """The parts of one object, and words for its shape."""
 
     parts: list[Part] = field(default_factory=list)
     adjectives: list[str] = field(default_factory=list)
@@ -70,14 +70,14 @@ class Recipe:
 
 
 class Builder:
-    """Adds parts to a recipe, and draws its proportions.
+    """Adds parts to an assembly, and draws its proportions.
 
     `rot` is (x, y, z) in degrees, turned about x first, then y, then z.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.recipe = Recipe()
+        self.assembly = Assembly()
 
     # Drawing proportions
 
@@ -98,16 +98,16 @@ class Builder:
 
     def adjective(self, word: str) -> None:
         """Something that a caption may put before the noun: "tall"."""
-        self.recipe.adjectives.append(word)
+        self.assembly.adjectives.append(word)
 
     def phrase(self, words: str) -> None:
         """Something that a caption may put after the noun: "with four legs"."""
-        self.recipe.phrases.append(words)
+        self.assembly.phrases.append(words)
 
     # Parts
 
     def add(self, slot: str, solid: Solid, at: ArrayLike = (0, 0, 0), rot: ArrayLike = (0, 0, 0)) -> None:
-        self.recipe.parts.append(Part(slot, solid, rotation(rot), np.asarray(at, dtype=float)))
+        self.assembly.parts.append(Part(slot, solid, rotation(rot), np.asarray(at, dtype=float)))
 
     def box(self, slot: str, size: Sequence[float], at: ArrayLike = (0, 0, 0), rot: ArrayLike = (0, 0, 0)) -> None:
         """A box of full extent `size`, centred at `at`."""
@@ -160,12 +160,12 @@ class Builder:
         """A round bar with flat ends from `start` to `end`."""
         position, turn, length = _between(start, end)
         solid = solids.Frustum(radius, radius if end_radius is None else end_radius, length)
-        self.recipe.parts.append(Part(slot, solid, turn, position))
+        self.assembly.parts.append(Part(slot, solid, turn, position))
 
     def limb(self, slot: str, start: ArrayLike, end: ArrayLike, radius: float) -> None:
         """A bar with round ends from `start` to `end`."""
         position, turn, length = _between(start, end)
-        self.recipe.parts.append(Part(slot, solids.Capsule(radius, length), turn, position))
+        self.assembly.parts.append(Part(slot, solids.Capsule(radius, length), turn, position))
 
     def path(self, slot: str, points: Sequence[ArrayLike], radius: float) -> None:
         """Limbs through all the points: a bent tube."""
@@ -181,7 +181,7 @@ UPRIGHT_Y = (90.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Family:
-    """One noun: how its things are built, what they are called, what paint they wear."""
+    """One noun: how its objects are built, what they are called, how they may be painted."""
 
     name: str
     category: str
@@ -189,14 +189,15 @@ class Family:
     slots: tuple[Slot, ...]
     build: Callable[[Builder], None]
 
-    def recipe(self, rng: np.random.Generator) -> Recipe:
+    def assemble(self, rng: np.random.Generator) -> Assembly:
+        """A new object of this family; the generator decides its proportions."""
         builder = Builder(rng)
         self.build(builder)
         known = {slot.name for slot in self.slots}
-        for part in builder.recipe.parts:
+        for part in builder.assembly.parts:
             if part.slot not in known:
                 raise ValueError(f"family {self.name}: a part is painted {part.slot!r}, expected one of {known}")
-        return builder.recipe
+        return builder.assembly
 
 
 def rotation(rot: ArrayLike) -> Array:
