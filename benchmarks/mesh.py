@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from benchmarks.common import Report, Row, arguments
+from benchmarks.mesh_speed import SHAPES
 from enpointe.checkpoints.embedded import embedded_path, read_network
 from enpointe.core.device import keep_freed_memory
 from enpointe.core.errors import MeshError
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
-from enpointe.evaluation.mesh_speed import SHAPES
 from enpointe.meshing.field import sdf_field
 from enpointe.meshing.marching_cubes import march
 from enpointe.meshing.sparse_grid import Field, Floats, GridSamples, sample_grid

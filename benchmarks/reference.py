@@ -1,4 +1,4 @@
-"""How far our networks are from the plain reference of `enpointe.evaluation.reference`, on the same weights.
+"""How far our networks are from the plain reference of `benchmarks.plain`, on the same weights.
 
 One evaluation of every released architecture at its true width and depth, with fewer points: relative errors in
 float32, where only the order of additions differs, and in bfloat16 with the conditions prepared once.
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments
+from benchmarks.plain import ReferencePoints, ReferenceSDF
+from benchmarks.speed import network_of
 from enpointe.checkpoints.released import RELEASED
-from enpointe.evaluation.reference import ReferencePoints, ReferenceSDF
-from enpointe.evaluation.speed import network_of
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
 

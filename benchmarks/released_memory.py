@@ -21,10 +21,10 @@ def evaluate(name: str) -> None:
     import numpy as np
     import torch
 
-    from enpointe.checkpoints.random_weights import random_released
+    from benchmarks.random_weights import random_released
+    from benchmarks.speed import conditions_of
     from enpointe.checkpoints.released import RELEASED
     from enpointe.core.device import keep_freed_memory
-    from enpointe.evaluation.speed import conditions_of
     from enpointe.meshing.field import sdf_field
     from enpointe.nn.point_transformer import PointTransformer
     from enpointe.nn.sdf import SDFTransformer

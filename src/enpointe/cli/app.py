@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from enpointe import __version__
-from enpointe.cli import bench, data, evaluate, generate, mesh, models, train, upsample, view
+from enpointe.cli import data, evaluate, generate, mesh, models, train, upsample, view
 from enpointe.core.errors import EnpointeError, InputError
 
 EXIT_BAD_INPUT = 2
@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"enpointe {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for command in (generate, mesh, upsample, view, train, evaluate, data, models, bench):
+    for command in (generate, mesh, upsample, view, train, evaluate, data, models):
         command.add_parser(commands)
     return parser
 

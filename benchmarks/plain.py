@@ -1,4 +1,4 @@
-"""The released networks computed plainly, as the release computes them: the yardstick of `enpointe bench`.
+"""The released networks computed plainly, as the release computes them: the yardstick of `benchmarks.released`.
 
 Everything in float32, the conditions embedded anew at every evaluation, every token as it is, and all attention
 weights (N, heads, Q, K) in memory at once. No module, no kernel and no shortcut of `enpointe.nn` is used, only its

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.plain import QUERIES, ReferenceSDF
+from benchmarks.speed import Compared, Job, Side, Turns, network_of
 from enpointe.checkpoints.embedded import embedded_path, read_network
 from enpointe.checkpoints.released import RELEASED_SDF
 from enpointe.core.errors import InputError
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
-from enpointe.evaluation.reference import QUERIES, ReferenceSDF
-from enpointe.evaluation.speed import Compared, Job, Side, Turns, network_of
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.field import sdf_field
 from enpointe.meshing.marching_cubes import mesh_from_field

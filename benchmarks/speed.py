@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.plain import ReferencePoints
+from benchmarks.random_weights import random_released
 from enpointe.checkpoints.hub.cache import weights_path
 from enpointe.checkpoints.loading import load_released
-from enpointe.checkpoints.random_weights import random_released
 from enpointe.checkpoints.released import RELEASED
 from enpointe.checkpoints.structure import build_empty
 from enpointe.diffusion.noise import SeededNoise
-from enpointe.evaluation.reference import ReferencePoints
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.families.point_e.conditions import GRID
 from enpointe.pipelines.families.point_e.drawing import COARSE_POINTS, released_stage
