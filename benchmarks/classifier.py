@@ -25,8 +25,8 @@ from enpointe.checkpoints.embedded import embedded_path, read_network
 from enpointe.data.pools import pool
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
-from enpointe.evaluation.features import extract
-from enpointe.evaluation.scores import p_fid
+from enpointe.evaluation.measures.features import extract
+from enpointe.evaluation.measures.scores import p_fid
 from enpointe.nn.pointnet2 import PointNet2
 from enpointe.training.tasks.classifier import ClassifierTask, quality
 

@@ -22,7 +22,7 @@ from enpointe.checkpoints.embedded import embedded_path, read_network
 from enpointe.core.errors import MeshError
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
-from enpointe.evaluation.mesh_metrics import component_count
+from enpointe.evaluation.measures.mesh_metrics import component_count
 from enpointe.geometry.mesh import Mesh
 from enpointe.meshing.field import sdf_field
 from enpointe.meshing.marching_cubes import drop_small_pieces, march

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 import enpointe
 from enpointe.cli import main
 from enpointe.core.errors import MeshError, WeightsError
-from enpointe.evaluation import evaluate, runs, sweep, text_match
 from enpointe.evaluation.classifiers import Classifier
 from enpointe.evaluation.prompts import understood
-from enpointe.evaluation.true_objects import true_object
+from enpointe.evaluation.runner import evaluate, runs, sweep, text_match
+from enpointe.evaluation.samples.true_objects import true_object
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.nn.pointnet2 import PointNet2

@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from enpointe.evaluation.features import extract
-from enpointe.evaluation.frechet import FeatureStatistics, frechet_distance
-from enpointe.evaluation.inception import inception_score
+from enpointe.evaluation.measures.features import extract
+from enpointe.evaluation.measures.frechet import FeatureStatistics, frechet_distance
+from enpointe.evaluation.measures.inception import inception_score
 from enpointe.geometry.unit_ball import normalized
 from enpointe.nn.pointnet2 import PointNet2
 from point_e.evals.feature_extractor import (

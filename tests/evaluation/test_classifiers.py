@@ -17,8 +17,8 @@ from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
 from enpointe.evaluation import classifiers
 from enpointe.evaluation.classifiers import Classifier, load_classifier
-from enpointe.evaluation.features import embed
-from enpointe.evaluation.scores import p_fid
+from enpointe.evaluation.measures.features import embed
+from enpointe.evaluation.measures.scores import p_fid
 from enpointe.nn.pointnet2 import PointNet2
 
 SEED = 30_000

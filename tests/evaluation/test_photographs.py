@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from enpointe.core.errors import DeviceError, InputError, RenderError
 from enpointe.evaluation import photographs
-from enpointe.evaluation.gather import Wanted, gather
 from enpointe.evaluation.photographs import (
     BlenderPhotographer,
     OwnPhotographer,
@@ -19,7 +18,8 @@ from enpointe.evaluation.photographs import (
     check_renderer,
     open_photographer,
 )
-from enpointe.evaluation.samples import Sample, SampleSet
+from enpointe.evaluation.runner.gather import Wanted, gather
+from enpointe.evaluation.samples.sample import Sample, SampleSet
 from enpointe.geometry import Mesh, PointCloud
 from enpointe.io.assets.model import to_linear, to_srgb
 from enpointe.render.blender.process import ENVIRONMENT

@@ -14,8 +14,8 @@ from enpointe.core.files import slug, writing
 from enpointe.pipelines.inputs import check_model
 
 if TYPE_CHECKING:
-    from enpointe.evaluation.evaluate import Progress, Results, Tools
-    from enpointe.evaluation.samples import SampleSet
+    from enpointe.evaluation.runner.evaluate import Progress, Results, Tools
+    from enpointe.evaluation.samples.sample import SampleSet
 
 METRICS = ("p_fid", "p_is", "named", "r_precision", "chamfer", "emd", "f_score", "mesh", "normal_consistency")
 CLASSIFIERS = ("auto", "released", "pocket")
@@ -130,8 +130,8 @@ def run(options: argparse.Namespace) -> None:
                 raise InputError(f"argument --{name}: expected only with --model")
     else:
         check_model(options.model)
-    from enpointe.evaluation.report import save_report
-    from enpointe.evaluation.sample_readers import open_samples
+    from enpointe.evaluation.report.report import save_report
+    from enpointe.evaluation.samples.readers import open_samples
 
     reference = None if options.reference is None else open_samples(options.reference, options.limit)
     with Bar() as bar:
@@ -153,9 +153,9 @@ def run(options: argparse.Namespace) -> None:
 def _model(
     options: argparse.Namespace, reference: SampleSet | None, asked: list[str] | None, bar: Bar
 ) -> tuple[Results, SampleSet, Path]:
-    from enpointe.evaluation.generated import Making
     from enpointe.evaluation.prompts import embedded_prompts, read_prompts
-    from enpointe.evaluation.runs import evaluate_model
+    from enpointe.evaluation.runner.runs import evaluate_model
+    from enpointe.evaluation.samples.generated import Making
 
     prompts = embedded_prompts() if options.prompts is None else read_prompts(Path(options.prompts))
     count = options.n or len(prompts.prompts)
@@ -196,8 +196,8 @@ def _model(
 def _samples(
     options: argparse.Namespace, reference: SampleSet | None, asked: list[str] | None, bar: Bar
 ) -> tuple[Results, SampleSet, Path]:
-    from enpointe.evaluation.runs import evaluate_samples
-    from enpointe.evaluation.sample_readers import open_samples
+    from enpointe.evaluation.runner.runs import evaluate_samples
+    from enpointe.evaluation.samples.readers import open_samples
 
     samples = open_samples(options.samples, options.limit)
     folder = Path(options.out) if options.out else Path("out") / f"evaluate-{slug(samples.place)}"
@@ -207,7 +207,7 @@ def _samples(
 
 def _tools(options: argparse.Namespace) -> Tools:
     from enpointe.core.device import find_device
-    from enpointe.evaluation.evaluate import Tools
+    from enpointe.evaluation.runner.evaluate import Tools
 
     device = find_device(options.device).type
     return Tools(
@@ -259,8 +259,8 @@ def _interval(one: Any) -> str:
 
 
 def run_compare(options: argparse.Namespace) -> None:
-    from enpointe.evaluation.compare import read_run
-    from enpointe.evaluation.compare_page import PAGE, samples_beside, save_comparison
+    from enpointe.evaluation.report.compare import read_run
+    from enpointe.evaluation.report.compare_page import PAGE, samples_beside, save_comparison
 
     a, b = read_run(options.a), read_run(options.b)
     name = f"compare-{slug(Path(options.a).stem)}-{slug(Path(options.b).stem)}"

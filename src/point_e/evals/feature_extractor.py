@@ -1,4 +1,4 @@
-"""The release's names for `enpointe.evaluation.features`."""
+"""The release's names for `enpointe.evaluation.measures.features`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from enpointe.checkpoints.weights import Weights, load_into
 from enpointe.core.errors import InputError
-from enpointe.evaluation.features import START_PERIOD, CloudFeatures, embed
+from enpointe.evaluation.measures.features import START_PERIOD, CloudFeatures, embed
 from enpointe.geometry.unit_ball import normalized as normalize_point_clouds
 from enpointe.nn.pointnet2 import PointNet2
 from point_e.evals.npz_stream import NpzStreamer

@@ -1,4 +1,4 @@
-"""The release's names for `enpointe.evaluation.frechet` and `.inception`."""
+"""The release's names for `enpointe.evaluation.measures.frechet` and `.inception`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.evaluation.frechet import FeatureStatistics, frechet_distance
-from enpointe.evaluation.inception import SPLIT_SIZE, inception_score
+from enpointe.evaluation.measures.frechet import FeatureStatistics, frechet_distance
+from enpointe.evaluation.measures.inception import SPLIT_SIZE, inception_score
 
 __all__ = ["FIDStatistics", "InvalidFIDException", "compute_inception_score", "compute_statistics"]
 

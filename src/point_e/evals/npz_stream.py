@@ -1,4 +1,4 @@
-"""The release's names for `enpointe.evaluation.npz_stream`."""
+"""The release's names for `enpointe.evaluation.samples.npz_stream`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.evaluation.npz_stream import array_infos, npz_paths, stream_arrays
+from enpointe.evaluation.samples.npz_stream import array_infos, npz_paths, stream_arrays
 
 __all__ = ["NpzStreamer", "NumpyArrayInfo"]
 

@@ -1,0 +1,178 @@
+"""Sets of clouds to be scored: folders, NPZ files, shards, pools; what is broken is named and left out."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from enpointe.core.errors import InputError
+from enpointe.data.pools import pool
+from enpointe.evaluation.prompts import understood
+from enpointe.evaluation.runner.gather import Wanted, gather
+from enpointe.evaluation.samples.readers import open_samples
+from enpointe.evaluation.samples.sample import Sample, SampleSet
+from enpointe.evaluation.samples.true_objects import TrueObjects
+from enpointe.geometry.mesh import Mesh
+from enpointe.geometry.point_cloud import PointCloud
+
+
+def cloud(seed: int = 0, n: int = 50) -> PointCloud:
+    rng = np.random.default_rng(seed)
+    return PointCloud(rng.random((n, 3), np.float32), rng.random((n, 3), np.float32))
+
+
+def triangle() -> Mesh:
+    return Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]]), np.eye(3, dtype=np.float32))
+
+
+def names(samples: SampleSet) -> list[str]:
+    return [sample.name for sample in samples]
+
+
+def test_a_folder_with_broken_clouds(tmp_path: Path) -> None:
+    cloud().save(tmp_path / "good.ply")
+    cloud(1).save(tmp_path / "good.npz")
+    (tmp_path / "broken.ply").write_bytes(b"ply\nformat ascii 1.0\nelement vertex 9\n")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    PointCloud(np.zeros((4, 3), np.float32), np.zeros((4, 3), np.float32)).save(tmp_path / "spot.npz")
+    np.savez(tmp_path / "nan.npz", coords=np.full((3, 3), np.nan))
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / ".hidden.ply").write_bytes(b"")
+    samples = open_samples(str(tmp_path))
+    assert names(samples) == ["good"]  # one name, one sample
+    assert [failure.name for failure in samples.failures] == ["broken", "empty", "nan", "spot"]
+    assert len(samples) == 5
+    reasons = {failure.name: failure.reason for failure in samples.failures}
+    assert "extent above zero" in reasons["spot"]
+    assert str(tmp_path) not in "".join(reasons.values())
+    assert samples.notes == [f"{tmp_path.name}: 1 files of other kinds not looked at"]
+    assert names(samples) == ["good"]
+    assert len(samples.failures) == 4  # those of the latest iteration
+
+
+def test_a_folder_as_generate_makes_it(tmp_path: Path) -> None:
+    home = tmp_path / "0"
+    home.mkdir()
+    for name in ("cloud.ply", "cloud.npz"):
+        cloud().save(home / name)
+    triangle().save(home / "mesh.glb")
+    meta = {"enpointe": "1", "prompt": "a red car", "seed": 7, "seconds": {"cloud": 1.5, "odd": "x"}}
+    (home / "meta.json").write_text(json.dumps(meta))
+    (found,) = open_samples(str(tmp_path))
+    assert (found.name, found.prompt, found.seed, found.seconds) == ("0", "a red car", 7, {"cloud": 1.5})
+    assert found.mesh is not None
+    (home / "mesh.glb").write_bytes(b"glTF")
+    samples = open_samples(str(tmp_path))
+    (found,) = samples
+    assert found.mesh is None
+    assert "its mesh" in samples.failures[0].reason
+
+
+def test_prompts_from_a_table_and_from_the_files(tmp_path: Path) -> None:
+    cloud().save(tmp_path / "a.ply")
+    cloud().save(tmp_path / "b.ply", provenance={"prompt": "a dog", "seed": 2})
+    (tmp_path / "captions.csv").write_text("id,caption\na,a blue mug\nb,a cat\n")
+    assert [(s.name, s.prompt, s.seed) for s in open_samples(str(tmp_path))] == [
+        ("a", "a blue mug", None), ("b", "a dog", 2),
+    ]  # fmt: skip
+
+
+def test_a_mesh_alone_is_sampled(tmp_path: Path) -> None:
+    triangle().save(tmp_path / "thing.obj")
+    (found,) = open_samples(str(tmp_path))
+    assert len(found.cloud) == 4096
+    assert found.mesh is not None
+    np.testing.assert_allclose(found.cloud.points.sum(axis=1), 1, atol=1e-5)
+
+
+def test_arr_0_with_a_broken_cloud(tmp_path: Path) -> None:
+    clouds = np.random.default_rng(0).random((5, 20, 3), np.float32)
+    clouds[2, 3, 0] = np.nan
+    clouds[4] = 1
+    path = tmp_path / "samples.npz"
+    np.savez(path, clouds)
+    samples = open_samples(str(path))
+    assert len(samples) == 5
+    assert names(samples) == ["arr_0[0]", "arr_0[1]", "arr_0[3]"]
+    assert [failure.name for failure in samples.failures] == ["arr_0[2]", "arr_0[4]"]
+    assert names(open_samples(str(path), limit=1)) == ["arr_0[0]"]
+    assert names(open_samples(f"{path}[:2]")) == ["arr_0[0]", "arr_0[1]"]
+    assert [sample.name for sample in samples.pick({"arr_0[3]", "arr_0[2]"})] == ["arr_0[3]"]
+    assert len(samples.failures) == 2  # a second look adds none
+
+
+def test_many_clouds_take_the_memory_of_a_few(tmp_path: Path) -> None:
+    path = tmp_path / "many.npz"
+    clouds = np.random.default_rng(0).random((1200, 1024, 3), np.float32)
+    np.savez(path, clouds)
+    size = clouds.nbytes
+    del clouds
+    samples = open_samples(str(path))
+    tracemalloc.start()
+    try:
+        found = gather(samples, Wanted(shapes=False))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found) == 1200
+    assert found.points == (1024, 1024)
+    assert peak < size / 4
+
+
+@pytest.mark.parametrize("what", ["nothing", "empty", "text", "single"])
+def test_places_that_are_no_set(tmp_path: Path, what: str) -> None:
+    place = tmp_path / {"nothing": "none", "empty": ".", "text": "a.txt", "single": "one.npz"}[what]
+    if what == "text":
+        place.write_text("x")
+    if what == "single":
+        cloud().save(place)
+    with pytest.raises(InputError, match="expected"):
+        open_samples(str(place))
+
+
+def test_a_pool(tmp_path: Path) -> None:
+    path = tmp_path / "pool.safetensors"
+    pool.build(path, n_clouds=3, n_points=64, n_queries=8, workers=1)
+    samples = open_samples(str(path))
+    assert len(samples) == 3
+    found = list(samples)
+    assert all(sample.prompt and len(sample.cloud) == 64 for sample in found)
+    again = list(open_samples(str(path)))
+    np.testing.assert_array_equal(found[1].cloud.colors, again[1].cloud.colors)
+
+
+def test_fresh_objects_are_what_is_asked_for() -> None:
+    objects = TrueObjects(["a pink motorcycle", "nonsense", "a green mug"], 4, n_points=64, seed=1)
+    found = list(objects)
+    assert [sample.prompt for sample in found] == ["a pink motorcycle", "a green mug"] * 2
+    assert objects.notes == ["1 of 3 prompts have no true objects"]
+    for mug in (found[1], found[3]):
+        red, green, blue = np.median(mug.cloud.colors, axis=0)
+        assert green > max(red, blue)
+    assert not np.array_equal(found[1].cloud.points, found[3].cloud.points)
+    again = list(TrueObjects(["a pink motorcycle", "nonsense", "a green mug"], 4, n_points=64, seed=1))
+    np.testing.assert_array_equal(found[3].cloud.points, again[3].cloud.points)
+    alone = list(TrueObjects(["a green mug"], 2, n_points=64, seed=1))
+    np.testing.assert_array_equal(found[3].cloud.points, alone[1].cloud.points)
+    assert understood("nonsense") is None
+    with pytest.raises(InputError, match="none asks plainly"):
+        TrueObjects(["nonsense"], 4)
+
+
+def test_distances_are_of_clouds_drawn_with_equal_chances() -> None:
+    class Numbered(SampleSet):
+        def _size(self) -> int:
+            return 200
+
+        def _samples(self, only: set[str] | None = None):  # type: ignore[no-untyped-def]
+            return (Sample(str(i), cloud(i, 4)) for i in range(200))
+
+    found = gather(Numbered("x", "test", None), Wanted(shapes=True), seed=3)
+    assert len(found.shapes) == 64
+    assert list(found.shapes) == sorted(found.shapes)
+    assert 60 < np.mean(list(found.shapes)) < 140
+    assert list(gather(Numbered("x", "test", None), Wanted(shapes=True), seed=3).shapes) == list(found.shapes)
