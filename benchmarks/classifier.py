@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import Report, Row, arguments
-from enpointe.checkpoints.config import PointNet2Config, from_dict
+from enpointe.checkpoints.config import PointNet2Config
 from enpointe.checkpoints.embedded import embedded_path, read_network
+from enpointe.core.config import from_dict
 from enpointe.data.pools import pool
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface

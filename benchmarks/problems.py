@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
@@ -19,8 +19,13 @@ from enpointe.data.procedural.sampling import sample_surface
 from enpointe.diffusion.denoiser import Denoiser, VelocityDenoiser
 from enpointe.diffusion.guidance import Guided, unconditional
 from enpointe.diffusion.noise import SeededNoise
-from enpointe.diffusion.schedule import Level, karras_sigmas
-from enpointe.diffusion.solvers import SOLVERS
+from enpointe.diffusion.sampler import Sampler
+from enpointe.diffusion.samplers.ancestral import Ancestral
+from enpointe.diffusion.samplers.dpm2 import DPM2
+from enpointe.diffusion.samplers.dpmpp import DPMpp
+from enpointe.diffusion.samplers.heun import Heun
+from enpointe.diffusion.samplers.unipc import UniPC
+from enpointe.diffusion.schedule import KarrasSchedule, Level
 from enpointe.pipelines.families.pocket.pipeline import SIGMA_MAX, SIGMA_MIN, Preset
 from enpointe.pipelines.families.pocket.upsampling import SIGMA_MAX as UP_SIGMA_MAX
 from enpointe.pipelines.families.pocket.upsampling import SIGMA_MIN as UP_SIGMA_MIN
@@ -39,23 +44,21 @@ LOG_EVEN = BASE_PRESET.rho
 
 @dataclass(frozen=True)
 class Method:
-    """A solver and its options; steps that a budget of evaluations allows; whether it draws no noise."""
+    """A sampler, and whether it draws no noise."""
 
-    solver: str
-    steps: Callable[[int], int]
-    options: dict[str, Any] = field(default_factory=dict)
+    sampler: Sampler
     exact: bool = True
 
 
 METHODS = {
-    "euler": Method("ancestral", lambda budget: budget, {"eta": 0.0}),
-    "heun": Method("heun", lambda budget: (budget + 1) // 2),
-    "dpm2": Method("dpm2", lambda budget: budget // 2),
-    "dpmpp": Method("dpmpp", lambda budget: budget),
-    "unipc": Method("unipc", lambda budget: budget),
-    "ancestral": Method("ancestral", lambda budget: budget, exact=False),
+    "euler": Method(Ancestral(eta=0.0)),
+    "heun": Method(Heun()),
+    "dpm2": Method(DPM2()),
+    "dpmpp": Method(DPMpp()),
+    "unipc": Method(UniPC()),
+    "ancestral": Method(Ancestral(), exact=False),
 }
-RELEASE = Method("heun", lambda budget: (budget + 1) // 2, {"s_churn": 3.0}, exact=False)
+RELEASE = Method(Heun(s_churn=3.0), exact=False)
 """The release's own for its base models, at 64 steps."""
 
 
@@ -98,13 +101,12 @@ class Problem:
         self, method: Method, steps: int, interval: tuple[float, float] = (0.0, float("inf")), *, narrow: bool = False
     ) -> tuple[Tensor, float, float]:
         """The ends (N, C, P), evaluations a sample, seconds of all."""
-        sigmas = karras_sigmas(steps, *self.narrow, LOG_EVEN) if narrow else karras_sigmas(steps, *self.levels)
+        schedule = KarrasSchedule(*self.narrow, LOG_EVEN) if narrow else KarrasSchedule(*self.levels)
+        sigmas = schedule(steps)
         counted, began, end = Counted(self.denoiser, len(self.start)), time.perf_counter(), self.start
         guided: Denoiser = Guided(counted, self.cond, self.uncond, self.guidance, interval)
         noise = _no_noise if method.exact else SeededNoise([1000 + i for i in range(len(self.start))])
-        for step in SOLVERS[method.solver](
-            guided, self.start * float(sigmas[0]), sigmas, noise=noise, **method.options
-        ):
+        for step in method.sampler(guided, self.start * float(sigmas[0]), sigmas, noise=noise):
             end = step.x
         return end, counted.evaluations, time.perf_counter() - began
 

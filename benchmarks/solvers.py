@@ -128,7 +128,7 @@ def rows_of(problem: Problem, budgets: list[int], reference_steps: int) -> list[
     for guided, levels in ways:
         for name, method in METHODS.items():
             if (guided, levels) == ways[0] or name in BETTER:
-                rows += [row(name, method, method.steps(budget), guided, levels) for budget in budgets]
+                rows += [row(name, method, method.sampler.steps_within(budget), guided, levels) for budget in budgets]
     return rows
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from enpointe.diffusion.channels import ChannelScaling
 from enpointe.diffusion.loss import eps_loss
-from enpointe.diffusion.schedule import DiscreteProcess, karras_sigmas
+from enpointe.diffusion.schedule import DiscreteProcess, KarrasSchedule
 
 pytestmark = pytest.mark.golden
 
@@ -49,5 +49,5 @@ def test_karras_grids(golden: Golden) -> None:
     assert names
     for name in names:
         _, steps, low, high = name.split(".")
-        ours = karras_sigmas(int(steps), float(low), float(high))
+        ours = KarrasSchedule(float(low), float(high))(int(steps))
         torch.testing.assert_close(ours.to(tensors[name].dtype), tensors[name], rtol=4e-6, atol=0)

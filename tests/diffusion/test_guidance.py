@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from enpointe.diffusion.guidance import XYZ, Guided, unconditional
-from enpointe.diffusion.heun import heun
 from enpointe.diffusion.noise import SeededNoise
-from enpointe.diffusion.schedule import Level, karras_sigmas
+from enpointe.diffusion.samplers.heun import Heun
+from enpointe.diffusion.schedule import KarrasSchedule, Level
 
 STD = 0.3
 
@@ -44,7 +44,7 @@ def test_guided_gaussian_is_the_gaussian_of_the_scaled_mean() -> None:
     guided = Guided(Recorder(), cond, unconditional(cond), scale)
     noise = SeededNoise([0, 1])
     start = noise((2, 6, 50)).double() * sigma_max
-    *_, last = heun(guided, start, karras_sigmas(128, 1e-3, sigma_max), noise=noise)
+    *_, last = Heun()(guided, start, KarrasSchedule(1e-3, sigma_max)(128), noise=noise)
     means = scale * torch.tensor([0.2, -0.1], dtype=torch.float64)[:, None, None]
     exact = means + STD * (start - means) / math.sqrt(STD**2 + sigma_max**2)
     torch.testing.assert_close(last.x, exact, rtol=0, atol=3e-3)

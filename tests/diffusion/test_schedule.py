@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from enpointe.core.errors import InputError
 from enpointe.diffusion.channels import ChannelScaling
-from enpointe.diffusion.schedule import DiscreteProcess, VelocityProcess, karras_sigmas, velocity_time
+from enpointe.diffusion.schedule import DiscreteProcess, KarrasSchedule, VelocityProcess, velocity_time
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
@@ -53,13 +53,13 @@ def test_times_between_kept_steps_are_interpolated() -> None:
     assert process.index_to_time(torch.tensor([0.5, 1.25])).tolist() == [256.0, 512 + 511 / 4]
 
 
-def test_karras_sigmas() -> None:
-    sigmas = karras_sigmas(10, 0.01, 50.0)
+def test_karras_levels() -> None:
+    sigmas = KarrasSchedule(0.01, 50.0)(10)
     assert sigmas.shape == (11,)
     assert sigmas[[0, -2, -1]].tolist() == pytest.approx([50.0, 0.01, 0.0])
     roots = sigmas[:-1] ** (1 / 7)
     torch.testing.assert_close(roots.diff(), roots.diff().mean().expand(9))
-    assert karras_sigmas(1, 0.01, 50.0).tolist() == pytest.approx([50.0, 0.0])
+    assert KarrasSchedule(0.01, 50.0)(1).tolist() == pytest.approx([50.0, 0.0])
 
 
 def test_training_times_are_logit_normal() -> None:
@@ -92,7 +92,7 @@ def test_impossible_processes(options: dict[str, object]) -> None:
 @pytest.mark.parametrize(("steps", "low", "high"), [(0, 0.1, 1.0), (5, 0.0, 1.0), (5, 2.0, 1.0), (5, 0.1, math.inf)])
 def test_impossible_grids(steps: int, low: float, high: float) -> None:
     with pytest.raises(InputError, match="expected"):
-        karras_sigmas(steps, low, high)
+        KarrasSchedule(low, high)(steps)
 
 
 def test_impossible_spread() -> None:

@@ -18,8 +18,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from enpointe.checkpoints.config import PointTransformerConfig, from_dict
+from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.checkpoints.weights import load_into, read_weights
+from enpointe.core.config import from_dict
 from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.data.pools.pool import Pool
 from enpointe.diffusion.schedule import VelocityProcess

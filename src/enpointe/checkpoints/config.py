@@ -1,20 +1,15 @@
-"""A frozen config becomes a network; unknown or missing keys are errors."""
+"""A frozen config becomes a network."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
-from enpointe.core.errors import InputError
 from enpointe.nn.joint import JointHeads
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.pointnet2 import PointNet2
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.nn.sight import SightSDF
-
-C = TypeVar("C", bound="PointTransformerConfig | SDFConfig | SightSDFConfig | PointNet2Config | JointConfig")
 
 
 @dataclass(frozen=True)
@@ -101,24 +96,3 @@ class JointConfig:
     def build(self) -> JointHeads:
         """A network with fresh weights, on the CPU, in float32."""
         return JointHeads(**dataclasses.asdict(self))
-
-
-def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
-    """A config from plain JSON values (lists become tuples).
-
-    Raises:
-        InputError: a key is unknown or missing.
-    """
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    required = {name for name, f in fields.items() if f.default is dataclasses.MISSING}
-    unknown, missing = set(values) - set(fields), required - set(values)
-    if unknown or missing:
-        raise InputError(
-            f"config of {cls.__name__}: expected keys {sorted(fields)}, "
-            f"found unknown {sorted(unknown)}, missing {sorted(missing)}"
-        )
-    return cls(**{key: _frozen(value) for key, value in values.items()})
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from enpointe.core.checks import MAX_POINTS, MIN_POINTS
 from enpointe.core.errors import InputError
+from enpointe.diffusion.samplers import SAMPLERS
 from enpointe.pipelines.families.point_e.presets import PRESET_NAMES
 
 if TYPE_CHECKING:
@@ -94,14 +95,17 @@ def add_points(parser: Options) -> None:
 
 def add_sampling(parser: Options) -> None:
     add_points(parser)
-    parser.add_argument("--steps", type=whole(1, MAX_STEPS), metavar="N", help="solver steps (default: the model's)")
+    parser.add_argument(
+        "--steps", type=whole(1, MAX_STEPS), metavar="N", help="steps of the sampler (default: the model's)"
+    )
     parser.add_argument(
         "--guidance", type=real(0, MAX_GUIDANCE), metavar="G",
         help="how closely to follow the prompt; 1 is plain conditional (default: the model's)",
     )  # fmt: skip
     parser.add_argument(
-        "--sampler", metavar="NAME", help="the solver, such as heun, dpmpp or unipc (default: the model's)"
-    )
+        "--sampler", choices=tuple(SAMPLERS),
+        help="how noise becomes a cloud (default: the model's; ddpm is for the released models only)",
+    )  # fmt: skip
 
 
 def add_grid(parser: Options) -> None:

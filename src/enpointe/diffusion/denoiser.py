@@ -1,7 +1,8 @@
 """A network's output becomes the clean sample that it stands for.
 
 A denoiser maps x = x0 + sigma * noise and sigma to the expected x0, in the frame of Karras et al.
-2022 (arXiv 2206.00364, section 2), in model units. Solvers see nothing else.
+2022 (arXiv 2206.00364, section 2), in model units; `DiscreteDenoiser` alone works in the VP frame. Samplers see
+nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from enpointe.diffusion.posterior import split_output
+from enpointe.diffusion.posterior import split_output, x0_from_eps
 from enpointe.diffusion.schedule import DiscreteProcess, Level, velocity_time
 
 Denoiser = Callable[[Tensor, Level], Tensor]
@@ -76,6 +77,27 @@ class VelocityDenoiser:
         velocity, _ = split_output(self.net(x_vp, velocity_time(ratio.flatten()), **cond).to(x.dtype), x.shape[1])
         denoised = cos * x_vp - ratio * cos * velocity
         return denoised.clamp(-1, 1) if self.clip_denoised else denoised
+
+
+@dataclass(frozen=True)
+class DiscreteDenoiser:
+    """A network that predicts the noise of a discrete process, at that process's own steps, in the VP frame.
+
+    It keeps the network's variance, which `ddpm` wants. Same arguments as `EpsDenoiser`.
+    """
+
+    net: Network
+    process: DiscreteProcess
+    clip_denoised: bool = True
+
+    def __call__(self, x: Tensor, sigma: Level, /, **cond: Any) -> Tensor:
+        """x (N, C, P) in the VP frame, sigma of a step -> x0 (N, C, P), or x0 and the variance values (N, 2 C, P)."""
+        index = self.process.sigma_to_index(sigma).round().long().expand(len(x))
+        eps, values = split_output(self.net(x, self.process.timesteps[index].to(x), **cond).to(x.dtype), x.shape[1])
+        denoised = x0_from_eps(self.process, x, index, eps)
+        if self.clip_denoised:
+            denoised = denoised.clamp(-1, 1)
+        return denoised if values is None else torch.cat([denoised, values], dim=1)
 
 
 def _per_sample(level: Level, x: Tensor) -> Tensor:

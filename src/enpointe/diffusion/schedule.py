@@ -9,8 +9,9 @@ All tables are float64 on the CPU.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -69,6 +70,10 @@ class DiscreteProcess:
 
     def __len__(self) -> int:
         return len(self.timesteps)
+
+    def respaced(self, steps: int) -> DiscreteProcess:
+        """The process with so many steps of the trained one kept; InputError where it has fewer."""
+        return replace(self, respacing=str(steps))
 
     @cached_property
     def timesteps(self) -> Tensor:
@@ -169,6 +174,9 @@ class TabulatedProcess(DiscreteProcess):
         self.__dict__.update(schedule="table", steps=len(table), respacing="table")
         self.__dict__.update(trained_betas=table, timesteps=torch.tensor(kept))
 
+    def respaced(self, steps: int) -> TabulatedProcess:
+        return TabulatedProcess(self.trained_betas, kept_steps(self.steps, str(steps)))
+
     __eq__ = object.__eq__  # two tables under one name are not the same process
     __hash__ = object.__hash__
 
@@ -218,21 +226,62 @@ def _sections(steps: int, respacing: str, counts: list[int]) -> list[int]:
     return kept
 
 
-def karras_sigmas(steps: int, sigma_min: float = 1e-3, sigma_max: float = 120.0, rho: float = 7.0) -> Tensor:
-    """Falling noise levels with a trailing zero, Karras et al. 2022 (arXiv 2206.00364, equation 5).
+class Schedule(ABC):
+    """The noise levels of a run, by its number of steps. Subclasses are frozen dataclasses."""
 
-    Returns:
-        (steps + 1,) float64.
+    @abstractmethod
+    def __call__(self, steps: int) -> Tensor:
+        """Falling noise levels sigma with a trailing zero, (steps + 1,) float64.
+
+        Raises:
+            InputError: steps < 1, or more than there are levels.
+        """
+
+
+@dataclass(frozen=True)
+class KarrasSchedule(Schedule):
+    """Karras et al. 2022 (arXiv 2206.00364, equation 5).
+
+    Args:
+        sigma_min, sigma_max: the lowest level above zero, and the highest.
+        rho: how levels are spread; the larger, the more evenly in log sigma.
+
     Raises:
-        InputError: steps < 1, or not 0 < sigma_min < sigma_max.
+        InputError: not 0 < sigma_min < sigma_max.
     """
+
+    sigma_min: float = 1e-3
+    sigma_max: float = 120.0
+    rho: float = 7.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma_min < self.sigma_max < math.inf:
+            raise InputError(
+                f"noise levels: expected 0 < sigma_min < sigma_max, found {self.sigma_min} and {self.sigma_max}"
+            )
+
+    def __call__(self, steps: int) -> Tensor:
+        _check_steps(steps)
+        ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
+        first, last = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
+        return torch.cat([(first + ramp * (last - first)) ** self.rho, ramp.new_zeros(1)])
+
+
+@dataclass(frozen=True)
+class ProcessSchedule(Schedule):
+    """The levels of a discrete process, respaced to the steps that are wanted; as it is for as many as it keeps."""
+
+    process: DiscreteProcess
+
+    def __call__(self, steps: int) -> Tensor:
+        _check_steps(steps)
+        process = self.process if steps == len(self.process) else self.process.respaced(steps)
+        return torch.cat([process.sigmas.flip(0), process.sigmas.new_zeros(1)])
+
+
+def _check_steps(steps: int) -> None:
     if steps < 1:
         raise InputError(f"steps: expected at least 1, found {steps}")
-    if not 0 < sigma_min < sigma_max < math.inf:
-        raise InputError(f"noise levels: expected 0 < sigma_min < sigma_max, found {sigma_min} and {sigma_max}")
-    ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
-    first, last = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
-    return torch.cat([(first + ramp * (last - first)) ** rho, ramp.new_zeros(1)])
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,13 @@ from torch import Tensor
 
 from enpointe.core.errors import InputError
 from enpointe.diffusion.channels import ChannelScaling
-from enpointe.diffusion.ddpm import ddpm
-from enpointe.diffusion.denoiser import EpsDenoiser, Network
+from enpointe.diffusion.denoiser import DiscreteDenoiser, EpsDenoiser, Network
 from enpointe.diffusion.guidance import XYZ, Condition, Guided, unconditional
-from enpointe.diffusion.schedule import DiscreteProcess, karras_sigmas
-from enpointe.diffusion.solvers import SOLVERS
+from enpointe.diffusion.sampler import Sampler
+from enpointe.diffusion.samplers.heun import Heun
+from enpointe.diffusion.schedule import DiscreteProcess, KarrasSchedule, ProcessSchedule
 from enpointe.diffusion.step import Noise, Step
 from enpointe.nn.point_transformer import PointTransformer
-
-CHURNING = ("heun", "dpm2")
-"""The solvers that can add noise on their way."""
-
-DRAWING = (*CHURNING, "ancestral")
-"""The solvers that draw noise at all."""
 
 
 @dataclass(frozen=True)
@@ -35,60 +29,47 @@ class Stage:
 
     Attributes:
         network: (x_t (N, C, P), t (N,), **cond) -> (N, C or 2 C, P); its conditions are those given to `run`.
-        process: what it was trained on, respaced where "ddpm" is to take fewer steps.
+        process: what it was trained on.
         scaling: from world units to the network's.
         n_points: how many points it draws; low-resolution points come on top.
-        sampler: "heun", "dpmpp", "unipc", "ancestral" or "dpm2", on Karras' noise levels; or "ddpm", which goes
-            through the whole `process` and does not use steps, sigma_min, sigma_max, rho, s_churn,
-            integer_time and interval.
-        steps: of the solver.
+        sampler: on Karras' noise levels; or one in the VP frame, `DDPM`, which goes through the process, respaced to
+            `steps`, and does not use sigma_min, sigma_max, rho, integer_time and interval.
+        steps: of the sampler.
         sigma_min, sigma_max: the noise levels between which it goes.
-        rho: how they are spread, see `karras_sigmas`; the larger, the more evenly in log sigma.
-        s_churn: noise that "heun" and "dpm2" add on the way (Karras et al. 2022, algorithm 2).
-        guidance_scale: 1 is plain conditional, and so is 0. "ddpm" guides the noise of x, y, z only, as
+        rho: how they are spread, see `KarrasSchedule`; the larger, the more evenly in log sigma.
+        guidance_scale: 1 is plain conditional, and so is 0. `DDPM` guides the noise of x, y, z only, as
             the release does; the others guide the clean sample.
         interval: noise levels sigma inside which guidance applies; outside it is plain conditional.
         keep: names of conditions that the unconditional half keeps; ("low_res",) are the coarse points.
             The release's keeps nothing.
         clip_denoised: clip clean samples to [-1, 1] in the network's units.
         integer_time: truncate times to whole steps of the process, see `EpsDenoiser`.
-        draw_unused: draw all that the release draws, used or not: in steps that add no noise, and in
-            "ddpm", unless guidance_scale is 0, for the unconditional half too. With one generator for
-            all stages the clouds are then the release's.
         prepare: embed the conditions once, equal tokens of a grid as one, see `PointTransformer.prepare`;
             for a network of that class.
-        half: evaluate the network in bfloat16, whatever its weights are in; the solver stays in float32.
+        half: evaluate the network in bfloat16, whatever its weights are in; the sampler stays in float32.
 
     Raises:
-        InputError: no such sampler, churn for one that has none, fewer than one point, or another
-            network to prepare conditions for.
+        InputError: fewer than one point, or another network to prepare conditions for.
     """
 
     network: Network
     process: DiscreteProcess
     scaling: ChannelScaling = field(default_factory=ChannelScaling)
     n_points: int = 1024
-    sampler: str = "heun"
+    sampler: Sampler = field(default_factory=Heun)
     steps: int = 64
     sigma_min: float = 1e-3
     sigma_max: float = 120.0
     rho: float = 7.0
-    s_churn: float = 0.0
     guidance_scale: float = 3.0
     interval: tuple[float, float] = (0.0, math.inf)
     keep: tuple[str, ...] = ()
     clip_denoised: bool = True
     integer_time: bool = True
-    draw_unused: bool = False
     prepare: bool = False
     half: bool = False
 
     def __post_init__(self) -> None:
-        if self.sampler != "ddpm" and self.sampler not in SOLVERS:
-            names = ", ".join(sorted([*SOLVERS, "ddpm"]))
-            raise InputError(f"sampler: expected one of {names}, found {self.sampler!r}")
-        if self.s_churn and self.sampler not in CHURNING:
-            raise InputError(f"s_churn of the sampler {self.sampler}: expected 0, found {self.s_churn}")
         if self.n_points < 1:
             raise InputError(f"n_points: expected at least 1, found {self.n_points}")
         if self.prepare and not isinstance(self.network, PointTransformer):
@@ -97,7 +78,7 @@ class Stage:
     @property
     def n_yields(self) -> int:
         """How many steps `run` gives."""
-        return len(self.process) if self.sampler == "ddpm" else self.steps + 1
+        return self.steps if self.sampler.frame == "vp" else self.steps + 1
 
 
 @torch.no_grad()
@@ -109,18 +90,16 @@ def run(
     Args:
         cond: the network's keyword arguments (N, ...), or mappings of such: {"vector": ...},
             {"grids": {"image": ...}}; empty for a network without conditions.
-        noise: of all samples; the first draw (N, C, n_points) is the start, the others are the solver's.
+        noise: of all samples; the first draw (N, C, n_points) is the start, the others are the sampler's.
         n_samples: N.
         low_res: coarse points (N, C, K) in world units: one more condition, and the first points of every cloud.
 
     Yields:
         `stage.n_yields` steps. `denoised` (N, C, K + n_points) is the best estimate so far, which is what
-        the release's progressive sampler shows; `x` is the solver's own state, which in the last step is
+        the release's progressive sampler shows; `x` is the sampler's own state, which in the last step is
         what it arrived at, the same as `denoised` but for "dpm2". sigma is the noise level.
     """
     channels = len(stage.scaling.scales)
-    if stage.draw_unused and stage.sampler == "ddpm" and stage.guidance_scale:
-        noise = _for_both_halves(noise)
     start = noise((n_samples, channels, stage.n_points))
     known = {**cond, "low_res": low_res} if low_res is not None else dict(cond)
     for step in _steps(stage, known, start, noise):
@@ -132,33 +111,25 @@ def run(
 
 
 def _steps(stage: Stage, cond: dict[str, Any], start: Tensor, noise: Noise) -> Iterator[Step]:
-    """The solver's steps, in the network's units."""
+    """The sampler's steps, in the network's units."""
     uncond = unconditional(cond, keep=stage.keep)
     # Where the halves are the same there is nothing to go away from, and one will do.
     scale = stage.guidance_scale if cond.keys() - set(stage.keep) else 1.0
     if stage.prepare:
         cond, uncond = _prepared(stage, cond, len(start)), _prepared(stage, uncond, len(start))
     network = _in_half(stage.network) if stage.half else stage.network
-    if stage.sampler == "ddpm":
+    if stage.sampler.frame == "vp":
         guided_noise = Guided(network, cond, uncond, scale, channels=XYZ)
+        discrete = DiscreteDenoiser(guided_noise, stage.process, stage.clip_denoised)
         # The last step repeats the estimate before it.
-        clip, draw = stage.clip_denoised, stage.draw_unused
-        for step in ddpm(guided_noise, stage.process, start, noise=noise, clip_denoised=clip, draw_unused=draw):
-            if step.i < len(stage.process):
+        for step in stage.sampler(discrete, start, ProcessSchedule(stage.process)(stage.steps), noise=noise):
+            if step.i < stage.steps:
                 yield step
         return
     denoiser = EpsDenoiser(network, stage.process, stage.clip_denoised, stage.integer_time)
     guided = Guided(denoiser, cond, uncond, scale, stage.interval)
-    sigmas = karras_sigmas(stage.steps, stage.sigma_min, stage.sigma_max, stage.rho)
-    options: dict[str, Any] = {"s_churn": stage.s_churn} if stage.sampler in CHURNING else {}
-    if stage.sampler in DRAWING:
-        options["draw_unused"] = stage.draw_unused
-    yield from SOLVERS[stage.sampler](guided, start * float(sigmas[0]), sigmas, noise=noise, **options)
-
-
-def _for_both_halves(noise: Noise) -> Noise:
-    """Draws for twice the samples, of which the first half is used."""
-    return lambda shape: noise((2 * shape[0], *shape[1:]))[: shape[0]]
+    sigmas = KarrasSchedule(stage.sigma_min, stage.sigma_max, stage.rho)(stage.steps)
+    yield from stage.sampler(guided, start * float(sigmas[0]), sigmas, noise=noise)
 
 
 def _prepared(stage: Stage, cond: Condition, n_samples: int) -> dict[str, Any]:
@@ -169,7 +140,7 @@ def _prepared(stage: Stage, cond: Condition, n_samples: int) -> dict[str, Any]:
 
 
 def _in_half(network: Network) -> Network:
-    """The network in bfloat16. Not around the solver: a generator would leave it switched on for its caller."""
+    """The network in bfloat16. Not around the sampler: a generator would leave it switched on for its caller."""
 
     def half(x: Tensor, t: Tensor, /, **cond: Any) -> Tensor:
         with torch.autocast(x.device.type, dtype=torch.bfloat16):

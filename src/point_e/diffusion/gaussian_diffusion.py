@@ -164,7 +164,7 @@ class GaussianDiffusion:
         return posterior_mean(self.process, x_start, x_t, t), variance, log
 
     def noise_predictor(self, model: Model) -> Callable[..., Tensor]:
-        """`model` as enpointe's solvers want a network: it is told the trained process's steps, and predicts noise.
+        """`model` as enpointe's samplers want a network: it is told the trained process's steps, and predicts noise.
 
         Its variance channels, if any, stay as they are.
         """

@@ -1,4 +1,4 @@
-"""Sampling on Karras' noise levels with the release's function names, over enpointe's solvers."""
+"""Sampling on Karras' noise levels with the release's function names, over enpointe's samplers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from enpointe.core.errors import InputError
-from enpointe.diffusion.ancestral import down_and_up
 from enpointe.diffusion.denoiser import EpsDenoiser
 from enpointe.diffusion.guidance import Guided
 from enpointe.diffusion.preconditioned import Preconditioning
-from enpointe.diffusion.schedule import Level, karras_sigmas
-from enpointe.diffusion.solvers import solver
+from enpointe.diffusion.sampler import make_sampler
+from enpointe.diffusion.samplers.ancestral import down_and_up
+from enpointe.diffusion.schedule import KarrasSchedule, Level
 from enpointe.diffusion.step import Noise
 
 from .gaussian_diffusion import GaussianDiffusion, Model, mean_flat
@@ -144,7 +144,7 @@ def karras_sample_progressive(
     churn = (
         {} if sampler == "ancestral" else {"s_churn": s_churn, "s_tmin": s_tmin, "s_tmax": s_tmax, "s_noise": s_noise}
     )
-    sigmas = karras_sigmas(steps, sigma_min, sigma_max, rho)
+    sigmas = KarrasSchedule(sigma_min, sigma_max, rho)(steps)
     for out in _sample(SAMPLERS[sampler], guided, start, sigmas, progress, noise, churn):
         yield diffusion.unscale_out_dict(out) if isinstance(diffusion, GaussianDiffusion) else out
 
@@ -180,7 +180,7 @@ def sample_heun(
     s_tmax: float = math.inf,
     s_noise: float = 1.0,
 ) -> Iterator[dict[str, Any]]:
-    """Heun's method with churn; see `enpointe.diffusion.heun`."""
+    """Heun's method with churn; see `enpointe.diffusion.samplers.heun`."""
     churn = {"s_churn": s_churn, "s_tmin": s_tmin, "s_tmax": s_tmax, "s_noise": s_noise}
     return _sample("heun", _by_batch(denoiser), x, sigmas, progress, global_noise(x.device), churn)
 
@@ -195,7 +195,7 @@ def sample_dpm(
     s_tmax: float = math.inf,
     s_noise: float = 1.0,
 ) -> Iterator[dict[str, Any]]:
-    """A midpoint method with churn; see `enpointe.diffusion.dpm2`."""
+    """A midpoint method with churn; see `enpointe.diffusion.samplers.dpm2`."""
     churn = {"s_churn": s_churn, "s_tmin": s_tmin, "s_tmax": s_tmax, "s_noise": s_noise}
     return _sample("dpm2", _by_batch(denoiser), x, sigmas, progress, global_noise(x.device), churn)
 
@@ -203,7 +203,7 @@ def sample_dpm(
 def sample_euler_ancestral(
     model: Denoise, x: Tensor, sigmas: Tensor, progress: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Euler's method with ancestral noise; see `enpointe.diffusion.ancestral`."""
+    """Euler's method with ancestral noise; see `enpointe.diffusion.samplers.ancestral`."""
     return _sample("ancestral", _by_batch(model), x, sigmas, progress, global_noise(x.device), {})
 
 
@@ -217,9 +217,9 @@ def _sample(
     noise: Noise,
     options: Mapping[str, float],
 ) -> Iterator[dict[str, Any]]:
-    """A solver's steps as the release's dictionaries; the last holds the result."""
+    """A sampler's steps as the release's dictionaries; the last holds the result."""
     n = len(sigmas) - 1
-    steps = solver(name)(denoiser, x, sigmas, noise=noise, draw_unused=True, **options)
+    steps = make_sampler(name, draw_unused=True, **options)(denoiser, x, sigmas, noise=noise)
     for step in tqdm(steps, total=n + 1) if progress else steps:
         out: dict[str, Any] = {"x": step.x, "pred_xstart": step.denoised}
         if step.i < n:
@@ -231,7 +231,7 @@ def get_sigmas_karras(
     n: int, sigma_min: float, sigma_max: float, rho: float = 7.0, device: torch.device | str = "cpu"
 ) -> Tensor:
     """Falling noise levels and a trailing zero, (n + 1,) float32."""
-    return karras_sigmas(n, sigma_min, sigma_max, rho).float().to(device)
+    return KarrasSchedule(sigma_min, sigma_max, rho)(n).float().to(device)
 
 
 def to_d(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from enpointe.core.errors import InputError
 from enpointe.diffusion.noise import SeededNoise
+from enpointe.diffusion.samplers.ddpm import DDPM
+from enpointe.diffusion.samplers.heun import Heun
+from enpointe.diffusion.step import Noise
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.stage import Stage, run
 from point_e.models.transformer import PointDiffusionTransformer
@@ -119,25 +122,26 @@ class PointCloudSampler:
             network, cond = self._network(model, self.diffusions[i], kwargs)
             low_res = cond.pop("low_res", None)
             stage = self._stage(i, network, draw_unused=seeds is None)
-            for step in run(stage, cond, noise, n_samples=batch_size, low_res=low_res):
+            draws = noise
+            if seeds is None and not self.use_karras[i] and self.guidance_scale[i]:
+                draws = _for_both_halves(noise)
+            for step in run(stage, cond, draws, n_samples=batch_size, low_res=low_res):
                 samples = step.denoised
                 yield samples
 
     def _stage(self, i: int, network: Callable[..., Tensor], *, draw_unused: bool) -> Stage:
-        diffusion = self.diffusions[i]
+        diffusion, karras = self.diffusions[i], self.use_karras[i]
         return Stage(
             network,
             diffusion.process,
             diffusion.scaling(3 + len(self.aux_channels)),
             n_points=self.num_points[i],
-            sampler="heun" if self.use_karras[i] else "ddpm",
-            steps=self.karras_steps[i],
+            sampler=Heun(s_churn=self.s_churn[i], draw_unused=draw_unused) if karras else DDPM(draw_unused=draw_unused),
+            steps=self.karras_steps[i] if karras else len(diffusion.process),
             sigma_min=self.sigma_min[i],
             sigma_max=self.sigma_max[i],
-            s_churn=self.s_churn[i] if self.use_karras[i] else 0.0,
             guidance_scale=self.guidance_scale[i],
             clip_denoised=self.clip_denoised,
-            draw_unused=draw_unused,
             prepare=isinstance(network, PointTransformer),
         )
 
@@ -228,6 +232,11 @@ def _for_each(name: str, values: Sequence[Any], n: int, others: Any = None) -> l
     if len(values) != n:
         raise InputError(f"{name}: expected {n} values, one for each model, found {len(values)}")
     return list(values)
+
+
+def _for_both_halves(noise: Noise) -> Noise:
+    """Draws for twice the samples, of which the first half is used: the release's guided DDPM draws for both halves."""
+    return lambda shape: noise((2 * shape[0], *shape[1:]))[: shape[0]]
 
 
 def _filtered(model_kwargs: Mapping[str, Any], key_filter: str) -> dict[str, Any]:

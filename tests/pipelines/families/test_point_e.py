@@ -20,6 +20,7 @@ from enpointe.checkpoints.released import RELEASED
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.core.progress import Progress
 from enpointe.diffusion.noise import SeededNoise
+from enpointe.diffusion.samplers.heun import Heun
 from enpointe.diffusion.schedule import DiscreteProcess
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
@@ -206,7 +207,7 @@ def test_the_reference_is_the_release_s_two_stages(name: str) -> None:
     networks = [tiny_network(name), tiny_network("upsample")]
     base, up = (
         Stage(network, RELEASED[which].process, n_points=n, steps=sampling.steps, sigma_max=sigma_max,
-              s_churn=churn, guidance_scale=scale)
+              sampler=Heun(s_churn=churn), guidance_scale=scale)
         for network, which, n, sampling, sigma_max, churn, scale in zip(
             networks, (name, "upsample"), (64, 192), (told.base, told.upsampler), (120.0, 160.0), (3.0, 0.0),
             (3.0, 3.0 if name == "base40M" else 0.0), strict=True
@@ -413,6 +414,6 @@ def test_reference_numbers_are_the_release_s() -> None:
         preset = presets._REFERENCE_PICTURE if takes == "picture" else presets._REFERENCE
         base, up = preset.base, preset.upsampler
         assert (base.sampler, base.steps, base.sigma_min, base.sigma_max) == ("heun", 64, 1e-3, 120)
-        assert (base.s_churn, base.guidance) == (3, 3)
-        assert (up.sampler, up.steps, up.sigma_min, up.sigma_max, up.s_churn) == ("heun", 64, 1e-3, 160, 0)
+        assert (base.options, base.guidance) == ({"s_churn": 3}, 3)
+        assert (up.sampler, up.steps, up.sigma_min, up.sigma_max, up.options) == ("heun", 64, 1e-3, 160, {})
         assert up.guidance == (3 if takes == "picture" else 0)

@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from enpointe.checkpoints.config import PointNet2Config, from_dict
+from enpointe.checkpoints.config import PointNet2Config
 from enpointe.checkpoints.weights import load_into, read_weights
+from enpointe.core.config import from_dict
 from enpointe.core.errors import InputError
 from enpointe.data.pools.models import RealModel
 from enpointe.data.pools.pool import Pool

@@ -12,6 +12,8 @@ import torch
 
 from enpointe.core.errors import InputError
 from enpointe.core.progress import ProgressCallback, no_progress
+from enpointe.diffusion.sampler import make_sampler
+from enpointe.diffusion.samplers import SAMPLERS
 from enpointe.evaluation.photographs import check_renderer
 from enpointe.evaluation.prompts import PromptList, texts_of, understood
 from enpointe.evaluation.runner.evaluate import Progress, Results, Tools, check_metrics, peak_memory, score
@@ -130,15 +132,10 @@ def _drawn_with(folder: Path, samples: SampleSet) -> dict[str, Any]:
     """The sampler's settings as the first sample's meta.json says them, the model's own values filled in."""
     for path in sorted((folder / SAMPLES).glob(f"*/{META}")):
         settings: dict[str, Any] = SampleFolder(path.parent).meta().get("settings", {})
-        if "steps" in settings:
-            settings["evaluations"] = evaluations(settings.get("sampler", ""), settings["steps"])
+        if "steps" in settings and settings.get("sampler") in SAMPLERS:
+            settings["evaluations"] = make_sampler(settings["sampler"]).evaluations(settings["steps"])
         return settings
     return {}
-
-
-def evaluations(sampler: str, steps: int) -> int:
-    """How often a solver asks its network in so many steps down to noise level 0; twice as many with guidance."""
-    return {"heun": 2 * steps - 1, "dpm2": 2 * steps}.get(sampler, steps)
 
 
 def _cost(folder: Path, pipeline: AnyPipeline, pairs: Sequence[tuple[str, int]], seconds: float) -> dict[str, Any]:

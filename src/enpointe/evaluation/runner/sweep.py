@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from enpointe.diffusion.sampler import make_sampler, samplers_in
 from enpointe.evaluation.prompts import texts_of, understood
 from enpointe.evaluation.runner.evaluate import Results, Tools, score
 from enpointe.evaluation.samples.generated import AnyPipeline, Pair
 from enpointe.evaluation.samples.sample import Sample, SampleSet
 from enpointe.evaluation.samples.true_objects import TrueObjects
 
-SAMPLERS = ("heun", "dpmpp", "unipc", "ancestral", "dpm2")
 EVALUATIONS = (4, 8, 16, 32)
 POINTS = 1024
 """Of the base network alone: the upsampler's work is the same whatever the sampler."""
@@ -34,13 +34,6 @@ class HeldSamples(SampleSet):
         return (sample for sample in self._held if self._sound(sample))
 
 
-def steps_for(sampler: str, evaluations: int) -> int:
-    """Steps that take at most so many evaluations: "heun" asks twice but in its last step, "dpm2" always twice."""
-    if sampler == "heun":
-        return (evaluations + 1) // 2
-    return evaluations // 2 if sampler == "dpm2" else evaluations
-
-
 def run_sweep(
     pipeline: AnyPipeline,
     pairs: Sequence[Pair],
@@ -48,6 +41,7 @@ def run_sweep(
     *,
     clouds: int,
     guidance: float | None = None,
+    samplers: Sequence[str] | None = None,
     evaluations: Sequence[int] = EVALUATIONS,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[dict[str, Any]]:
@@ -57,6 +51,7 @@ def run_sweep(
 
     Args:
         clouds: for each point of the plot, at most: the first of the run.
+        samplers: by default all that take any noise levels.
     """
     pairs = list(pairs[:clouds])
     texts = texts_of([text for text, _ in pairs])
@@ -64,14 +59,14 @@ def run_sweep(
     reference = TrueObjects(known, 4 * len(known), n_points=POINTS, seed=tools.seed) if known else None
     pipeline.generate_many([pairs[0][0]], [0], n_points=64, steps=1)  # so that no time is of loading
     found = []
-    for sampler in SAMPLERS:
+    for sampler in samplers or samplers_in("karras"):
         for asked in evaluations:
             began = time.perf_counter()
             results = pipeline.generate_many(
                 [text for text, _ in pairs],
                 [seed for _, seed in pairs],
                 n_points=POINTS,
-                steps=steps_for(sampler, asked),
+                steps=make_sampler(sampler).steps_within(asked),
                 guidance=guidance,
                 sampler=sampler,
             )

@@ -21,8 +21,8 @@ from enpointe.diffusion.denoiser import VelocityDenoiser
 from enpointe.diffusion.guidance import Guided, unconditional
 from enpointe.diffusion.loss import velocity_loss
 from enpointe.diffusion.noise import SeededNoise
-from enpointe.diffusion.schedule import VelocityProcess, karras_sigmas
-from enpointe.diffusion.solvers import SOLVERS
+from enpointe.diffusion.samplers.dpmpp import DPMpp
+from enpointe.diffusion.schedule import KarrasSchedule, VelocityProcess
 from enpointe.render.plot import splat
 from enpointe.training.levels import normal_levels
 from enpointe.training.task import Batch, Losses
@@ -133,9 +133,9 @@ def sample(network: nn.Module, cond: dict[str, Any], n: int, n_points: int, step
     device = next(network.parameters()).device
     denoiser = Guided(VelocityDenoiser(network), cond, unconditional(cond), guidance_scale=3.0)
     noise = SeededNoise([0] * n, device)
-    sigmas = karras_sigmas(steps, 0.01, 40.0)
+    sigmas = KarrasSchedule(0.01, 40.0)(steps)
     x = noise((n, 6, n_points)) * float(sigmas[0])
-    *_, last = SOLVERS["dpmpp"](denoiser, x, sigmas, noise=noise)
+    *_, last = DPMpp()(denoiser, x, sigmas, noise=noise)
     return last.x.float()
 
 

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from enpointe import __version__
 from enpointe.core.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, several, size_after, whole
+from enpointe.core.errors import InputError
 from enpointe.core.progress import Progress, ProgressCallback, no_progress
 from enpointe.core.prompt import check_prompt
 from enpointe.diffusion.denoiser import VelocityDenoiser
 from enpointe.diffusion.guidance import Guided, unconditional
 from enpointe.diffusion.noise import SeededNoise
-from enpointe.diffusion.schedule import karras_sigmas
-from enpointe.diffusion.solvers import solver
+from enpointe.diffusion.sampler import make_sampler, samplers_in
+from enpointe.diffusion.schedule import KarrasSchedule
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.surface import surface
@@ -112,10 +113,10 @@ class Pipeline:
             prompts, seeds: of one length; a seed is 0 <= seed < 2**63.
             pictures: none: this family draws from texts.
             n_points: points of each cloud, 64 to 65,536; up to 1,024 come from the base model alone.
-            steps: of the base model's solver, 1 to 1,000.
+            steps: of the base model's sampler, 1 to 1,000.
             guidance: guidance scale of colours, 0 to 100, of which positions get a fifth; 1 is plain conditional,
                 and so is 0.
-            sampler: "heun", "dpmpp", "unipc", "ancestral" or "dpm2".
+            sampler: a sampler's name, "ddpm" not among them.
             progress: told of every step.
 
         Raises:
@@ -129,8 +130,7 @@ class Pipeline:
         preset = self.preset
         steps = whole("steps", preset.steps if steps is None else steps, 1, 1000)
         guidance = number("guidance", preset.guidance if guidance is None else guidance, 0, 100)
-        sampler = preset.sampler if sampler is None else sampler
-        solver(sampler)
+        sampler = _checked_sampler(preset.sampler if sampler is None else sampler)
         report = progress or no_progress
         began = time.perf_counter()
         _ = self._members.encoder, self._members.base
@@ -265,13 +265,20 @@ class Pipeline:
             VelocityDenoiser(network), cond, unconditional(cond), guidance_scale=guidance, leading_scale=shape
         )
         noise = SeededNoise(seeds, self.device)
-        sigmas = karras_sigmas(steps, SIGMA_MIN, SIGMA_MAX)
+        sigmas = KarrasSchedule(SIGMA_MIN, SIGMA_MAX)(steps)
         x = noise((len(texts), 6, n_points)).clamp(-NOISE_LIMIT, NOISE_LIMIT) * float(sigmas[0])
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
-            for step in solver(sampler)(denoiser, x, sigmas, noise=noise):
+            for step in make_sampler(sampler)(denoiser, x, sigmas, noise=noise):
                 tell(step.i)
                 x = step.x
         return [_to_cloud(sample) for sample in x.float().cpu()]
+
+
+def _checked_sampler(name: str) -> str:
+    """The name; InputError where it is not that of a sampler on any noise levels: no discrete process is trained."""
+    if name not in samplers_in("karras"):
+        raise InputError(f"sampler of pocket: expected one of {', '.join(samplers_in('karras'))}, found {name!r}")
+    return name
 
 
 def _to_cloud(sample: Tensor) -> PointCloud:

@@ -22,8 +22,8 @@ from torch import Tensor
 from enpointe.core.errors import InputError
 from enpointe.diffusion.denoiser import Network, VelocityDenoiser
 from enpointe.diffusion.noise import SeededNoise
-from enpointe.diffusion.schedule import karras_sigmas
-from enpointe.diffusion.solvers import solver
+from enpointe.diffusion.sampler import make_sampler
+from enpointe.diffusion.schedule import KarrasSchedule
 from enpointe.geometry.point_cloud import PointCloud
 
 Floats = NDArray[np.float32]
@@ -211,12 +211,12 @@ def _to_world(drawn: Floats, parents: Floats, frame: CellFrame, shape: CellShape
 def _draw(network: Network, low_res: Tensor, parents: Tensor, noise: SeededNoise, steps: int, sampler: str) -> Floats:
     """What the network draws around parents (n, 6, P): offsets and colours (n, 6, P)."""
     denoiser = VelocityDenoiser(anchored(network, parents), clip_denoised=False)
-    sigmas = karras_sigmas(steps, SIGMA_MIN, SIGMA_MAX)
+    sigmas = KarrasSchedule(SIGMA_MIN, SIGMA_MAX)(steps)
 
     def bound(x: Tensor, sigma: float | Tensor, /) -> Tensor:
         return denoiser(x, sigma, low_res=low_res)
 
     kind = low_res.device.type
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=kind in ("cpu", "cuda")):
-        *_, last = solver(sampler)(bound, noise(parents.shape) * float(sigmas[0]), sigmas, noise=noise)
+        *_, last = make_sampler(sampler)(bound, noise(parents.shape) * float(sigmas[0]), sigmas, noise=noise)
     return last.x.float().cpu().numpy()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from enpointe.checkpoints.released import RELEASED
 from enpointe.core.progress import ProgressCallback
 from enpointe.diffusion.noise import SeededNoise
+from enpointe.diffusion.sampler import make_sampler
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.families.point_e.conditions import Conditions
 from enpointe.pipelines.families.point_e.presets import ReleasedPreset, Sampling
@@ -32,20 +32,16 @@ def released_stage(
 ) -> Stage:
     """The stage of a released base model, or of "upsample"."""
     model = RELEASED[name]
-    process = model.process
-    if sampling.sampler == "ddpm":
-        process = replace(process, respacing=str(sampling.steps))
     return Stage(
         network=network,
-        process=process,
+        process=model.process,
         scaling=model.scaling,
         n_points=model.n_points,
-        sampler=sampling.sampler,
+        sampler=make_sampler(sampling.sampler, **sampling.options),
         steps=sampling.steps,
         sigma_min=sampling.sigma_min,
         sigma_max=sampling.sigma_max,
         rho=sampling.rho,
-        s_churn=sampling.s_churn,
         guidance_scale=sampling.guidance,
         interval=sampling.interval,
         integer_time=sampling.integer_time,

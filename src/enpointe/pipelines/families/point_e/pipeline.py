@@ -18,10 +18,9 @@ from torch import Tensor
 from enpointe import __version__
 from enpointe.checkpoints.released import RELEASED
 from enpointe.core.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, several, size_after, whole
-from enpointe.core.errors import InputError
 from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.core.prompt import check_prompt
-from enpointe.diffusion.solvers import SOLVERS
+from enpointe.diffusion.sampler import options_of
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.geometry.subsample import farthest_point
@@ -40,9 +39,7 @@ from enpointe.pipelines.families.point_e.members import ReleasedMembers
 from enpointe.pipelines.families.point_e.presets import PRESETS, Sampling
 from enpointe.pipelines.inputs import MODELS, check_inputs
 from enpointe.pipelines.result import Result
-from enpointe.pipelines.stage import CHURNING, Stage
-
-SAMPLERS = (*SOLVERS, "ddpm")
+from enpointe.pipelines.stage import Stage
 
 
 class ReleasedPipeline:
@@ -109,7 +106,7 @@ class ReleasedPipeline:
             pictures: for a model that draws from pictures: pictures or paths of their files.
             n_points: points of each cloud, 64 to 65,536. Up to 1,024 come from the base model alone, up to
                 4,096 from one run of the upsampler, and more from several runs around the same coarse points.
-            steps, guidance, sampler: of the base stage: 1 to 1,000; 0 to 100; a solver's name or "ddpm".
+            steps, guidance, sampler: of the base stage: 1 to 1,000; 0 to 100; a sampler's name.
             progress: told of every step.
 
         Raises:
@@ -253,15 +250,14 @@ class ReleasedPipeline:
     def _sampling(self, steps: int | None, guidance: float | None, sampler: str | None) -> Sampling:
         """The base stage's settings: the preset's, but for those that are named."""
         preset = self.preset.base
-        if sampler is not None and sampler not in SAMPLERS:
-            raise InputError(f"sampler: expected one of {', '.join(sorted(SAMPLERS))}, found {sampler!r}")
         chosen = preset.sampler if sampler is None else sampler
+        known = options_of(chosen)
         return replace(
             preset,
             steps=whole("steps", preset.steps if steps is None else steps, 1, 1000),
             guidance=number("guidance", preset.guidance if guidance is None else guidance, 0, 100),
             sampler=chosen,
-            s_churn=preset.s_churn if chosen in CHURNING else 0.0,
+            options={name: value for name, value in preset.options.items() if name in known},
         )
 
     def _conditions(self, texts: list[str], pictures: list[Picture], n: int, *, grid: bool) -> Conditions:

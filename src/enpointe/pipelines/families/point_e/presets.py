@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from enpointe.pipelines.inputs import MODELS
@@ -14,15 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Settings of one stage; see `Stage` for what they mean."""
+    """Settings of one stage; see `Stage` for what they mean.
+
+    Attributes:
+        options: the sampler's; another sampler keeps those that it has too.
+    """
 
     steps: int
     sigma_max: float
     guidance: float
     sampler: str = "heun"
+    options: Mapping[str, float] = field(default_factory=dict)
     sigma_min: float = 1e-3
     rho: float = 7.0
-    s_churn: float = 0.0
     interval: tuple[float, float] = (0.0, math.inf)
     integer_time: bool = True
 
@@ -60,7 +65,7 @@ _FAST = ReleasedPreset(
 )
 # The release's sampler, as its examples call it: with a picture the upsampler is guided, without one it is not.
 _REFERENCE_PICTURE = ReleasedPreset(
-    base=Sampling(steps=64, sigma_max=120.0, guidance=3.0, s_churn=3.0),
+    base=Sampling(steps=64, sigma_max=120.0, guidance=3.0, options={"s_churn": 3.0}),
     upsampler=Sampling(steps=64, sigma_max=160.0, guidance=3.0),
     half=False,
     prepare=False,
