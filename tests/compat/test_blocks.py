@@ -34,10 +34,11 @@ from point_e.models.transformer import (
     init_linear,
 )
 from point_e.models.util import timestep_embedding
+from rounding import assert_same_sums, terms_of
 
 CPU: dict[str, Any] = {"device": torch.device("cpu"), "dtype": torch.float32}
 WIDTH, HEADS = 12, 3
-X, DATA = torch.randn(2, 5, WIDTH), torch.randn(2, 7, 8)
+X, DATA = (torch.randn(2, n, width, generator=torch.Generator().manual_seed(n)) for n, width in ((5, WIDTH), (7, 8)))
 
 
 def attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -49,30 +50,30 @@ def test_attention_takes_channels_head_by_head() -> None:
     qkv = torch.randn(2, 5, 3 * WIDTH)
     found = QKVMultiheadAttention(**CPU, heads=HEADS, n_ctx=5)(qkv)
     expected = torch.cat([attended(*head.chunk(3, dim=2)) for head in qkv.chunk(HEADS, dim=2)], dim=2)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert_same_sums(found, expected, WIDTH // HEADS + 5)
     q, kv = torch.randn(2, 4, WIDTH), torch.randn(2, 7, 2 * WIDTH)
     found = QKVMultiheadCrossAttention(**CPU, heads=HEADS, n_data=7)(q, kv)
     heads = zip(q.chunk(HEADS, dim=2), kv.chunk(HEADS, dim=2), strict=True)
     expected = torch.cat([attended(one, *both.chunk(2, dim=2)) for one, both in heads], dim=2)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert_same_sums(found, expected, WIDTH // HEADS + 7)
 
 
 def test_blocks_are_sums_of_their_parts() -> None:
     sizes: dict[str, Any] = {**CPU, "width": WIDTH, "heads": HEADS, "init_scale": 0.3}
     attention = MultiheadAttention(**sizes, n_ctx=5)
     inside = QKVMultiheadAttention(**CPU, heads=HEADS, n_ctx=5)
-    torch.testing.assert_close(attention(X), attention.c_proj(inside(attention.c_qkv(X))))
+    assert_same_sums(attention(X), attention.c_proj(inside(attention.c_qkv(X))), attention)
     block = ResidualAttentionBlock(**sizes, n_ctx=5)
     middle = X + block.attn(block.ln_1(X))
-    torch.testing.assert_close(block(X), middle + block.mlp(block.ln_2(middle)))
+    assert_same_sums(block(X), middle + block.mlp(block.ln_2(middle)), block)
     cross = MultiheadCrossAttention(**sizes, n_data=7, data_width=8)
     inside = QKVMultiheadCrossAttention(**CPU, heads=HEADS, n_data=7)
-    torch.testing.assert_close(cross(X, DATA), cross.c_proj(inside(cross.c_q(X), cross.c_kv(DATA))))
+    assert_same_sums(cross(X, DATA), cross.c_proj(inside(cross.c_q(X), cross.c_kv(DATA))), cross)
     both = ResidualCrossAttentionBlock(**sizes, n_data=7, data_width=8)
     middle = X + both.attn(both.ln_1(X), both.ln_2(DATA))
-    torch.testing.assert_close(both(X, DATA), middle + both.mlp(both.ln_3(middle)))
+    assert_same_sums(both(X, DATA), middle + both.mlp(both.ln_3(middle)), both)
     mlp = MLP(**CPU, width=WIDTH, init_scale=0.3)
-    torch.testing.assert_close(mlp(X), mlp.c_proj(nn.GELU()(mlp.c_fc(X))))
+    assert_same_sums(mlp(X), mlp.c_proj(nn.GELU()(mlp.c_fc(X))), mlp)
 
 
 def test_stacks_take_a_network_s_weights() -> None:
@@ -89,10 +90,10 @@ def test_stacks_take_a_network_s_weights() -> None:
     cloud, queries = torch.randn(1, 3, 5), torch.randn(1, 3, 4)
     with torch.no_grad():
         latents = encoder(sdf.network.encoder_input_proj(cloud.transpose(1, 2)))
-        torch.testing.assert_close(latents, sdf.encode_point_clouds(cloud)["latents"], rtol=1e-4, atol=1e-5)
+        assert_same_sums(latents, sdf.encode_point_clouds(cloud)["latents"], sdf)
         x = decoder(sdf.network.decoder_input_proj(queries.transpose(1, 2)), latents)
         found = sdf.network.output_proj(sdf.network.ln_post(x))[..., 0]
-        torch.testing.assert_close(found, sdf(queries, cloud), rtol=1e-4, atol=1e-5)
+        assert_same_sums(found, sdf(queries, cloud), sdf)
 
 
 def test_fresh_weights() -> None:
@@ -115,7 +116,7 @@ def test_checkpointing_changes_no_gradient() -> None:
         checkpoint(mlp, (x,), mlp.parameters(), flag).square().sum().backward()
         gradients.append([x.grad, *(weight.grad.clone() for weight in mlp.parameters())])
     for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other)
+        assert_same_sums(one, other, 2 * terms_of(mlp))  # forward and back
 
 
 def test_features_of_times() -> None:
@@ -136,9 +137,9 @@ def test_classifier(normals: bool) -> None:
     with torch.no_grad():
         log_probs, pooled, features = network(clouds, features=True)
         assert [tuple(part.shape) for part in (log_probs, pooled, features)] == [(2, 7), (2, 1024, 1), (2, 256)]
-        torch.testing.assert_close(log_probs.exp().sum(1), torch.ones(2))
+        assert_same_sums(log_probs.exp().sum(1), torch.ones(2), log_probs.shape[1])
         dense = network.bn2(network.fc2(torch.relu(network.bn1(network.fc1(pooled[..., 0])))))
-        torch.testing.assert_close(features, dense)
+        assert_same_sums(features, dense, terms_of(network.fc1) + terms_of(network.fc2))
         assert len(network(clouds)) == 2
         if normals:
             turned = torch.cat([clouds[:, :3], -clouds[:, 3:]], dim=1)
