@@ -23,7 +23,8 @@ INTERVAL = 1 if TERMINAL else 10
 """Seconds without news after which the work in progress is shown."""
 
 WHEEL = re.compile(
-    r"(?:Downloading|Using cached|Processing) (?:\S*/)?(?P<file>[^\s/]+\.(?:whl|tar\.gz))(?P<size> \([\d.]+ \w?B\))?( .*)?"
+    r"(?:Downloading|Using cached|Processing) (?:\S*/)?"
+    r"(?P<file>[^\s/]+\.(?:whl|tar\.gz))(?P<size> \([\d.]+ \w?B\))?( .*)?"
 )
 
 

@@ -346,7 +346,7 @@ def test_auto_renders_with_whatever_there_is() -> None:
 
 def test_without_any_backend_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("raster_gl", "raster_rays"):
-        monkeypatch.setitem(sys.modules, f"enpointe.data.{name}", None)
+        monkeypatch.setitem(sys.modules, f"enpointe.render.{name}", None)
     with pytest.raises(DeviceError, match=r"libegl1.*enpointe\[data\]"):
         RasterRenderer()
 
