@@ -69,7 +69,7 @@ def loaded(name: str, folder: Path) -> tuple[Any, float]:
     path = folder / MODEL_PATHS[name].rsplit("/", 1)[-1]
     if not path.exists():
         network = model_from_config(MODEL_CONFIGS[name], "cpu")
-        torch.nn.init.normal_(network.network.output_proj.weight, std=0.01)
+        torch.nn.init.normal_(network.output_proj.weight, std=0.01)
         torch.save(network.state_dict(), path)
     began = time.perf_counter()
     network = model_from_config(MODEL_CONFIGS[name], "cpu").eval()

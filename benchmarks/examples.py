@@ -62,7 +62,7 @@ def prepare(folder: Path, data: Path) -> None:
         path = cache / MODEL_PATHS[name].rsplit("/", 1)[-1]
         if not path.exists():
             network = model_from_config(MODEL_CONFIGS[name], "cpu")
-            torch.nn.init.normal_(network.network.output_proj.weight, std=0.01)
+            torch.nn.init.normal_(network.output_proj.weight, std=0.01)
             torch.save(network.state_dict(), path)
     if not (folder / "clip" / "config.json").exists():
         make_clip(folder / "clip")

@@ -15,7 +15,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from enpointe.diffusion.schedule import DiscreteProcess
+from enpointe.nn.sdf import SDFTransformer
 from point_e.models.configs import model_from_config
+from point_e.models.fast import enpointe_network
 from point_e.models.pretrained_clip import ImageCLIP
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -54,13 +56,19 @@ def golden(golden_folder: Path) -> Callable[[str], tuple[dict[str, Tensor], dict
 
 def released_network(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> nn.Module:
     """enpointe's network with a golden's weights, by way of the release's constructor and keys."""
-    kind = metadata.get("cls", "CrossAttentionPointCloudSDFModel")
+    weights = {key.removeprefix("w."): value for key, value in tensors.items() if key.startswith("w.")}
+    config = metadata["config"]
+    if "cls" not in metadata:
+        sdf = SDFTransformer(**{key: value for key, value in config.items() if key not in {"n_ctx", "init_scale"}})
+        sdf.load_state_dict(weights)
+        return sdf.eval()
     with pytest.MonkeyPatch.context() as patch:
         for size in ("feature_dim", "grid_feature_dim"):
             patch.setattr(ImageCLIP, size, metadata.get(size, 1))
-        model = model_from_config({"name": kind, **metadata["config"]}, "cpu").eval()
-    model.load_state_dict({key.removeprefix("w."): value for key, value in tensors.items() if key.startswith("w.")})
-    network: nn.Module = model.network
+        model = model_from_config({"name": metadata["cls"], **config}, "cpu")
+    model.load_state_dict(weights)
+    network = enpointe_network(model)
+    assert network is not None
     return network
 
 

@@ -54,7 +54,7 @@ cache = Path(default_cache_dir())
 cache.mkdir()
 for name in ("base40M-textvec", "base40M", "upsample", "sdf"):
     network = model_from_config(MODEL_CONFIGS[name], "cpu")
-    torch.nn.init.normal_(network.network.output_proj.weight, std=0.1)
+    torch.nn.init.normal_(network.output_proj.weight, std=0.1)
     torch.save(network.state_dict(), cache / MODEL_PATHS[name].rsplit("/", 1)[-1])
 
 for example in map(Path, sys.argv[1:]):

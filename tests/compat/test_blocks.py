@@ -89,10 +89,10 @@ def test_stacks_take_a_network_s_weights() -> None:
     decoder.load_state_dict({key[8:]: value for key, value in state.items() if key.startswith("decoder.")})
     cloud, queries = torch.randn(1, 3, 5), torch.randn(1, 3, 4)
     with torch.no_grad():
-        latents = encoder(sdf.network.encoder_input_proj(cloud.transpose(1, 2)))
+        latents = encoder(sdf.encoder_input_proj(cloud.transpose(1, 2)))
         assert_same_sums(latents, sdf.encode_point_clouds(cloud)["latents"], sdf)
-        x = decoder(sdf.network.decoder_input_proj(queries.transpose(1, 2)), latents)
-        found = sdf.network.output_proj(sdf.network.ln_post(x))[..., 0]
+        x = decoder(sdf.decoder_input_proj(queries.transpose(1, 2)), latents)
+        found = sdf.output_proj(sdf.ln_post(x))[..., 0]
         assert_same_sums(found, sdf(queries, cloud), sdf)
 
 

@@ -155,7 +155,7 @@ def small_models() -> list[Any]:
         model_from_config({**MODEL_CONFIGS["upsample"], **SMALL, "n_ctx": 20}, CPU).eval(),
     ]
     for model in models:
-        torch.nn.init.normal_(model.network.output_proj.weight, std=0.3)
+        torch.nn.init.normal_(model.output_proj.weight, std=0.3)
     return models
 
 

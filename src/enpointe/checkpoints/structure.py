@@ -30,7 +30,7 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-class _Unfilled(TorchFunctionMode):
+class Unfilled(TorchFunctionMode):
     """Lets constructors skip their initial values: on the meta device these cost seconds and change nothing."""
 
     def __torch_function__(
@@ -50,7 +50,7 @@ def build_empty(name: str) -> nn.Module:
     """
     if name not in BUILDERS:
         raise InputError(f"released checkpoint: expected one of {', '.join(BUILDERS)}; got {name!r}")
-    with torch.device("meta"), _Unfilled():
+    with torch.device("meta"), Unfilled():
         return BUILDERS[name]()
 
 

@@ -34,18 +34,6 @@ def x0_from_eps(process: DiscreteProcess, x_t: Tensor, index: Tensor, eps: Tenso
     return at((1 / alpha_bar).sqrt(), index, x_t) * x_t - at((1 / alpha_bar - 1).sqrt(), index, x_t) * eps
 
 
-def eps_from_x0(process: DiscreteProcess, x_t: Tensor, index: Tensor, x0: Tensor) -> Tensor:
-    """The noise that takes x0 to x_t, `x0_from_eps` undone. x_t, x0 (N, C, P), index (N,) -> (N, C, P)."""
-    alpha_bar = process.alphas_cumprod
-    return (at((1 / alpha_bar).sqrt(), index, x_t) * x_t - x0) / at((1 / alpha_bar - 1).sqrt(), index, x_t)
-
-
-def x0_from_previous(process: DiscreteProcess, x_t: Tensor, index: Tensor, previous: Tensor) -> Tensor:
-    """The x0 whose `posterior_mean` is `previous`. x_t, previous (N, C, P), index (N,) -> (N, C, P)."""
-    of_x0, of_x_t = process.posterior_weights
-    return at(1 / of_x0, index, x_t) * previous - at(of_x_t / of_x0, index, x_t) * x_t
-
-
 def posterior_mean(process: DiscreteProcess, x0: Tensor, x_t: Tensor, index: Tensor) -> Tensor:
     """Mean of q(x_{t-1} | x_t, x0), Ho et al. 2020, equation 7. (N, C, P)"""
     of_x0, of_x_t = process.posterior_weights

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -150,35 +150,6 @@ class DiscreteProcess:
         above = (below + 1).clamp(max=len(self) - 1)
         times = self.timesteps.double()
         return torch.lerp(times[below], times[above], index.double() - below)
-
-
-class TabulatedProcess(DiscreteProcess):
-    """A process of any betas, of whose steps any may be kept.
-
-    Args:
-        betas: variance added by each step, (steps,), each above 0 and at most 1.
-        timesteps: the kept steps; None keeps all.
-
-    Raises:
-        InputError: fewer than two betas or one out of range; no kept step or one out of range.
-    """
-
-    def __init__(self, betas: Tensor, timesteps: Iterable[int] | None = None) -> None:
-        table = torch.as_tensor(betas, dtype=torch.float64)
-        if table.ndim != 1 or len(table) < 2 or not bool(((table > 0) & (table <= 1)).all()):
-            raise InputError(f"betas: expected two or more in (0, 1], found shape {tuple(table.shape)}")
-        kept = sorted(set(range(len(table)) if timesteps is None else timesteps))
-        if not kept or kept[0] < 0 or kept[-1] >= len(table):
-            raise InputError(f"kept steps: expected some of 0 to {len(table) - 1}, found {kept[:1]} to {kept[-1:]}")
-        # Where the parent's cached tables would lie.
-        self.__dict__.update(schedule="table", steps=len(table), respacing="table")
-        self.__dict__.update(trained_betas=table, timesteps=torch.tensor(kept))
-
-    def respaced(self, steps: int) -> TabulatedProcess:
-        return TabulatedProcess(self.trained_betas, kept_steps(self.steps, str(steps)))
-
-    __eq__ = object.__eq__  # two tables under one name are not the same process
-    __hash__ = object.__hash__
 
 
 def kept_steps(steps: int, respacing: str) -> list[int]:

@@ -243,14 +243,8 @@ def write(
     colors: Floats | None,
     faces: Indices | None = None,
     provenance: Mapping[str, Any] | None = None,
-    *,
-    color_scale: float = 255.0,
 ) -> None:
-    """Binary little-endian, float positions, uchar colours: what viewers expect.
-
-    color_scale: a colour is rounded after multiplication by it; the release's is 255.499. Steps of 1 / 255 come
-        out the same.
-    """
+    """Binary little-endian, float positions, uchar colours: what viewers expect."""
     vertex: list[Any] = [("position", "<f4", 3)] + ([("color", "u1", 3)] if colors is not None else [])
     header = ["ply", "format binary_little_endian 1.0"]
     header += [f"comment {line}" for line in to_lines(provenance)] if provenance else []
@@ -259,7 +253,7 @@ def write(
     rows["position"] = points
     if colors is not None:
         header += [f"property uchar {name}" for name in COLOR_NAMES[0]]
-        rows["color"] = np.round(colors * color_scale)
+        rows["color"] = np.round(colors * 255.0)
     if faces is not None:
         header += [f"element face {len(faces)}", f"property list uchar int {FACE_LISTS[0]}"]
     file.write("\n".join([*header, "end_header", ""]).encode("ascii"))

@@ -13,15 +13,15 @@ from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.samplers.ddpm import DDPM
 from enpointe.diffusion.samplers.heun import Heun
 from enpointe.diffusion.step import Noise
-from enpointe.nn.point_transformer import PointTransformer
-from enpointe.pipelines.stage import Stage, run
-from point_e.models.transformer import PointDiffusionTransformer
+from point_e._originals import Originals
 from point_e.util.point_cloud import PointCloud
 
+from . import fast
 from .gaussian_diffusion import GaussianDiffusion
-from .k_diffusion import global_noise
+from .k_diffusion import karras_sample_progressive
 
 COLORS = frozenset("RGBA")
+XYZ = 3
 
 PER_STAGE = (
     "guidance_scale",
@@ -98,7 +98,8 @@ class PointCloudSampler:
         self, batch_size: int, model_kwargs: Mapping[str, Any], *, seeds: Sequence[int] | None = None
     ) -> Tensor:
         """The clouds at the end of `sample_batch_progressive`."""
-        *_, samples = self.sample_batch_progressive(batch_size, model_kwargs, seeds=seeds)
+        options = {} if seeds is None else {"seeds": seeds}  # a subclass's has no such argument
+        *_, samples = self.sample_batch_progressive(batch_size, model_kwargs, **options)
         return samples
 
     def sample_batch_progressive(
@@ -111,47 +112,95 @@ class PointCloudSampler:
             model_kwargs: conditions by name: texts, images or embeddings, one for each sample.
             seeds: an extra: one for each sample, which then does not depend on the others.
         """
-        noise = global_noise(self.device) if seeds is None else SeededNoise(seeds, self.device)
         samples: Tensor | None = None
+        noise = None if seeds is None else SeededNoise(seeds, self.device)
         for i, model in enumerate(self.models):
             kwargs = _filtered(model_kwargs, self.model_kwargs_key_filter[i])
             if samples is not None:
                 kwargs["low_res"] = samples
             if hasattr(model, "cached_model_kwargs"):
                 kwargs = model.cached_model_kwargs(batch_size, kwargs)
-            network, cond = self._network(model, self.diffusions[i], kwargs)
-            low_res = cond.pop("low_res", None)
-            stage = self._stage(i, network, draw_unused=seeds is None)
-            draws = noise
-            if seeds is None and not self.use_karras[i] and self.guidance_scale[i]:
-                draws = _for_both_halves(noise)
-            for step in run(stage, cond, draws, n_samples=batch_size, low_res=low_res):
-                samples = step.denoised
+            for samples in self._stage(i, model, batch_size, kwargs, noise):
                 yield samples
 
-    def _stage(self, i: int, network: Callable[..., Tensor], *, draw_unused: bool) -> Stage:
-        diffusion, karras = self.diffusions[i], self.use_karras[i]
-        return Stage(
-            network,
-            diffusion.process,
-            diffusion.scaling(3 + len(self.aux_channels)),
+    def _stage(
+        self, i: int, model: Callable[..., Any], batch_size: int, kwargs: dict[str, Any], noise: SeededNoise | None
+    ) -> Iterator[Tensor]:
+        """One stage's steps, with the model's keyword arguments: enpointe's, which come to the same numbers sooner,
+        unless a part of the release that they pass over has been overridden or replaced."""
+        process = fast.process_of(self.diffusions[i])
+        if process is None or not self._guides_as_defined():
+            if noise is not None:
+                raise InputError("seeds: expected the release's own diffusion and sampling, found them changed")
+            return self._release_stage(i, model, batch_size, kwargs)
+        karras, scale, unused = self.use_karras[i], self.guidance_scale[i], noise is None
+        draws: Noise = noise or global_noise(self.device)
+        return fast.steps(
+            model,
+            self.diffusions[i],
+            process,
+            kwargs,
+            _for_both_halves(draws) if unused and scale and not karras else draws,
+            n_samples=batch_size,
+            channels=3 + len(self.aux_channels),
             n_points=self.num_points[i],
-            sampler=Heun(s_churn=self.s_churn[i], draw_unused=draw_unused) if karras else DDPM(draw_unused=draw_unused),
-            steps=self.karras_steps[i] if karras else len(diffusion.process),
+            sampler=Heun(s_churn=self.s_churn[i], draw_unused=unused) if karras else DDPM(draw_unused=unused),
+            steps=self.karras_steps[i] if karras else len(process),
             sigma_min=self.sigma_min[i],
             sigma_max=self.sigma_max[i],
-            guidance_scale=self.guidance_scale[i],
+            guidance_scale=scale,
             clip_denoised=self.clip_denoised,
-            prepare=isinstance(network, PointTransformer),
         )
 
-    def _network(
-        self, model: Callable[..., Any], diffusion: GaussianDiffusion, kwargs: Mapping[str, Any]
-    ) -> tuple[Callable[..., Tensor], dict[str, Any]]:
-        """The network as a stage takes it, with its conditions: enpointe's own where the model is the release's."""
-        if isinstance(model, PointDiffusionTransformer) and diffusion.model_mean_type == "epsilon" and model.is_plain:
-            return model.network, model.core_conditions(**kwargs)
-        return diffusion.noise_predictor(model), dict(kwargs)
+    def _guides_as_defined(self) -> bool:
+        own = PointCloudSampler._uncond_guide_model
+        return self._uncond_guide_model == own.__get__(self) and ORIGINALS.are_in_place()
+
+    def _release_stage(
+        self, i: int, model: Callable[..., Any], batch_size: int, kwargs: dict[str, Any]
+    ) -> Iterator[Tensor]:
+        """One stage by the release's functions and methods, whatever they are now."""
+        scale, karras = self.guidance_scale[i], self.use_karras[i]
+        shape = (batch_size, 3 + len(self.aux_channels), self.num_points[i])
+        if scale not in ((0, 1) if karras else (0,)):
+            kwargs = {name: torch.cat([value, torch.zeros_like(value)]) for name, value in kwargs.items()}
+        if karras:
+            steps = karras_sample_progressive(
+                diffusion=self.diffusions[i],
+                model=model,
+                shape=shape,
+                steps=self.karras_steps[i],
+                clip_denoised=self.clip_denoised,
+                model_kwargs=kwargs,
+                device=self.device,
+                sigma_min=self.sigma_min[i],
+                sigma_max=self.sigma_max[i],
+                s_churn=self.s_churn[i],
+                guidance_scale=scale,
+            )
+        else:
+            if scale:
+                model, shape = self._uncond_guide_model(model, scale), (2 * batch_size, *shape[1:])
+            steps = self.diffusions[i].p_sample_loop_progressive(
+                model, shape=shape, model_kwargs=kwargs, device=self.device, clip_denoised=self.clip_denoised
+            )
+        for step in steps:
+            samples = step["pred_xstart"][:batch_size]
+            if "low_res" in kwargs:
+                samples = torch.cat([kwargs["low_res"][:batch_size], samples], dim=2)
+            yield samples
+
+    def _uncond_guide_model(self, model: Callable[..., Any], scale: float) -> Callable[..., Tensor]:
+        """A model of twice the batch, conditions and unconditional ones, that guides x, y and z of the first half."""
+
+        def guided(x_t: Tensor, ts: Tensor, **kwargs: Any) -> Tensor:
+            x = x_t[: len(x_t) // 2]
+            output = model(torch.cat([x, x]), ts, **kwargs)
+            cond, uncond = output[:, :XYZ].chunk(2)
+            eps = uncond + scale * (cond - uncond)
+            return torch.cat([torch.cat([eps, eps]), output[:, XYZ:]], dim=1)
+
+        return guided
 
     @classmethod
     def combine(cls, *samplers: PointCloudSampler) -> PointCloudSampler:
@@ -219,11 +268,17 @@ class PointCloudSampler:
 
     def output_to_point_clouds(self, output: Tensor) -> list[PointCloud]:
         """Clouds (N, C, P) in world units as objects; colours in [0, 1], steps of 1 / 255."""
-        positions, aux = self.split_model_output(output, rescale_colors=True)
-        return [
-            PointCloud(xyz.t().cpu().numpy(), {name: values[i].cpu().numpy() for name, values in aux.items()})
-            for i, xyz in enumerate(positions)
-        ]
+        clouds = []
+        for sample in output:
+            xyz, aux = self.split_model_output(sample[None], rescale_colors=True)
+            channels = {name: values[0].cpu().numpy() for name, values in aux.items()}
+            clouds.append(PointCloud(coords=xyz[0].t().cpu().numpy(), channels=channels))
+        return clouds
+
+
+def global_noise(device: torch.device | str | None) -> Noise:
+    """Standard normal draws from PyTorch's global generator, so that torch.manual_seed holds."""
+    return lambda shape: torch.randn(*shape, device=device)
 
 
 def _for_each(name: str, values: Sequence[Any], n: int, others: Any = None) -> list[Any]:
@@ -243,3 +298,6 @@ def _filtered(model_kwargs: Mapping[str, Any], key_filter: str) -> dict[str, Any
     if key_filter == "*":
         return dict(model_kwargs)
     return {name: value for name, value in model_kwargs.items() if name in key_filter.split(",")}
+
+
+ORIGINALS = Originals(globals())

@@ -85,7 +85,7 @@ MODEL_CONFIGS: dict[str, dict[str, Any]] = {
 
 
 def model_from_config(config: Mapping[str, Any], device: torch.device | str) -> Any:
-    """A network with fresh float32 weights from "name", its class, and its constructor's arguments.
+    """A network with fresh float32 weights on the device, from "name", its class, and its constructor's arguments.
 
     Raises:
         InputError: no such class.
@@ -94,4 +94,5 @@ def model_from_config(config: Mapping[str, Any], device: torch.device | str) -> 
     name = arguments.pop("name")
     if name not in CLASSES:
         raise InputError(f"model name: expected one of {', '.join(CLASSES)}, found {name!r}")
-    return CLASSES[name](device=device, dtype=torch.float32, **arguments)
+    # By its name in this module, where a script may have put a class of its own.
+    return globals()[name](device=device, dtype=torch.float32, **arguments)

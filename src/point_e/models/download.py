@@ -1,21 +1,28 @@
-"""The released checkpoints by name: from the release's cache folder, else through enpointe's own."""
+"""Checkpoints by name: from a cache folder such as the release's, else through enpointe's own cache."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from tqdm.auto import tqdm
 
 from enpointe.checkpoints.catalog import NESTED, RELEASE_URL, RELEASED_FILES
-from enpointe.checkpoints.conversion import read_released_state
 from enpointe.checkpoints.hub.download import fetch
-from enpointe.core.errors import InputError
+from enpointe.checkpoints.hub.transfer import Patience, discard, download
+from enpointe.core.errors import InputError, WeightsError
+from enpointe.core.offline import SWITCHES, is_offline
 from enpointe.core.progress import Progress, ProgressCallback
 
 MODEL_PATHS: dict[str, str] = {name: RELEASE_URL + release.file for name, release in RELEASED_FILES.items()}
-"""Name -> the address that the release gives."""
+"""Name -> address. A script may add its own, or change these."""
+
+LIMIT = 1 << 33
+"""Bytes that a file from an address of a script's own may have; the largest of the release's has 5e9."""
 
 
 def default_cache_dir() -> str:
@@ -24,25 +31,28 @@ def default_cache_dir() -> str:
 
 
 def fetch_file_cached(url: str, progress: bool = True, cache_dir: str | None = None, chunk_size: int = 4096) -> str:
-    """A checkpoint's file: the one in cache_dir (None: the release's cache) if it is there, else enpointe's.
+    """An address's file: the one of its name in cache_dir (None: the release's cache) if it is there.
 
-    Nothing is written to cache_dir: what is not there is downloaded into the user's cache of enpointe, which
-    knows mirrors, interruptions and checksums. chunk_size is not used.
+    Otherwise a released checkpoint comes from the user's cache of enpointe, which knows mirrors, interruptions and
+    checksums, and nothing is written to cache_dir; any other address's file is downloaded to cache_dir. chunk_size
+    is not used.
 
     Raises:
-        InputError: an address that is none of the released checkpoints'.
-        WeightsError: it is in neither place and cannot be downloaded.
+        InputError: an address that cannot be asked: not http or https, or not the release's while the environment
+            forbids the network.
+        WeightsError: it is not there and cannot be downloaded.
     """
     _ = chunk_size
     name = url.rsplit("/", 1)[-1]
     local = Path(cache_dir or default_cache_dir()) / name
     if local.is_file():
         return str(local)
-    known = {release.file: key for key, release in RELEASED_FILES.items()}
-    if name not in known:
-        raise InputError(f"address: expected one of a released checkpoint, found {url}")
+    released = {RELEASE_URL + release.file: key for key, release in RELEASED_FILES.items()}
     with tqdm(unit="iB", unit_scale=True, disable=not progress) as bar:
-        return str(fetch(known[name], report=_shown_in(bar)))
+        if url in released:
+            return str(fetch(released[url], report=_shown_in(bar)))
+        _download(url, local, _shown_in(bar))
+    return str(local)
 
 
 def load_checkpoint(
@@ -52,20 +62,57 @@ def load_checkpoint(
     cache_dir: str | None = None,
     chunk_size: int = 4096,
 ) -> dict[str, Any]:
-    """A released checkpoint's state dict, under the release's key names, on a device.
+    """What a checkpoint's file holds, its tensors on a device: of a released one the state dict, under its key names.
 
-    That of "pointnet" lies under "model_state_dict", as in the release's file.
+    That of "pointnet" lies under "model_state_dict", as in the release's file. Whether the keys and shapes are those of
+    a network is for its load_state_dict to say.
 
     Raises:
-        InputError: no such checkpoint.
-        WeightsError: it cannot be had, or the file is damaged, holds code, or is another model's.
+        InputError: no such name in MODEL_PATHS.
+        WeightsError: it cannot be had, or the file is damaged or holds code, which is not run.
     """
     if checkpoint_name not in MODEL_PATHS:
         raise InputError(f"checkpoint: expected one of {', '.join(MODEL_PATHS)}, found {checkpoint_name!r}")
-    path = fetch_file_cached(MODEL_PATHS[checkpoint_name], progress, cache_dir, chunk_size)
-    state = read_released_state(Path(path), checkpoint_name)
-    moved = {key: value.to(device) for key, value in state.items()}
-    return {NESTED: moved} if RELEASED_FILES[checkpoint_name].nested else moved
+    path = fetch_file_cached(
+        MODEL_PATHS[checkpoint_name], progress=progress, cache_dir=cache_dir, chunk_size=chunk_size
+    )
+    state = _read(Path(path), device)
+    nested = checkpoint_name in RELEASED_FILES and RELEASED_FILES[checkpoint_name].nested
+    return {NESTED: state} if nested and NESTED not in state else state
+
+
+def _read(path: Path, device: torch.device | str) -> dict[str, Any]:
+    """A file of torch.save or of safetensors, whichever it is; nothing in it is run."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(9)
+        if beginning[8:] == b"{":
+            return load_file(path, device=str(device))
+        loaded = torch.load(path, map_location=device, weights_only=True)
+    except UnpicklingError as error:
+        raise WeightsError(f"{path}: expected tensors and plain values, found other code, not run ({error})") from error
+    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise WeightsError(f"{path}: expected a whole checkpoint, found a damaged one ({error})") from error
+    if not isinstance(loaded, dict):
+        raise WeightsError(f"{path}: expected a state dict, found a {type(loaded).__name__}")
+    return loaded
+
+
+def _download(url: str, target: Path, report: ProgressCallback) -> None:
+    """Bring a file that is none of the release's whole to its place."""
+    if not url.startswith(("https://", "http://")):
+        raise InputError(f"address: expected http or https, found {url!r}")
+    if is_offline():
+        found = f"{url}, which {' or '.join(SWITCHES)} forbids to ask"
+        raise InputError(f"address: expected one whose file is in {target.parent}, found {found}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    try:
+        download(url, part, limit=LIMIT, patience=Patience(), report=report)
+    except WeightsError as error:
+        raise WeightsError(f"{url}: expected to download it to {target}, found {error}") from error
+    part.replace(target)
+    discard(part)
 
 
 def _shown_in(bar: tqdm) -> ProgressCallback:

@@ -1,4 +1,4 @@
-"""The release's signed-distance network: its constructor, calls and state-dict keys, around enpointe's."""
+"""The release's signed-distance network, module by module under its names."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from enpointe.core.errors import InputError
-from enpointe.nn.blocks import init_weights
-from enpointe.nn.sdf import SDFTransformer
 
-from .keys import ReleasedKeys
+from .perceiver import SimplePerceiver
+from .transformer import Device, Transformer
 
 
 class PointCloudSDFModel(nn.Module):
@@ -49,8 +48,8 @@ class PointCloudSDFModel(nn.Module):
         return self.predict_sdf(x, self.encode_point_clouds(point_clouds))
 
 
-class CrossAttentionPointCloudSDFModel(ReleasedKeys, PointCloudSDFModel):
-    """A transformer encodes the cloud, queries look at its latents. `network` is enpointe's.
+class CrossAttentionPointCloudSDFModel(PointCloudSDFModel):
+    """A transformer encodes the cloud, queries attend to its latents.
 
     Args:
         device, dtype: of the weights.
@@ -60,12 +59,10 @@ class CrossAttentionPointCloudSDFModel(ReleasedKeys, PointCloudSDFModel):
         init_scale: of fresh weights.
     """
 
-    network: SDFTransformer
-
     def __init__(
         self,
         *,
-        device: torch.device | str,
+        device: Device,
         dtype: torch.dtype,
         n_ctx: int = 4096,
         width: int = 512,
@@ -77,15 +74,28 @@ class CrossAttentionPointCloudSDFModel(ReleasedKeys, PointCloudSDFModel):
     ) -> None:
         super().__init__()
         self.n_ctx = n_ctx
-        self.network = SDFTransformer(
+        self.encoder_input_proj = nn.Linear(3, width, device=device, dtype=dtype)
+        self.encoder = Transformer(
+            device=device,
+            dtype=dtype,
+            n_ctx=n_ctx,
             width=width,
-            encoder_layers=encoder_layers,
-            encoder_heads=encoder_heads,
-            decoder_layers=decoder_layers,
-            decoder_heads=decoder_heads,
+            layers=encoder_layers,
+            heads=encoder_heads,
+            init_scale=init_scale,
         )
-        init_weights(self.network, width, init_scale)
-        self.network.to(device=device, dtype=dtype)
+        self.decoder_input_proj = nn.Linear(3, width, device=device, dtype=dtype)
+        self.decoder = SimplePerceiver(
+            device=device,
+            dtype=dtype,
+            n_data=n_ctx,
+            width=width,
+            layers=decoder_layers,
+            heads=decoder_heads,
+            init_scale=init_scale,
+        )
+        self.ln_post = nn.LayerNorm(width, device=device, dtype=dtype)
+        self.output_proj = nn.Linear(width, 1, device=device, dtype=dtype)
 
     @property
     def device(self) -> torch.device:
@@ -97,8 +107,9 @@ class CrossAttentionPointCloudSDFModel(ReleasedKeys, PointCloudSDFModel):
 
     def encode_point_clouds(self, point_clouds: Tensor) -> dict[str, Tensor]:
         """Clouds (N, 3, P) -> their latents (N, P, width)."""
-        return {"latents": self.network.encode(point_clouds)}
+        return {"latents": self.encoder(self.encoder_input_proj(point_clouds.permute(0, 2, 1)))}
 
     def predict_sdf(self, x: Tensor, encoded: Mapping[str, Tensor]) -> Tensor:
         """Queries (N, 3, Q) -> signed distances (N, Q), positive inside."""
-        return self.network.decode(encoded["latents"], x)
+        h = self.decoder(self.decoder_input_proj(x.permute(0, 2, 1)), encoded["latents"])
+        return self.output_proj(self.ln_post(h)).squeeze(-1)

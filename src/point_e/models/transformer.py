@@ -1,32 +1,140 @@
-"""The release's point-cloud networks: its constructors, calls and state-dict keys, around enpointe's network."""
+"""The release's point-cloud networks, module by module under its names: a parameter's name is its state-dict key."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from enpointe.checkpoints.adapters import IMAGE
 from enpointe.core.errors import InputError
-from enpointe.nn.blocks import init_weights
-from enpointe.nn.point_transformer import PointTransformer
+from enpointe.nn.attention import attention, merge_heads, split_heads
+from point_e._originals import Originals
 
-from .blocks import MLP as MLP
-from .blocks import MultiheadAttention as MultiheadAttention
-from .blocks import QKVMultiheadAttention as QKVMultiheadAttention
-from .blocks import ResidualAttentionBlock as ResidualAttentionBlock
-from .blocks import Transformer as Transformer
-from .blocks import init_linear as init_linear
-from .keys import ReleasedKeys
+from .checkpoint import checkpoint
 from .pretrained_clip import FrozenImageCLIP, ImageType
+from .pretrained_clip import ImageCLIP as ImageCLIP
+from .util import timestep_embedding
+
+Device = torch.device | str
 
 
-class PointDiffusionTransformer(ReleasedKeys):
+def init_linear(l: nn.Linear, stddev: float) -> None:  # noqa: E741 - the release's name
+    """Normal weights of a standard deviation, zero biases."""
+    nn.init.normal_(l.weight, std=stddev)
+    if l.bias is not None:
+        nn.init.zeros_(l.bias)
+
+
+# Layers are built first and initialized then, in the release's order: under torch.manual_seed fresh weights are its.
+
+
+class MultiheadAttention(nn.Module):
+    """(N, L, width) -> (N, L, width). n_ctx is not used."""
+
+    def __init__(
+        self, *, device: Device, dtype: torch.dtype, n_ctx: int, width: int, heads: int, init_scale: float
+    ) -> None:
+        super().__init__()
+        self.n_ctx = n_ctx
+        self.width = width
+        self.heads = heads
+        self.c_qkv = nn.Linear(width, 3 * width, device=device, dtype=dtype)
+        self.c_proj = nn.Linear(width, width, device=device, dtype=dtype)
+        self.attention = QKVMultiheadAttention(device=device, dtype=dtype, heads=heads, n_ctx=n_ctx)
+        for layer in (self.c_qkv, self.c_proj):
+            init_linear(layer, init_scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # False: the fused kernel keeps no scores for the backward pass, so that nothing is worth computing again.
+        return self.c_proj(checkpoint(self.attention, (self.c_qkv(x),), (), False))
+
+
+class MLP(nn.Module):
+    """(..., width) -> (..., width). init_scale: standard deviation of fresh weights."""
+
+    def __init__(self, *, device: Device, dtype: torch.dtype, width: int, init_scale: float) -> None:
+        super().__init__()
+        self.width = width
+        self.c_fc = nn.Linear(width, 4 * width, device=device, dtype=dtype)
+        self.c_proj = nn.Linear(4 * width, width, device=device, dtype=dtype)
+        self.gelu = nn.GELU()
+        for layer in (self.c_fc, self.c_proj):
+            init_linear(layer, init_scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c_proj(self.gelu(self.c_fc(x)))
+
+
+class QKVMultiheadAttention(nn.Module):
+    """Attention of queries, keys and values that lie in one tensor. Has no weights; n_ctx is not used."""
+
+    def __init__(self, *, device: Device, dtype: torch.dtype, heads: int, n_ctx: int) -> None:
+        super().__init__()
+        self.device = device
+        self.dtype = dtype
+        self.heads = heads
+        self.n_ctx = n_ctx
+
+    def forward(self, qkv: Tensor) -> Tensor:
+        """(N, L, 3 width) -> (N, L, width); channels head by head, and within a head q, k, v."""
+        q, k, v = split_heads(qkv, self.heads, 3)
+        return merge_heads(attention(q, k, v))
+
+
+class ResidualAttentionBlock(nn.Module):
+    """(N, L, width) -> (N, L, width). n_ctx is not used."""
+
+    def __init__(
+        self, *, device: Device, dtype: torch.dtype, n_ctx: int, width: int, heads: int, init_scale: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.attn = MultiheadAttention(
+            device=device, dtype=dtype, n_ctx=n_ctx, width=width, heads=heads, init_scale=init_scale
+        )
+        self.ln_1 = nn.LayerNorm(width, device=device, dtype=dtype)
+        self.mlp = MLP(device=device, dtype=dtype, width=width, init_scale=init_scale)
+        self.ln_2 = nn.LayerNorm(width, device=device, dtype=dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.ln_1(x))
+        return x + self.mlp(self.ln_2(x))
+
+
+class Transformer(nn.Module):
+    """(N, L, width) -> (N, L, width). init_scale: of fresh weights, before it is divided by sqrt(width)."""
+
+    def __init__(
+        self,
+        *,
+        device: Device,
+        dtype: torch.dtype,
+        n_ctx: int,
+        width: int,
+        layers: int,
+        heads: int,
+        init_scale: float = 0.25,
+    ) -> None:
+        super().__init__()
+        self.n_ctx = n_ctx
+        self.width = width
+        self.layers = layers
+        stddev = init_scale / math.sqrt(width)
+        self.resblocks = nn.ModuleList(
+            ResidualAttentionBlock(device=device, dtype=dtype, n_ctx=n_ctx, width=width, heads=heads, init_scale=stddev)
+            for _ in range(layers)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.resblocks:
+            x = block(x)
+        return x
+
+
+class PointDiffusionTransformer(nn.Module):
     """The network without conditions, and what the others have in common.
-
-    `network` is enpointe's. Weights go in and out under the release's names.
 
     Args:
         device, dtype: of the weights.
@@ -35,15 +143,12 @@ class PointDiffusionTransformer(ReleasedKeys):
         width, layers, heads: of the transformer.
         init_scale: of fresh weights.
         time_token_cond: whether the time is a token of its own or added to every point.
-        conditions: enpointe's options for them.
     """
-
-    network: PointTransformer
 
     def __init__(
         self,
         *,
-        device: torch.device | str,
+        device: Device,
         dtype: torch.dtype,
         input_channels: int = 3,
         output_channels: int = 3,
@@ -53,43 +158,56 @@ class PointDiffusionTransformer(ReleasedKeys):
         heads: int = 8,
         init_scale: float = 0.25,
         time_token_cond: bool = False,
-        **conditions: Any,
     ) -> None:
         super().__init__()
         self.input_channels = input_channels
         self.output_channels = output_channels
         self.n_ctx = n_ctx
         self.time_token_cond = time_token_cond
-        self.network = PointTransformer(
+        self.time_embed = MLP(device=device, dtype=dtype, width=width, init_scale=init_scale / math.sqrt(width))
+        self.ln_pre = nn.LayerNorm(width, device=device, dtype=dtype)
+        self.backbone = Transformer(
+            device=device,
+            dtype=dtype,
+            n_ctx=n_ctx + int(time_token_cond),
             width=width,
             layers=layers,
             heads=heads,
-            input_channels=input_channels,
-            output_channels=output_channels,
-            time_as_token=time_token_cond,
-            **conditions,
+            init_scale=init_scale,
         )
-        init_weights(self.network.backbone, width, init_scale)
-        self.network.to(device=device, dtype=dtype)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether a call comes to no more than `network` and `core_conditions`: no hooks, not training."""
-        hooks = self._forward_hooks or self._forward_pre_hooks
-        return not self.training and not hooks and type(self).__module__ == __name__ and "forward" not in vars(self)
-
-    def core_conditions(self, **cached_model_kwargs: Any) -> dict[str, Any]:
-        """What `cached_model_kwargs` gives, as `network` takes it."""
-        return dict(cached_model_kwargs)
+        self.ln_post = nn.LayerNorm(width, device=device, dtype=dtype)
+        self.input_proj = nn.Linear(input_channels, width, device=device, dtype=dtype)
+        self.output_proj = nn.Linear(width, output_channels, device=device, dtype=dtype)
+        for parameter in self.output_proj.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Points (N, C, n_ctx) at times (N,) -> (N, C', n_ctx)."""
-        return self._evaluate(x, t)
+        return self._forward_with_cond(x, [(self._embed_time(x, t), self.time_token_cond)])
 
-    def _evaluate(self, x: Tensor, t: Tensor, **conditions: Any) -> Tensor:
+    def _embed_time(self, x: Tensor, t: Tensor) -> Tensor:
+        """What times (N,) are to the network, (N, width); x, the points that go with them, must be n_ctx each."""
         if x.shape[-1] != self.n_ctx:
             raise InputError(f"points: expected {self.n_ctx} for this network, found {x.shape[-1]}")
-        return self.network(x, t, **conditions)
+        return self.time_embed(timestep_embedding(t, self.backbone.width).to(x.dtype))
+
+    def _forward_with_cond(self, x: Tensor, cond_as_token: Sequence[tuple[Tensor, bool]]) -> Tensor:
+        """Points (N, C, L) -> (N, C', L).
+
+        Args:
+            cond_as_token: conditions (N, width) or (N, K, width), each with whether it becomes tokens in front of
+                the points, in this order, or is added to every point.
+        """
+        h = self.input_proj(x.permute(0, 2, 1))
+        tokens = []
+        for embedding, as_token in cond_as_token:
+            if as_token:
+                tokens.append(embedding if embedding.ndim == 3 else embedding[:, None])
+            else:
+                h = h + embedding[:, None]
+        h = self.ln_pre(torch.cat([*tokens, h], dim=1))
+        h = self.ln_post(self.backbone(h))
+        return self.output_proj(h[:, h.shape[1] - x.shape[2] :]).permute(0, 2, 1)
 
     def _dropped(self, condition: Tensor, share: float) -> Tensor:
         """The condition (N, ...); in training with zeros for a share of the samples, drawn globally."""
@@ -100,19 +218,19 @@ class PointDiffusionTransformer(ReleasedKeys):
 
 
 class CLIPImagePointDiffusionTransformer(PointDiffusionTransformer):
-    """Conditioned on a CLIP vector of a picture or a text.
+    """Conditioned on a CLIP vector of an image or a text.
 
     Args:
         token_cond: whether the vector is a token of its own or added to every point.
         cond_drop_prob: how often a sample loses its condition in training.
-        frozen_clip: only True.
-        cache_dir: not used, see `FrozenImageCLIP`.
+        frozen_clip: only True, see `ImageCLIP`.
+        cache_dir: not used, see `ImageCLIP`.
     """
 
     def __init__(
         self,
         *,
-        device: torch.device | str,
+        device: Device,
         dtype: torch.dtype,
         n_ctx: int = 1024,
         token_cond: bool = False,
@@ -121,20 +239,17 @@ class CLIPImagePointDiffusionTransformer(PointDiffusionTransformer):
         cache_dir: str | None = None,
         **kwargs: Any,
     ) -> None:
-        clip = _clip(device, frozen_clip, cache_dir)
-        conditions: dict[str, Any] = {"vector": clip.feature_dim, "vector_as_token": token_cond}
-        super().__init__(device=device, dtype=dtype, n_ctx=n_ctx, **conditions, **kwargs)
+        super().__init__(device=device, dtype=dtype, n_ctx=n_ctx + int(token_cond), **kwargs)
+        self.n_ctx = n_ctx
         self.token_cond = token_cond
-        self.clip = clip
+        self.clip = _clip(device, frozen_clip, cache_dir)
+        self.clip_embed = nn.Linear(self.clip.feature_dim, self.backbone.width, device=device, dtype=dtype)
         self.cond_drop_prob = cond_drop_prob
 
     def cached_model_kwargs(self, batch_size: int, model_kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """texts, images or embeddings -> the embeddings, to be made once for all the steps."""
         with torch.no_grad():
             return {"embeddings": self.clip(batch_size, **model_kwargs)}
-
-    def core_conditions(self, **cached_model_kwargs: Any) -> dict[str, Any]:
-        return {"vector": cached_model_kwargs["embeddings"]}
 
     def forward(
         self,
@@ -145,17 +260,21 @@ class CLIPImagePointDiffusionTransformer(PointDiffusionTransformer):
         embeddings: Iterable[Tensor | None] | None = None,
     ) -> Tensor:
         """Points (N, C, n_ctx) at times (N,) -> (N, C', n_ctx); a sample without a condition is unconditional."""
-        vectors = self.clip(len(x), images=images, texts=texts, embeddings=embeddings)
-        return self._evaluate(x, t, vector=self._dropped(vectors, self.cond_drop_prob))
+        time = self._embed_time(x, t)
+        vectors = self.clip(batch_size=len(x), images=images, texts=texts, embeddings=embeddings)
+        vectors = self._dropped(vectors, self.cond_drop_prob)
+        # Of unit length before, of unit variance then.
+        embedded = self.clip_embed(math.sqrt(vectors.shape[1]) * vectors)
+        return self._forward_with_cond(x, [(embedded, self.token_cond), (time, self.time_token_cond)])
 
 
 class CLIPImageGridPointDiffusionTransformer(PointDiffusionTransformer):
-    """Conditioned on a picture's CLIP grid. Arguments as in `CLIPImagePointDiffusionTransformer`."""
+    """Conditioned on an image's CLIP grid. Arguments as in `CLIPImagePointDiffusionTransformer`."""
 
     def __init__(
         self,
         *,
-        device: torch.device | str,
+        device: Device,
         dtype: torch.dtype,
         n_ctx: int = 1024,
         cond_drop_prob: float = 0.0,
@@ -164,9 +283,10 @@ class CLIPImageGridPointDiffusionTransformer(PointDiffusionTransformer):
         **kwargs: Any,
     ) -> None:
         clip = _clip(device, frozen_clip, cache_dir)
-        grids = ((IMAGE, clip.grid_feature_dim),)
-        super().__init__(device=device, dtype=dtype, n_ctx=n_ctx, grids=grids, **kwargs)
+        super().__init__(device=device, dtype=dtype, n_ctx=n_ctx + clip.grid_size**2, **kwargs)
+        self.n_ctx = n_ctx
         self.clip = clip
+        self.clip_embed = _grid_embed(clip, self.backbone.width, device, dtype)
         self.cond_drop_prob = cond_drop_prob
 
     def cached_model_kwargs(self, batch_size: int, model_kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,25 +295,21 @@ class CLIPImageGridPointDiffusionTransformer(PointDiffusionTransformer):
             return {"embeddings": model_kwargs["embeddings"]}
         if "images" not in model_kwargs:
             raise InputError(f"conditions: expected images for this network, found {', '.join(model_kwargs) or 'none'}")
-        return {"embeddings": self.clip.embed_images_grid(model_kwargs["images"])}
-
-    def core_conditions(self, **cached_model_kwargs: Any) -> dict[str, Any]:
-        return {"grids": {IMAGE: cached_model_kwargs["embeddings"]}}
+        with torch.no_grad():
+            return {"embeddings": self.clip.embed_images_grid(model_kwargs["images"])}
 
     def forward(
-        self,
-        x: Tensor,
-        t: Tensor,
-        images: Iterable[ImageType] | None = None,
-        embeddings: Tensor | None = None,
+        self, x: Tensor, t: Tensor, images: Iterable[ImageType] | None = None, embeddings: Tensor | None = None
     ) -> Tensor:
         """Points (N, C, n_ctx) at times (N,) and images, or embeddings (N, C'', L) -> (N, C', n_ctx)."""
+        time = self._embed_time(x, t)
         if images is not None and embeddings is None:
             embeddings = self.clip.embed_images_grid(images)
         elif images is not None or embeddings is None:
             found = "neither" if images is None else "both"
             raise InputError(f"conditions: expected images or embeddings, found {found}")
-        return self._evaluate(x, t, grids={IMAGE: self._dropped(embeddings, self.cond_drop_prob)})
+        grid = self.clip_embed(self._dropped(embeddings, self.cond_drop_prob).permute(0, 2, 1))
+        return self._forward_with_cond(x, [(time, self.time_token_cond), (grid, True)])
 
 
 class UpsamplePointDiffusionTransformer(PointDiffusionTransformer):
@@ -202,47 +318,54 @@ class UpsamplePointDiffusionTransformer(PointDiffusionTransformer):
     Args:
         cond_input_channels: of a coarse point; None: as many as of a point.
         cond_ctx: number of coarse points; not used, any number will do.
-        channel_scales, channel_biases: what brings coarse points from world units to about [-1, 1].
+        channel_scales, channel_biases: what brings coarse points from world units to about [-1, 1]; None leaves
+            them as they are.
     """
+
+    channel_scales: Tensor | None
+    channel_biases: Tensor | None
 
     def __init__(
         self,
         *,
-        device: torch.device | str,
+        device: Device,
         dtype: torch.dtype,
         cond_input_channels: int | None = None,
         cond_ctx: int = 1024,
         n_ctx: int = 3072,
         channel_scales: Sequence[float] | None = None,
         channel_biases: Sequence[float] | None = None,
-        input_channels: int = 3,
         **kwargs: Any,
     ) -> None:
-        channels = cond_input_channels or input_channels
-        given: dict[str, Sequence[float] | None] = {"channel_scales": channel_scales, "channel_biases": channel_biases}
-        absent = {"channel_scales": (1.0,) * channels, "channel_biases": (0.0,) * channels}
-        scaling: dict[str, Any] = {name: absent[name] if values is None else values for name, values in given.items()}
-        super().__init__(
-            device=device, dtype=dtype, n_ctx=n_ctx, input_channels=input_channels, low_res=True, **scaling, **kwargs
-        )
-        self.cond_input_channels = channels
-        for name, values in given.items():
-            if values is None:  # the release's checkpoints have no such key then
-                self.network.register_buffer(name, getattr(self.network, name), persistent=False)
+        super().__init__(device=device, dtype=dtype, n_ctx=n_ctx + cond_ctx, **kwargs)
+        self.n_ctx = n_ctx
+        self.cond_input_channels = cond_input_channels or self.input_channels
+        self.cond_point_proj = nn.Linear(self.cond_input_channels, self.backbone.width, device=device, dtype=dtype)
+        for name, values in (("channel_scales", channel_scales), ("channel_biases", channel_biases)):
+            self.register_buffer(name, None if values is None else torch.tensor(values, dtype=dtype, device=device))
 
     # The release's call needs more than its parent's.
     def forward(self, x: Tensor, t: Tensor, *, low_res: Tensor) -> Tensor:  # type: ignore[override]
         """Points (N, C, n_ctx) at times (N,) and coarse points (N, C'', K) in world units -> (N, C', n_ctx)."""
-        return self._evaluate(x, t, low_res=low_res)
+        time = self._embed_time(x, t)
+        return self._forward_with_cond(x, [(time, self.time_token_cond), (self._embed_low_res(low_res), True)])
+
+    def _embed_low_res(self, x: Tensor) -> Tensor:
+        """Coarse points (N, C'', K) in world units -> tokens (N, K, width)."""
+        if self.channel_scales is not None:
+            x = x * self.channel_scales[:, None]
+        if self.channel_biases is not None:
+            x = x + self.channel_biases[:, None]
+        return self.cond_point_proj(x.permute(0, 2, 1))
 
 
 class CLIPImageGridUpsamplePointDiffusionTransformer(UpsamplePointDiffusionTransformer):
-    """Conditioned on coarse points and, if there is one, on a picture's CLIP grid."""
+    """Conditioned on coarse points and, if there is one, on an image's CLIP grid."""
 
     def __init__(
         self,
         *,
-        device: torch.device | str,
+        device: Device,
         dtype: torch.dtype,
         n_ctx: int = 3072,
         cond_drop_prob: float = 0.0,
@@ -251,22 +374,22 @@ class CLIPImageGridUpsamplePointDiffusionTransformer(UpsamplePointDiffusionTrans
         **kwargs: Any,
     ) -> None:
         clip = _clip(device, frozen_clip, cache_dir)
-        grids = ((IMAGE, clip.grid_feature_dim),)
-        super().__init__(device=device, dtype=dtype, n_ctx=n_ctx, grids=grids, **kwargs)
+        super().__init__(device=device, dtype=dtype, n_ctx=n_ctx + clip.grid_size**2, **kwargs)
+        self.n_ctx = n_ctx
         self.clip = clip
+        self.clip_embed = _grid_embed(clip, self.backbone.width, device, dtype)
         self.cond_drop_prob = cond_drop_prob
 
     def cached_model_kwargs(self, batch_size: int, model_kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """images -> their grids, to be made once for all the steps; without any, grids of zeros."""
-        low_res = model_kwargs["low_res"]
         if "embeddings" in model_kwargs:
-            return {"embeddings": model_kwargs["embeddings"], "low_res": low_res}
-        if "images" in model_kwargs:
-            return {"embeddings": self.clip.embed_images_grid(model_kwargs["images"]), "low_res": low_res}
-        return {"embeddings": self._no_picture(batch_size), "low_res": low_res}
-
-    def core_conditions(self, **cached_model_kwargs: Any) -> dict[str, Any]:
-        return {"grids": {IMAGE: cached_model_kwargs["embeddings"]}, "low_res": cached_model_kwargs["low_res"]}
+            grids = model_kwargs["embeddings"]
+        elif "images" in model_kwargs:
+            with torch.no_grad():
+                grids = self.clip.embed_images_grid(model_kwargs["images"])
+        else:
+            grids = self._no_image(batch_size, next(self.parameters()))
+        return {"embeddings": grids, "low_res": model_kwargs["low_res"]}
 
     def forward(  # type: ignore[override]
         self,
@@ -278,19 +401,31 @@ class CLIPImageGridUpsamplePointDiffusionTransformer(UpsamplePointDiffusionTrans
         embeddings: Tensor | None = None,
     ) -> Tensor:
         """As `UpsamplePointDiffusionTransformer`, with images or embeddings (N, C''', L), or neither."""
+        time = self._embed_time(x, t)
         if images is not None:
             embeddings = self.clip.embed_images_grid(images)
         if embeddings is None:
-            embeddings = self._no_picture(len(x))
-        grids = {IMAGE: self._dropped(embeddings, self.cond_drop_prob)}
-        return self._evaluate(x, t, grids=grids, low_res=low_res)
+            embeddings = self._no_image(len(x), x)
+        grid = self.clip_embed(self._dropped(embeddings, self.cond_drop_prob).permute(0, 2, 1))
+        cond = [(time, self.time_token_cond), (grid, True), (self._embed_low_res(low_res), True)]
+        return self._forward_with_cond(x, cond)
 
-    def _no_picture(self, n_samples: int) -> Tensor:
-        size = (n_samples, self.clip.grid_feature_dim, self.clip.grid_size**2)
-        return torch.zeros(size, device=next(self.parameters()).device)
+    def _no_image(self, n_samples: int, like: Tensor) -> Tensor:
+        return like.new_zeros(n_samples, self.clip.grid_feature_dim, self.clip.grid_size**2)
 
 
-def _clip(device: torch.device | str, frozen: bool, cache_dir: str | None) -> FrozenImageCLIP:
+def _clip(device: Device, frozen: bool, cache_dir: str | None) -> FrozenImageCLIP:
     if not frozen:
         raise InputError("frozen_clip: expected True, for CLIP is not trained here, found False")
     return FrozenImageCLIP(device, cache_dir=cache_dir)
+
+
+def _grid_embed(clip: FrozenImageCLIP, width: int, device: Device, dtype: torch.dtype) -> nn.Sequential:
+    """(N, L, channels of the grid) -> (N, L, width)."""
+    channels = clip.grid_feature_dim
+    return nn.Sequential(
+        nn.LayerNorm(channels, device=device, dtype=dtype), nn.Linear(channels, width, device=device, dtype=dtype)
+    )
+
+
+ORIGINALS = Originals(globals())

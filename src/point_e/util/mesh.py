@@ -53,7 +53,7 @@ class TriMesh:
         return self.vertex_channels is not None and all(name in self.vertex_channels for name in "RGB")
 
     def write_ply(self, raw_f: BinaryIO) -> None:
-        """To an open PLY file, with colours if there are any."""
+        """To an open PLY file, with colors if there are any."""
         channels = self.vertex_channels if self.has_vertex_colors() else None
         rgb = None if channels is None else np.stack([channels[name] for name in "RGB"], axis=1)
         write_ply(raw_f, self.verts, rgb, self.faces)

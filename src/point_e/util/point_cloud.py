@@ -1,4 +1,4 @@
-"""The release's point cloud: plain arrays, over enpointe.geometry."""
+"""The release's point cloud: plain arrays of anything that goes with points."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
 
-from enpointe import geometry
 from enpointe.core.errors import InputError
 from enpointe.geometry.subsample import farthest_point
 
@@ -24,7 +24,7 @@ COLORS = frozenset("RGBA")
 
 
 def preprocess(data: Floats, channel: str) -> Floats:
-    """A channel's values (n,); colours as whole numbers from 0 to 255."""
+    """A channel's values (n,); colors as whole numbers from 0 to 255."""
     return np.round(data * 255) if channel in COLORS else data
 
 
@@ -37,18 +37,18 @@ class PointCloud:
 
     @classmethod
     def load(cls, f: File) -> PointCloud:
-        """From an NPZ file, by name or open."""
+        """From an NPZ file, by name or open. As in the release a subclass's is a plain one too."""
         channels = read_arrays(f)
         if "coords" not in channels:
             raise InputError(f"{f}: expected an array coords, found {', '.join(channels) or 'none'}")
-        return cls(channels.pop("coords"), channels)
+        return PointCloud(coords=channels.pop("coords"), channels=channels)
 
     def save(self, f: File) -> None:
         """To an NPZ file, by name or open."""
         write_arrays(f, {"coords": self.coords, **self.channels})
 
     def write_ply(self, raw_f: BinaryIO) -> None:
-        """To an open PLY file, with colours if there are any."""
+        """To an open PLY file, with colors if there are any."""
         colored = all(name in self.channels for name in "RGB")
         rgb = np.stack([self.channels[name] for name in "RGB"], axis=1) if colored else None
         write_ply(raw_f, self.coords, rgb)
@@ -67,32 +67,48 @@ class PointCloud:
         if len(self.coords) <= num_points:
             return self
         start = random.randrange(len(self.coords)) if init_idx is None else init_idx
+        start = range(len(self.coords))[start]  # counted from the end where it is below zero
         return self.subsample(farthest_point(self.coords, num_points, start=start), **subsample_kwargs)
 
     def subsample(self, indices: ArrayLike, average_neighbors: bool = False) -> PointCloud:
-        """The points at indices (m,); with `average_neighbors` channels are means, see `geometry.PointCloud.select`."""
+        """The points at indices (m,).
+
+        With `average_neighbors` a channel is the mean over all the points whose nearest chosen point it is.
+        """
         chosen = np.asarray(indices)
+        coords, picked = self.coords[chosen], {name: values[chosen] for name, values in self.channels.items()}
         if not average_neighbors:
-            return PointCloud(self.coords[chosen], {name: values[chosen] for name, values in self.channels.items()})
-        averaged = self._ours().select(chosen, average_neighbors=True).channels
-        return PointCloud(self.coords[chosen], dict(averaged))
+            return PointCloud(coords=coords, channels=picked)
+        owner = PointCloud(coords=coords, channels={}).nearest_points(self.coords)
+        owner[chosen] = np.arange(len(chosen))  # a copy of a chosen point may lie as near, or nearer by rounding
+        counts = np.maximum(np.bincount(owner, minlength=len(chosen)), 1)
+        for name, values in self.channels.items():
+            sums = np.bincount(owner, weights=values, minlength=len(chosen))
+            picked[name] = (sums / counts).astype(np.true_divide(values[:0], 1).dtype)
+        return PointCloud(coords=coords, channels=picked)
 
     def select_channels(self, channel_names: Sequence[str]) -> Floats:
         """Channels as columns (n, m), see `preprocess`."""
         return np.stack([preprocess(self.channels[name], name) for name in channel_names], axis=-1)
 
     def nearest_points(self, points: ArrayLike, batch_size: int = 16384) -> Indices:
-        """For each of points (m, 3) the index of the nearest of this cloud: (m,). batch_size is not used."""
+        """For each of points (m, 3) the index of the nearest of this cloud: (m,). batch_size is not used.
+
+        Raises:
+            InputError: no point to be the nearest, or NaN or infinity among them.
+        """
         _ = batch_size
-        return self._ours().nearest(points)
+        if len(self.coords) == 0:
+            raise InputError("coords: expected at least one point, found none")
+        try:
+            _, index = cKDTree(self.coords).query(np.asarray(points))
+        except ValueError as error:
+            raise InputError(f"points: expected finite numbers of shape (n, 3), found others: {error}") from None
+        return np.asarray(index, dtype=np.int64)
 
     def combine(self, other: PointCloud) -> PointCloud:
         """Both clouds' points; their channels must be the same."""
         if self.channels.keys() != other.channels.keys():
             raise InputError(f"channels: expected {sorted(self.channels)} in both, found {sorted(other.channels)}")
         channels = {name: np.concatenate([values, other.channels[name]]) for name, values in self.channels.items()}
-        return PointCloud(np.concatenate([self.coords, other.coords]), channels)
-
-    def _ours(self) -> geometry.PointCloud:
-        """As enpointe's cloud, every channel (colours too) among its further ones."""
-        return geometry.PointCloud(self.coords, np.zeros((len(self.coords), 3), np.float32), self.channels)
+        return PointCloud(coords=np.concatenate([self.coords, other.coords]), channels=channels)
