@@ -27,6 +27,7 @@ from point_e.diffusion.gaussian_diffusion import (
 )
 from point_e.models.configs import model_from_config
 from point_e.models.pretrained_clip import ImageCLIP
+from rounding import rounding
 
 Golden = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
 STEPS = 50
@@ -75,7 +76,9 @@ def test_recorded_losses(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> Non
     losses = diffusion.training_losses(predict, tensors["x_start"], tensors["t"], cond, tensors["noise"])
     assert losses.keys() == {"loss", "mse", "vb"}
     for name, ours in losses.items():
-        torch.testing.assert_close(ours, tensors[f"out.{name}"], rtol=2e-5, atol=1e-6)
+        # A square of what the network gives; and vb a difference of numbers near 1, each with its rounding.
+        atol = rounding(torch.float32, tensors["noise"][0].numel())
+        torch.testing.assert_close(ours, tensors[f"out.{name}"], rtol=4e-5, atol=atol)
 
 
 def test_tables_agree_with_each_other() -> None:
@@ -123,11 +126,14 @@ def test_variances() -> None:
     large = process(model_var_type="fixed_large").p_mean_variance(net(X_T), X_T, T)["log_variance"][:, 0, 0]
     assert large.tolist() == pytest.approx([float(posterior[0]), *betas[1:].log().tolist()], rel=1e-4)
     small = process().p_mean_variance(net(X_T), X_T, T)["log_variance"][:, 0, 0]
-    assert small.tolist() == pytest.approx(posterior.tolist(), rel=1e-5)
+    few = rounding(torch.float32, 4)  # in the logarithm and in what it is taken of
+    assert small.tolist() == pytest.approx(posterior.tolist(), rel=few, abs=few)
     own = process(model_var_type="learned").p_mean_variance(net(X_T, X0), X_T, T)
     assert torch.equal(own["log_variance"], X0)
     half = process(model_var_type="learned_range").p_mean_variance(net(X_T, torch.zeros_like(X0)), X_T, T)
-    assert half["log_variance"][:, 0, 0].tolist() == pytest.approx(((betas.log() + posterior) / 2).tolist(), rel=1e-5)
+    assert half["log_variance"][:, 0, 0].tolist() == pytest.approx(
+        ((betas.log() + posterior) / 2).tolist(), rel=few, abs=few
+    )
 
 
 def test_clipping_comes_after_the_given_function() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from enpointe.diffusion.channels import ChannelScaling
 from enpointe.diffusion.loss import eps_loss
 from enpointe.diffusion.schedule import DiscreteProcess, KarrasSchedule
+from rounding import rounding
 
 pytestmark = pytest.mark.golden
 
@@ -30,7 +31,9 @@ def test_training_losses(golden: Golden, predictor: Callable[[str], Callable[...
         grids={"image": tensors["embeddings"]},
     )
     for name, ours in losses._asdict().items():
-        torch.testing.assert_close(ours, tensors[f"out.{name}"], rtol=2e-5, atol=1e-6)
+        # A square of what the network gives; and vb a difference of numbers near 1, each with its rounding.
+        atol = rounding(torch.float32, tensors["noise"][0].numel())
+        torch.testing.assert_close(ours, tensors[f"out.{name}"], rtol=4e-5, atol=atol)
 
 
 @pytest.mark.parametrize(("name", "schedule"), [("base40M", "cosine"), ("upsample", "linear")])

@@ -16,6 +16,9 @@ Make = Callable[..., Pipeline]
 PROMPTS = ["a red car", "a dog", "a white house with a red roof and two chimneys", "boat", "a cat", "鳥", "x", "a dog"]
 SEEDS = [0, 1, 2, 3, 2**63 - 1, 5, 6, 7]
 
+ROUNDING = 1e-3
+"""Of a whole run; a cloud of another seed is a hundred times farther away, see below."""
+
 
 def same_bytes(a: PointCloud, b: PointCloud) -> bool:
     return a.points.tobytes() == b.points.tobytes() and a.colors.tobytes() == b.colors.tobytes()
@@ -33,14 +36,14 @@ def test_a_sample_of_a_true_batch_is_the_sample_alone(tiny: Make, sampler: str) 
     for result, prompt, seed in zip(together, PROMPTS, SEEDS, strict=True):
         single = alone.generate(prompt, seed=seed, **settings)
         assert (result.prompt, result.seed) == (single.prompt, single.seed) == (prompt, seed)
-        assert farthest_apart(result.cloud, single.cloud) < 1e-4
+        assert farthest_apart(result.cloud, single.cloud) < ROUNDING
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5])
 def test_the_batch_size_does_not_matter(tiny: Make, batch: int) -> None:
     whole = tiny(batch=8, half=False).generate_many(PROMPTS, SEEDS, n_points=64, sampler="ancestral")
     parts = tiny(batch=batch, half=False).generate_many(PROMPTS, SEEDS, n_points=64, sampler="ancestral")
-    assert max(farthest_apart(a.cloud, b.cloud) for a, b in zip(whole, parts, strict=True)) < 1e-4
+    assert max(farthest_apart(a.cloud, b.cloud) for a, b in zip(whole, parts, strict=True)) < ROUNDING
 
 
 def test_on_a_cpu_a_sample_among_others_has_the_same_bytes(tiny: Make) -> None:
