@@ -23,7 +23,7 @@ from enpointe.checkpoints.embedded import embedded_path, read_network, text_enco
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.diffusion.schedule import velocity_time
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.pipelines.families.pocket.pipeline import Pipeline
+from enpointe.pipelines.base import Pipeline
 from enpointe.training.recipes import FIRST_FAMILIES
 from enpointe.training.tasks.base import to_model
 
@@ -91,7 +91,9 @@ def samples(pipeline: Pipeline, true: dict[str, list[cKDTree]], seeds: range, gu
         noun = FAMILIES[name].names[0]
         prompt = f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
         for seed in seeds:
-            cloud = pipeline.generate(prompt, seed=seed, n_points=SHAPE_POINTS, guidance=guidance, steps=steps).cloud
+            cloud = pipeline.generate(
+                prompt, seed=seed, n_points=SHAPE_POINTS, guidance_scale=guidance, progress=False, steps=steps
+            ).cloud
             tree = cKDTree(_unit(cloud))
             nearest = {family: min(chamfer(tree, other) for other in others) for family, others in true.items()}
             closest = min(nearest, key=lambda family: nearest[family])

@@ -19,12 +19,13 @@ def main() -> None:
     start = time.perf_counter()
     import torch
 
+    from enpointe.checkpoints.registry import MODELS
     from enpointe.core.device import keep_freed_memory
-    from enpointe.pipelines.families.pocket.pipeline import Pipeline
+    from enpointe.pipelines.families.pocket.pipeline import PocketPipeline
 
     if not options.return_freed_memory:
         keep_freed_memory()
-    pipeline = Pipeline("pocket", torch.device("cpu"))  # what load() gives, but for the line above
+    pipeline = PocketPipeline(MODELS["pocket"], torch.device("cpu"))  # what load() gives, but for the line above
     result: dict[str, Any] = {
         "import": time.perf_counter() - start, "threads": torch.get_num_threads(), "clouds": [], "meshes": [],
     }  # fmt: skip

@@ -152,7 +152,7 @@ def base_problem(prompts: int, seeds: int, n_points: int) -> Problem:
     cond = {"grids": {"text": tokens.repeat_interleave(seeds, dim=0)}}
     start = torch.cat([SeededNoise(list(range(seeds)))((seeds, 6, n_points)) for _ in range(prompts)])
     groups = tuple(prompt for prompt in range(prompts) for _ in range(seeds))
-    denoiser, scale = VelocityDenoiser(network), Preset().guidance
+    denoiser, scale = VelocityDenoiser(network), Preset().guidance_scale
     return Problem(denoiser, cond, unconditional(cond), scale, (SIGMA_MIN, SIGMA_MAX), NARROW, start, groups)
 
 

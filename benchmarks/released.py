@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from enpointe.pipelines.inputs import MODELS
+
 from benchmarks.common import Report, Row, arguments
 from benchmarks.mesh_speed import compare_mesh
 from benchmarks.speed import Compared, Turns, compare_points
 from enpointe.core.device import keep_freed_memory
 from enpointe.pipelines.families.point_e.presets import PRESETS
-from enpointe.pipelines.inputs import MODELS
 
 STAGES = ("base", "upsample", "mesh")
 TARGETS = {"text to 4,096 points": 40, "mesh": 60}

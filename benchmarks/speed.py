@@ -18,6 +18,7 @@ from benchmarks.plain import ReferencePoints
 from benchmarks.random_weights import random_released
 from enpointe.checkpoints.hub.cache import weights_path
 from enpointe.checkpoints.loading import load_released
+from enpointe.checkpoints.registry import generator
 from enpointe.checkpoints.released import RELEASED
 from enpointe.checkpoints.structure import build_empty
 from enpointe.diffusion.noise import SeededNoise
@@ -25,7 +26,6 @@ from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.families.point_e.conditions import GRID
 from enpointe.pipelines.families.point_e.drawing import COARSE_POINTS, released_stage
 from enpointe.pipelines.families.point_e.presets import PRESETS, ReleasedPreset
-from enpointe.pipelines.inputs import MODELS
 from enpointe.pipelines.stage import run
 
 Job = Callable[[], object]
@@ -173,7 +173,7 @@ def compare_points(name: str, turns: Turns, *, model: str, full: bool = False) -
         name: of a released network, `model` itself or "upsample".
         full: also run our stage wholly.
     """
-    picture = MODELS[model] == "picture"
+    picture = "image" in generator(model).inputs
     counts = {way: evaluations(name, PRESETS[model][preset]) for way, preset in WAYS.items()}
     paired = [batch for batch in counts["reference"] if batch > 1 and name == "upsample"]
     (network, is_random), (half, _) = network_of(name), network_of(name, torch.bfloat16)

@@ -20,6 +20,8 @@ from point_e.models.configs import model_from_config
 from point_e.models.fast import enpointe_network
 from point_e.models.pretrained_clip import ImageCLIP
 
+pytest_plugins = ["tiny_family"]
+
 GOLDEN = Path(__file__).parent / "golden"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (

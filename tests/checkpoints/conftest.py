@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from enpointe.checkpoints import catalog, structure
+from enpointe.checkpoints import structure
 from enpointe.checkpoints.adapters import to_released
 from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.checkpoints.hub import download
+from enpointe.checkpoints.registry import MODELS, ModelSpec, ReleasedFile, register_model
 
 CONFIG = PointTransformerConfig(width=32, layers=2, heads=2, vector=5, vector_as_token=True)
 
@@ -37,13 +39,13 @@ class Tiny:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tiny]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = CONFIG.build().eval()
         nn.init.normal_(network.output_proj.weight)  # a fresh one is zero, and says nothing
     count = sum(value.numel() for value in network.state_dict().values())
-    monkeypatch.setitem(catalog.RELEASED_FILES, "tiny", catalog.ReleasedFile("tiny.pt", count, "for tests"))
+    register_model(ModelSpec("tiny", "for tests", released=ReleasedFile("tiny.pt", count)))
     monkeypatch.setitem(structure.BUILDERS, "tiny", CONFIG.build)
     monkeypatch.setattr(download, "MIRRORS", ("http://127.0.0.1:9/",))  # the port of nobody
     monkeypatch.setenv("ENPOINTE_CACHE", str(tmp_path / "cache"))
@@ -51,4 +53,5 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
         monkeypatch.delenv(variable, raising=False)
     path = tmp_path / "made.pt"
     torch.save(to_released(network.state_dict()), path)
-    return Tiny("tiny", "tiny.pt", network, path.read_bytes(), tmp_path / "cache")
+    yield Tiny("tiny", "tiny.pt", network, path.read_bytes(), tmp_path / "cache")
+    MODELS.unregister("tiny")

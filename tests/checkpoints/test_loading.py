@@ -20,11 +20,12 @@ from torch import Tensor
 
 from enpointe.checkpoints import conversion, structure
 from enpointe.checkpoints.adapters import to_released
-from enpointe.checkpoints.catalog import RELEASED_FILES
+from enpointe.checkpoints.conversion import read_released_state
 from enpointe.checkpoints.hub import download
 from enpointe.checkpoints.hub.cache import cache_dir, read_pin
 from enpointe.checkpoints.hub.download import fetch, import_file
-from enpointe.checkpoints.loading import RELEASED_NAMES, export_released, load_released, read_released_state
+from enpointe.checkpoints.loading import export_released, load_released
+from enpointe.checkpoints.registry import MODELS, register_model, released_file, released_models
 from enpointe.checkpoints.released import RELEASED
 from enpointe.checkpoints.structure import build_empty, check_structure, expected_state, release_keys
 from enpointe.core.errors import InputError, OutputError, WeightsError
@@ -43,18 +44,18 @@ def same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", RELEASED_NAMES)
+@pytest.mark.parametrize("name", tuple(released_models()))
 def test_structure_is_the_release_s(name: str, golden_folder: Path) -> None:
     manifest = json.loads((golden_folder / "manifests.json").read_text())[name]
     found = expected_state(name)
     assert {key: list(value.shape) for key, value in found.items()} == manifest
     assert all(value.is_meta for value in found.values())
     learned = sum(math.prod(shape) for shape in manifest.values())
-    assert RELEASED_FILES[name].parameters == learned
+    assert released_models()[name].parameters == learned
 
 
 def test_nine_names() -> None:
-    assert set(RELEASED_NAMES) == {
+    assert set(released_models()) == {
         "base40M-imagevec", "base40M-textvec", "base40M-uncond", "base40M", "base300M", "base1B", "upsample", "sdf",
         "pointnet",
     }  # fmt: skip
@@ -390,14 +391,12 @@ def test_a_pin_that_is_none(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_export_is_what_the_release_loads(
-    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nested: bool
-) -> None:
+def test_export_is_what_the_release_loads(tiny: Tiny, tmp_path: Path, nested: bool) -> None:
     import_file(tiny.write(tmp_path), "tiny")
     if nested:
-        release = RELEASED_FILES["tiny"]
-        replaced = type(release)(release.file, release.parameters, release.about, nested=True)
-        monkeypatch.setitem(RELEASED_FILES, "tiny", replaced)
+        spec = MODELS["tiny"]
+        MODELS.unregister("tiny")
+        register_model(replace(spec, released=replace(released_file("tiny"), nested=True)))
     target = tmp_path / "out.pt"
     export_released("tiny", target)
     loaded = torch.load(target, weights_only=True)

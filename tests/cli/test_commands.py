@@ -20,6 +20,7 @@ from enpointe.cli import main
 from enpointe.core.errors import OutputError
 from enpointe.data.pools import pool
 from enpointe.geometry.point_cloud import PointCloud
+from fake_pipeline import FakeLoad
 
 SOURCE = Path(__file__).parents[2] / "src"
 FAKE = Path(__file__).with_name("fake_enpointe.py")
@@ -55,7 +56,7 @@ def test_generate_writes_the_folder_and_says_where(tmp_path: Path) -> None:
     assert str(folder / "view.html") in done.stdout
     meta = json.loads((tmp_path / folder / "meta.json").read_text())
     assert (meta["prompt"], meta["seed"], meta["mesh"]) == ("a red ball", 7, {"grid": 128})
-    assert set(meta["seconds"]) == {"base", "mesh"}
+    assert set(meta["seconds"]) == {"load", "cloud", "upsample", "mesh"}
     with np.load(tmp_path / folder / "cloud.npz") as release:
         assert release["coords"].shape == (256, 3)
         assert {"R", "G", "B"} <= set(release.files)
@@ -67,6 +68,9 @@ def test_json_is_one_line_that_names_every_file(tmp_path: Path) -> None:
     assert done.stderr == "enpointe: warning: nearest known nouns: ball\n"
     assert done.stdout.count("\n") == 1
     said = json.loads(done.stdout)
+    assert said["warnings"] == ["nearest known nouns: ball"]
+    assert json.loads((tmp_path / "d" / "0" / "meta.json").read_text())["warnings"] == said["warnings"]
+    assert "<p>nearest known nouns: ball</p>" in (tmp_path / "d" / "1" / "view.html").read_text()
     assert [result["seed"] for result in said["results"]] == [0, 1]
     assert names(tmp_path / "d") == {"0", "1"}
     for result in said["results"]:
@@ -112,17 +116,7 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
     def full(_image: object, path: Path, **_: object) -> None:
         raise OutputError(f"{path}: no space left")
 
-    class Pipeline:
-        def warnings_for(self, prompt: str) -> list[str]:
-            return []
-
-        def generate_many(self, prompts: list[str], seeds: list[int], **_: object) -> list[object]:
-            from types import SimpleNamespace
-
-            cloud = PointCloud(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32))
-            return [SimpleNamespace(cloud=cloud, seed=0, meta={})]
-
-    monkeypatch.setitem(vars(enpointe), "load", lambda *_, **__: Pipeline())
+    monkeypatch.setitem(vars(enpointe), "load", FakeLoad())
     monkeypatch.setattr(sample_folder, "save_image", full)
     assert main(["generate", "x", "--no-mesh", "--out", str(tmp_path / "new")]) == 2
     assert capsys.readouterr().err == f"enpointe: error: {tmp_path / 'new' / 'views.png'}: no space left\n"
@@ -226,7 +220,13 @@ def test_real_models_among_the_data_are_built_named_and_shown(
     assert [model.nouns[0] for model in pool.read(tmp_path / "pool.safetensors").models] == ["crate", "keg"]
 
     assert main(["data", "show", "--data", "pool.safetensors", "--out", "sheet.png", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"file": "sheet.png", "objects": 5, "models": 2, "shown": 5}
+    assert json.loads(capsys.readouterr().out) == {
+        "file": "sheet.png",
+        "objects": 5,
+        "models": 2,
+        "shown": 5,
+        "warnings": [],
+    }
     with Image.open("sheet.png") as picture:
         assert picture.size == (6 * 200, 244)
         pictures = np.asarray(picture.convert("L"))[:200].reshape(200, 6, 200)

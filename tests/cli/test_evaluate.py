@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 import enpointe
+from enpointe.checkpoints.registry import generator
 from enpointe.cli import main
 from enpointe.core.errors import MeshError, WeightsError
+from enpointe.core.progress import ProgressCallback
 from enpointe.evaluation.classifiers import Classifier
 from enpointe.evaluation.prompts import understood
 from enpointe.evaluation.runner import evaluate, runs, sweep, text_match
@@ -24,39 +25,40 @@ from enpointe.evaluation.samples.true_objects import true_object
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.nn.pointnet2 import PointNet2
+from enpointe.pipelines.base import Request, Settings
 from enpointe.render.renders import RenderConfig
+from fake_pipeline import FakePipeline, ball
 
 CLASSES = ("car", "motorcycle", "mug", "dog")
 
 
-class Pipeline:
+class TruePipeline(FakePipeline):
     """Draws true objects; what it does not know becomes noise, and has no surface."""
 
-    name, batch, device = "pocket", 2, torch.device("cpu")
+    batch = 2
+    drawn: list[tuple[str, int]]
+    stop_at: str | None = None
+    """The prompt at which it is interrupted."""
 
     def __init__(self) -> None:
-        self.drawn: list[tuple[str, int]] = []
+        super().__init__(generator("pocket"))
+        self.drawn = []
 
-    def generate_many(self, prompts: Sequence[str], seeds: Sequence[int], **settings: Any) -> list[Any]:
-        self.drawn += list(zip(prompts, seeds, strict=True))
-        used = {"steps": settings["steps"] or 16, "sampler": "heun"}
-        meta = {"settings": used, "seconds": {"load": 1.0, "cloud": 0.5}}
-        return [
-            SimpleNamespace(cloud=self._cloud(prompt, seed), meta=dict(meta))
-            for prompt, seed in zip(prompts, seeds, strict=True)
-        ]
+    def _prepare(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> None:
+        if self.stop_at in [request.prompt for request in requests]:
+            raise KeyboardInterrupt
+        self.drawn += [(request.prompt or "", request.seed) for request in requests]
 
-    def mesh(self, cloud: PointCloud, *, grid_size: int, **_: Any) -> Mesh:
-        if len(cloud) == 65:
-            raise MeshError("no surface")
-        corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
-        return Mesh(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]), np.full((4, 3), 0.5, np.float32))
-
-    def _cloud(self, prompt: str, seed: int) -> PointCloud:
-        rng, words = np.random.default_rng(seed), understood(prompt)
+    def _cloud(self, request: Request, n_points: int) -> PointCloud:
+        rng, words = np.random.default_rng(request.seed), understood(request.prompt or "")
         if words is None:
             return PointCloud(rng.random((65, 3), np.float32), rng.random((65, 3), np.float32))
         return true_object(words, 64, rng)[0]
+
+    def mesh(self, cloud: PointCloud, *, grid_size: int = 128, **options: Any) -> Mesh:
+        if len(cloud) == 65:
+            raise MeshError("no surface")
+        return super().mesh(ball(100, 0), grid_size=grid_size)
 
 
 class Encoder:
@@ -78,8 +80,8 @@ class Encoder:
 
 
 @pytest.fixture
-def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
-    fake = Pipeline()
+def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TruePipeline:
+    fake = TruePipeline()
     torch.manual_seed(0)
     network = PointNet2(classes=4, width=0.03, samples=(16, 8), neighbours=(8, 8)).eval()
     classifier = Classifier("pocket-classifier", network, CLASSES, {"accuracy": 0.9}, "random", "00")
@@ -113,7 +115,7 @@ def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return streams.err
 
 
-def test_a_model(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*MODEL, "--n", "4", "--json"]) == 0
     streams = capsys.readouterr()
     found = json.loads(streams.out)
@@ -144,7 +146,7 @@ def test_a_model(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None
     assert "https://" not in page
 
 
-def test_twice_the_same_numbers(pipeline: Pipeline) -> None:
+def test_twice_the_same_numbers(pipeline: TruePipeline) -> None:
     assert main(MODEL) == 0
     first = json.loads(Path("run/results.json").read_text())
     assert main([*MODEL[:-1], "again"]) == 0
@@ -155,19 +157,14 @@ def test_twice_the_same_numbers(pipeline: Pipeline) -> None:
     assert other["p_fid"] != first["p_fid"]
 
 
-def test_a_run_goes_on(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    draw = pipeline.generate_many
-
-    def stopped(prompts: Sequence[str], seeds: Sequence[int], **settings: Any) -> list[Any]:
-        if "a green mug" in prompts:
-            raise KeyboardInterrupt
-        return draw(prompts, seeds, **settings)
-
+def test_a_run_goes_on(
+    pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pipeline, "batch", 1)
-    monkeypatch.setattr(pipeline, "generate_many", stopped)
+    monkeypatch.setattr(pipeline, "stop_at", "a green mug")
     assert main(MODEL) == 130
     assert not Path("run/results.json").exists()
-    monkeypatch.setattr(pipeline, "generate_many", draw)
+    monkeypatch.setattr(pipeline, "stop_at", None)
     pipeline.drawn.clear()
     capsys.readouterr()
     assert main(MODEL) == 0
@@ -176,7 +173,7 @@ def test_a_run_goes_on(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], m
     assert json.loads(Path("run/results.json").read_text())["counts"]["samples"] == 3
 
 
-def test_a_folder_of_other_settings_is_refused(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_other_settings_is_refused(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*MODEL, "--n", "1", "--metrics", "mesh"]) == 0
     pipeline.drawn.clear()
     capsys.readouterr()
@@ -190,7 +187,7 @@ def test_a_folder_of_other_settings_is_refused(pipeline: Pipeline, capsys: pytes
     assert not pipeline.drawn
 
 
-def test_a_cloud_without_a_surface_is_a_failure(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cloud_without_a_surface_is_a_failure(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str]) -> None:
     Path("p.txt").write_text("a red car\na dragon\n")
     assert main([*MODEL, "--metrics", "mesh,r_precision", "--json"]) == 0
     found = printed(capsys)
@@ -204,7 +201,7 @@ def test_a_cloud_without_a_surface_is_a_failure(pipeline: Pipeline, capsys: pyte
     assert again["watertight"] == found["watertight"] == 1
 
 
-def test_samples_and_reference(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_samples_and_reference(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "a.npz", rng.random((20, 80, 3), np.float32))
     np.savez(tmp_path / "b.npz", rng.random((30, 80, 3), np.float32) * (1, 1, 0.2))
@@ -224,7 +221,7 @@ def test_samples_and_reference(pipeline: Pipeline, capsys: pytest.CaptureFixture
     assert printed(capsys)["counts"]["samples"] == 9
 
 
-def test_no_reference(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_no_reference(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", np.random.default_rng(0).random((5, 64, 3), np.float32))
     assert main(["evaluate", "--samples", "a.npz", "--json"]) == 0
     found = printed(capsys)
@@ -236,7 +233,7 @@ def test_no_reference(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tm
 
 
 def test_one_class_only_and_few_samples_are_said(
-    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     one = np.random.default_rng(0).random((1, 64, 3), np.float32)
     np.savez(tmp_path / "same.npz", np.repeat(one, 6, axis=0))
@@ -247,7 +244,9 @@ def test_one_class_only_and_few_samples_are_said(
     assert "P-FID of 6 samples: at least 9 of each are needed" in said
 
 
-def test_a_folder_with_broken_clouds(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_folder_with_broken_clouds(
+    pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     folder = tmp_path / "clouds"
     folder.mkdir()
     for i in range(3):
@@ -266,7 +265,7 @@ def test_a_folder_with_broken_clouds(pipeline: Pipeline, capsys: pytest.CaptureF
 
 
 def test_without_networks_the_rest_is_measured(
-    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def missing(choice: str, device: str) -> Any:
         raise WeightsError("expected a file, found none")
@@ -283,7 +282,7 @@ def test_without_networks_the_rest_is_measured(
 
 
 def test_without_blender_no_cloud_is_made(
-    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ENPOINTE_BLENDER", "no-such-blender")
     asked = ["--renderer", "blender", "--pictures-of", "mesh"]
@@ -309,7 +308,7 @@ class Painter:
 
 
 def test_the_renderer_is_said_and_told_apart(
-    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = ["--metrics", "r_precision", "--json"]
     assert main([*MODEL, *asked]) == 0
@@ -344,14 +343,14 @@ def test_the_renderer_is_said_and_told_apart(
     ],
 )
 def test_wrong_arguments(
-    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     if "base40M" in arguments:
         pipeline.name = "base40M"
     assert message in failed(capsys, *arguments)
 
 
-def test_sweep(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "POINTS", 64)
     monkeypatch.setattr(runs, "run_sweep", partial(sweep.run_sweep, samplers=("heun", "dpmpp"), evaluations=(3, 6)))
     assert main([*MODEL, "--sweep", "--metrics", "mesh", "--n", "2", "--json"]) == 0
@@ -364,7 +363,7 @@ def test_sweep(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypat
     assert "Quality against number of evaluations" in Path("run/report.html").read_text()
 
 
-def test_compare(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(MODEL) == 0
     assert main([*MODEL[:-1], "other", "--steps", "3"]) == 0
     capsys.readouterr()

@@ -6,15 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from enpointe.checkpoints import catalog, structure
-from enpointe.checkpoints.catalog import EMBEDDED, RELEASED_NAMES
+from enpointe.checkpoints import structure
 from enpointe.checkpoints.config import SDFConfig
+from enpointe.checkpoints.registry import MODELS, ModelSpec, ReleasedFile, register_model
 from enpointe.cli import main
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -22,16 +23,17 @@ CONFIG = SDFConfig(width=8, encoder_layers=1, encoder_heads=1, decoder_layers=1,
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A file of a small model, "tiny", that is known by name; the cache is a folder that is not there yet."""
-    monkeypatch.setitem(catalog.RELEASED_FILES, "tiny", catalog.ReleasedFile("tiny_release.pt", 5000, "for tests"))
+    register_model(ModelSpec("tiny", "for tests", released=ReleasedFile("tiny_release.pt", 5000)))
     monkeypatch.setitem(structure.BUILDERS, "tiny", CONFIG.build)
     monkeypatch.setenv("ENPOINTE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ENPOINTE_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "given.pt"
     torch.save(CONFIG.build().state_dict(), path)
-    return path
+    yield path
+    MODELS.unregister("tiny")
 
 
 def same(path: Path, other: Path) -> bool:
@@ -54,8 +56,8 @@ def test_list_tells_what_is_here(checkpoint: Path, tmp_path: Path, capsys: pytes
     assert main(["models", "list"]) == 0
     words = capsys.readouterr().out
     lines = {line.split()[0]: line for line in words.splitlines()}
-    assert set(lines) == {*EMBEDDED, *RELEASED_NAMES, "tiny"}
-    assert all("embedded" in lines[name] for name in EMBEDDED)
+    assert set(lines) == set(MODELS)
+    assert all("embedded" in lines[name] for name, spec in MODELS.items() if spec.released is None)
     assert "not here (4,977 MB)" in lines["base1B"]
     assert not (tmp_path / "cache").exists()
     assert main(["models", "import", str(checkpoint), "--as", "tiny"]) == 0
@@ -93,13 +95,15 @@ def test_show_of_what_is_not_here(checkpoint: Path, capsys: pytest.CaptureFixtur
     assert main(["models", "show", "base300M"]) == 0
     assert "https://openaipublic.azureedge.net/main/point-e/base_300m.pt" in capsys.readouterr().out
     assert main(["models", "show", "pocket"]) == 0
-    assert "pocket-base.safetensors" in capsys.readouterr().out
+    words = capsys.readouterr().out
+    assert "pocket-base.safetensors" in words
+    assert "knows aeroplane, apple, armchair" in " ".join(words.split())
     assert checkpoint.exists()
 
 
 def test_errors_are_one_line(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert f"expected one of {', '.join(EMBEDDED)}, base40M-imagevec" in fails(capsys, "show", "base2B")
-    assert "expected one of base40M-imagevec" in fails(capsys, "download", "pocket")
+    assert "expected one of " + ", ".join(MODELS) + ", found 'base2B'" in fails(capsys, "show", "base2B")
+    assert "expected one of base40M-textvec, base40M-imagevec" in fails(capsys, "download", "pocket")
     assert "models import sdf.pt --as sdf" in fails(capsys, "download", "sdf")
     assert "missing keys" in fails(capsys, "import", str(checkpoint), "--as", "sdf")
     assert "No such file" in fails(capsys, "import", "absent.pt", "--as", "sdf")

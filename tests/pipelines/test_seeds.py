@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
 from enpointe.diffusion.sampler import samplers_in
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.pipelines.families.pocket.pipeline import Pipeline
+from enpointe.pipelines.families.pocket.pipeline import PocketPipeline
 
-Make = Callable[..., Pipeline]
+Make = Callable[..., PocketPipeline]
 
 PROMPTS = ["a red car", "a dog", "a white house with a red roof and two chimneys", "boat", "a cat", "鳥", "x", "a dog"]
 SEEDS = [0, 1, 2, 3, 2**63 - 1, 5, 6, 7]
@@ -31,8 +32,8 @@ def farthest_apart(a: PointCloud, b: PointCloud) -> float:
 @pytest.mark.parametrize("sampler", samplers_in("karras"))
 def test_a_sample_of_a_true_batch_is_the_sample_alone(tiny: Make, sampler: str) -> None:
     settings = {"n_points": 64, "sampler": sampler}
-    together = tiny(batch=8, half=False).generate_many(PROMPTS, SEEDS, **settings)
-    alone = tiny(batch=8, half=False)
+    together = tiny(batch=8, dtype=torch.float32).generate(PROMPTS, seed=SEEDS, **settings)
+    alone = tiny(batch=8, dtype=torch.float32)
     for result, prompt, seed in zip(together, PROMPTS, SEEDS, strict=True):
         single = alone.generate(prompt, seed=seed, **settings)
         assert (result.prompt, result.seed) == (single.prompt, single.seed) == (prompt, seed)
@@ -41,21 +42,21 @@ def test_a_sample_of_a_true_batch_is_the_sample_alone(tiny: Make, sampler: str) 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5])
 def test_the_batch_size_does_not_matter(tiny: Make, batch: int) -> None:
-    whole = tiny(batch=8, half=False).generate_many(PROMPTS, SEEDS, n_points=64, sampler="ancestral")
-    parts = tiny(batch=batch, half=False).generate_many(PROMPTS, SEEDS, n_points=64, sampler="ancestral")
+    whole = tiny(batch=8, dtype=torch.float32).generate(PROMPTS, seed=SEEDS, n_points=64, sampler="ancestral")
+    parts = tiny(batch=batch, dtype=torch.float32).generate(PROMPTS, seed=SEEDS, n_points=64, sampler="ancestral")
     assert max(farthest_apart(a.cloud, b.cloud) for a, b in zip(whole, parts, strict=True)) < ROUNDING
 
 
 def test_on_a_cpu_a_sample_among_others_has_the_same_bytes(tiny: Make) -> None:
     pipeline = tiny()
     assert pipeline.batch == 1
-    together = pipeline.generate_many(PROMPTS, SEEDS, n_points=64)
+    together = pipeline.generate(PROMPTS, seed=SEEDS, n_points=64)
     for result, prompt, seed in zip(together, PROMPTS, SEEDS, strict=True):
         assert same_bytes(result.cloud, pipeline.generate(prompt, seed=seed, n_points=64).cloud)
 
 
 def test_upsampled_samples_have_the_same_bytes_too(tiny: Make) -> None:
-    together = tiny().generate_many(PROMPTS[:2], SEEDS[:2], n_points=1100)
+    together = tiny().generate(PROMPTS[:2], seed=SEEDS[:2], n_points=1100)
     for result, prompt, seed in zip(together, PROMPTS[:2], SEEDS[:2], strict=True):
         assert same_bytes(result.cloud, tiny().generate(prompt, seed=seed, n_points=1100).cloud)
 
@@ -70,15 +71,17 @@ def test_same_seed_same_bytes_and_other_seed_other_cloud(tiny: Make) -> None:
 
 
 def test_prompts_matter(tiny: Make) -> None:
-    a, b = (tiny().generate(prompt, seed=3, n_points=64, guidance=3).cloud for prompt in ("a dog", "a red castle"))
+    a, b = (
+        tiny().generate(prompt, seed=3, n_points=64, guidance_scale=3).cloud for prompt in ("a dog", "a red castle")
+    )
     assert farthest_apart(a, b) > 1e-2
-    spaced = tiny().generate("  a dog ", seed=3, n_points=64, guidance=3)
+    spaced = tiny().generate("  a dog ", seed=3, n_points=64, guidance_scale=3)
     assert spaced.prompt == "a dog"
     assert same_bytes(a, spaced.cloud)
 
 
 def test_guidance_0_and_1_are_plain_conditional_and_others_are_not(tiny: Make) -> None:
-    clouds = {g: tiny().generate("a dog", seed=3, n_points=64, guidance=g).cloud for g in (0, 1, 0.5, 4)}
+    clouds = {g: tiny().generate("a dog", seed=3, n_points=64, guidance_scale=g).cloud for g in (0, 1, 0.5, 4)}
     assert same_bytes(clouds[0], clouds[1])
     assert farthest_apart(clouds[1], clouds[4]) > 1e-3
     assert farthest_apart(clouds[1], clouds[0.5]) > 1e-3
@@ -87,7 +90,7 @@ def test_guidance_0_and_1_are_plain_conditional_and_others_are_not(tiny: Make) -
 def test_settings_and_numbers_of_any_whole_type(tiny: Make) -> None:
     plain = tiny().generate("a dog", seed=3, n_points=64)
     numpy = tiny().generate(
-        "a dog", seed=np.int64(3), n_points=np.int32(64), steps=np.int8(3), guidance=np.float32(2.5)
+        "a dog", seed=np.int64(3), n_points=np.int32(64), steps=np.int8(3), guidance_scale=np.float32(2.5)
     )
     assert same_bytes(plain.cloud, numpy.cloud)
     assert type(numpy.seed) is int

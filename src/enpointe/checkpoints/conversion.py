@@ -17,9 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from enpointe.checkpoints.catalog import NESTED
 from enpointe.checkpoints.structure import check_structure
 from enpointe.core.errors import OutputError, WeightsError
+
+NESTED = "model_state_dict"
+"""Under which a checkpoint of the release holds its state dict, where it holds more than that."""
 
 _WINDOW = 1 << 28
 """Bytes of a file that are kept mapped at once while it is streamed."""

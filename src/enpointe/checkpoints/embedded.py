@@ -10,7 +10,8 @@ import torch
 from tokenizers import Tokenizer
 
 from enpointe.checkpoints.config import JointConfig, PointNet2Config, PointTransformerConfig, SightSDFConfig
-from enpointe.checkpoints.weights import ASSETS, Weights, load_into, read_weights
+from enpointe.checkpoints.registry import ASSETS
+from enpointe.checkpoints.weights import Weights, load_into, read_weights
 from enpointe.core.config import from_dict
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.encoders.efficientnet import PictureEncoder

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from enpointe.checkpoints.weights import ASSETS, save_weights, sha256
+from enpointe.checkpoints.registry import ASSETS
+from enpointe.checkpoints.weights import save_weights, sha256
 from enpointe.nn.efficientnet import folded_state
 
 if __name__ == "__main__":

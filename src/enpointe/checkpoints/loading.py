@@ -8,17 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from enpointe.checkpoints.catalog import NESTED, RELEASED_NAMES, released_file
-from enpointe.checkpoints.conversion import read_released_state, stream_released
+from enpointe.checkpoints.conversion import NESTED, read_released_state, stream_released
 from enpointe.checkpoints.hub.cache import weights_path
 from enpointe.checkpoints.hub.download import ensure
+from enpointe.checkpoints.registry import released_file
 from enpointe.checkpoints.structure import build_empty, release_keys
 from enpointe.checkpoints.weights import sha256
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.core.files import known_suffix, replacing
 from enpointe.core.progress import ProgressCallback
-
-__all__ = ["RELEASED_NAMES", "export_released", "load_released", "read_released_state"]
 
 
 def load_released(
@@ -34,7 +32,7 @@ def load_released(
     Takes little more memory than the weights do in `dtype`.
 
     Args:
-        name: one of `RELEASED_NAMES`.
+        name: of one of the `released_models`.
         path: the checkpoint's file, .pt or .safetensors; by default the one in the user's cache, which is
             downloaded if it is not there.
         dtype: of the parameters. Floating-point buffers are float32: in bfloat16 the upsampler's colour scale

@@ -19,9 +19,6 @@ from enpointe.core.files import replacing_name
 
 Storage = Literal["float32", "float16", "int8"]
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
-"""The folder of the embedded weights."""
-
 _SCALE = "::scale"
 _HEADER = "enpointe"
 

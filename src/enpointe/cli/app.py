@@ -6,11 +6,13 @@ import argparse
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
 from enpointe import __version__
 from enpointe.cli import data, evaluate, generate, mesh, models, train, upsample, view
+from enpointe.cli.console import warnings_on_stderr
 from enpointe.core.errors import EnpointeError, InputError
 
 EXIT_BAD_INPUT = 2
@@ -41,10 +43,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. Returns 0, 2 for a user's error (one line on stderr says which), or 130 for Ctrl-C."""
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set handlers
+    previous = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
     try:
         options = build_parser().parse_args(arguments)
-        options.run(options)
+        with warnings_on_stderr():
+            options.run(options)
         sys.stdout.flush()
     except EnpointeError as error:
         return _fail(f"error: {_one_line(error)}", EXIT_BAD_INPUT)
@@ -58,12 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, previous)
     return 0
 
 
 def _terminate(_signal: int, _frame: object) -> NoReturn:
-    """A polite kill unwinds like Ctrl-C does, so that temporary files go."""
+    """SIGTERM unwinds like Ctrl-C does, so that temporary files are removed."""
     sys.exit(EXIT_TERMINATED)
 
 

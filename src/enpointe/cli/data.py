@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from enpointe.cli import options as opt
 from enpointe.cli import shards
-from enpointe.cli.progress import report, warn
+from enpointe.cli.console import report, warn
 from enpointe.core.errors import InputError
 from enpointe.core.files import check_file, writing
 

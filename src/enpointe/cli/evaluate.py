@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from enpointe.checkpoints.registry import generator
 from enpointe.cli import options as opt
-from enpointe.cli.progress import Bar, report, warn
+from enpointe.cli.console import report, warn
 from enpointe.core.errors import InputError
 from enpointe.core.files import slug, writing
-from enpointe.pipelines.inputs import check_model
+from enpointe.core.progress import Progress as Stage
+from enpointe.core.progress import ProgressBar
 
 if TYPE_CHECKING:
     from enpointe.evaluation.runner.evaluate import Progress, Results, Tools
@@ -22,7 +24,19 @@ CLASSIFIERS = ("auto", "released", "pocket")
 ENCODERS = ("auto", "joint", "vit-b-32", "vit-l-14")
 RENDERERS = ("own", "blender")
 SWEEP_CLOUDS = 24
-ONLY_MODEL = ("prompts", "n", "steps", "guidance", "sampler", "weights", "preset", "points", "grid", "mesh", "sweep")
+ONLY_MODEL = (
+    "prompts",
+    "n",
+    "steps",
+    "guidance_scale",
+    "sampler",
+    "weights",
+    "preset",
+    "points",
+    "grid",
+    "mesh",
+    "sweep",
+)
 """Options that mean nothing where clouds are there already."""
 
 
@@ -129,12 +143,12 @@ def run(options: argparse.Namespace) -> None:
             if getattr(options, name) is not None:
                 raise InputError(f"argument --{name}: expected only with --model")
     else:
-        check_model(options.model)
+        generator(options.model)
     from enpointe.evaluation.report.report import save_report
     from enpointe.evaluation.samples.readers import open_samples
 
     reference = None if options.reference is None else open_samples(options.reference, options.limit)
-    with Bar() as bar:
+    with ProgressBar() as bar:
         results, samples, folder = (
             _model(options, reference, asked, bar)
             if options.samples is None
@@ -151,7 +165,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _model(
-    options: argparse.Namespace, reference: SampleSet | None, asked: list[str] | None, bar: Bar
+    options: argparse.Namespace, reference: SampleSet | None, asked: list[str] | None, bar: ProgressBar
 ) -> tuple[Results, SampleSet, Path]:
     from enpointe.evaluation.prompts import embedded_prompts, read_prompts
     from enpointe.evaluation.runner.runs import evaluate_model
@@ -168,7 +182,7 @@ def _model(
     making = Making(
         n_points=options.points or 4096,
         steps=options.steps,
-        guidance=options.guidance,
+        guidance=options.guidance_scale,
         sampler=options.sampler,
         grid=None if options.mesh is False else options.grid or 128,
     )
@@ -194,7 +208,7 @@ def _model(
 
 
 def _samples(
-    options: argparse.Namespace, reference: SampleSet | None, asked: list[str] | None, bar: Bar
+    options: argparse.Namespace, reference: SampleSet | None, asked: list[str] | None, bar: ProgressBar
 ) -> tuple[Results, SampleSet, Path]:
     from enpointe.evaluation.runner.runs import evaluate_samples
     from enpointe.evaluation.samples.readers import open_samples
@@ -227,15 +241,8 @@ def _say(line: str) -> None:
     print(f"enpointe: {line}", file=sys.stderr)
 
 
-class _Step:
-    """What the bar is told of scoring."""
-
-    def __init__(self, stage: str, done: int, total: int) -> None:
-        self.stage, self.done, self.total = stage, done, total
-
-
-def _scoring(bar: Bar) -> Progress:
-    return lambda what, done, total: bar(_Step(what, done, total))
+def _scoring(bar: ProgressBar) -> Progress:
+    return lambda what, done, total: bar(Stage(what, done, total))
 
 
 def _in_words(results: Results, page: Path) -> str:

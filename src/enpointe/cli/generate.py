@@ -1,33 +1,30 @@
-"""`enpointe generate`: a prompt, or pictures, become a folder of files."""
+"""`enpointe generate`: a prompt, or images, become a folder of files."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enpointe import __version__
+from enpointe.checkpoints.registry import generator
 from enpointe.cli import options as opt
-from enpointe.cli.progress import Bar, report, warn
+from enpointe.cli.console import report, warn
 from enpointe.core.errors import InputError
 from enpointe.core.files import slug, writing
+from enpointe.core.progress import ProgressBar
 from enpointe.core.prompt import check_prompt
-from enpointe.pipelines.inputs import MODELS, check_inputs
 
 if TYPE_CHECKING:
-    from enpointe.geometry.mesh import Mesh
-    from enpointe.geometry.point_cloud import PointCloud
-    from enpointe.pipelines.families.pocket.pipeline import Pipeline
-    from enpointe.pipelines.families.point_e.pipeline import ReleasedPipeline
+    from enpointe.pipelines.base import ImageInput, Pipeline
     from enpointe.pipelines.result import Result
 
 AT_A_TIME = 64
 """Samples that are held in memory before their files are written."""
 BYTES_PER_CLOUD, BYTES_PER_POINT, BYTES_PER_MESH_CELL = 2_000_000, 100, 600
-"""Room that one sample's files may take: its pictures and page, each of its points, each of the mesh grid's side
+"""Room that one sample's files may take: its images and page, each of its points, each of the mesh grid's side
 squared. About the most that was seen."""
 NAMED = 64
 """Folders that are named one by one in the last words; of more, the first and the last."""
@@ -35,7 +32,7 @@ NAMED = 64
 
 @dataclass(frozen=True)
 class Sample:
-    """One of the clouds to make: from the text or picture, with a seed, into a subfolder ("" for the folder itself)."""
+    """One of the clouds to make: from the text or image, with a seed, into a subfolder ("" for the folder itself)."""
 
     prompt: str | None
     image: str | None
@@ -46,26 +43,26 @@ class Sample:
 def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
         "generate",
-        help="make a cloud and a mesh from a prompt or a picture",
+        help="make a cloud and a mesh from a prompt or an image",
         description="Writes cloud.ply, cloud.npz, mesh.glb, views.png, view.html and meta.json.",
         allow_abbrev=False,
     )
     parser.add_argument("prompt", nargs="?", metavar="PROMPT", help='what to make, such as "a pink motorcycle"')
     parser.add_argument(
         "--image", action="append", default=[], metavar="FILE",
-        help="a picture of what to make, for a model that draws from pictures, such as base300M; may be repeated: "
+        help="an image of what to make, for a model that draws from images, such as base300M; may be repeated: "
         "more than one go to numbered subfolders",
     )  # fmt: skip
     parser.add_argument(
         "--n", type=opt.whole(1, opt.MAX_SAMPLES), default=1, metavar="N",
-        help="how many, of each picture; more than one go to numbered subfolders, with seeds S, S+1, ... (default: 1)",
+        help="how many, of each image; more than one go to numbered subfolders, with seeds S, S+1, ... (default: 1)",
     )  # fmt: skip
     parser.add_argument(
         "--seed", type=opt.whole(0, opt.MAX_SEED), default=0, metavar="S",
         help="the same seed and settings give the same points (default: 0)",
     )  # fmt: skip
     parser.add_argument(
-        "--out", metavar="DIR", help="folder to write to (default: out/<prompt, picture or model>-<seed>)"
+        "--out", metavar="DIR", help="folder to write to (default: out/<prompt, image or model>-<seed>)"
     )
     parser.add_argument(
         "--mesh", action=argparse.BooleanOptionalAction, default=True, help="also make a mesh (default: yes)"
@@ -95,24 +92,21 @@ def run(options: argparse.Namespace) -> None:
     from enpointe.io.sample_folder import replacing_samples
 
     # The folder comes first: whether it can be written is known before anything slow begins.
-    with replacing_samples(folder, len(samples) * each) as staging, Bar() as bar:
+    with replacing_samples(folder, len(samples) * each) as staging, ProgressBar() as bar:
         pipeline = opt.load_model(options, options.weights)
-        warnings = [] if samples[0].prompt is None else pipeline.warnings_for(samples[0].prompt)
         if len(samples) > AT_A_TIME:
-            warnings.append(f"{len(samples)} samples: made and written {AT_A_TIME} at a time")
-        for warning in warnings:
-            warn(warning)
+            warn(f"{len(samples)} samples: made and written {AT_A_TIME} at a time")
         for first in range(0, len(samples), AT_A_TIME):
             part = samples[first : first + AT_A_TIME]
             for sample, result in zip(part, generated(pipeline, part, options, bar), strict=True):
-                write_sample(pipeline, sample, result, options, staging, folder, bar)
+                with writing(folder / sample.subfolder):
+                    result.write(staging / sample.subfolder, mesh=options.mesh, grid_size=options.grid, progress=bar)
                 files[sample.subfolder] = sorted(path.name for path in (staging / sample.subfolder).iterdir())
     seconds = round(time.perf_counter() - start, 3)
     machine = {
         **({} if samples[0].prompt is None else {"prompt": samples[0].prompt}),
         "folder": str(folder),
         "seconds": seconds,
-        "warnings": warnings,
         "results": [
             {
                 "seed": sample.seed,
@@ -127,12 +121,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def requested(options: argparse.Namespace) -> list[Sample]:
-    """What to make, picture by picture; InputError where the model draws from something else, or it is too much."""
+    """What to make, image by image; InputError where the model draws from something else, or it is too much."""
     prompt = None if options.prompt is None else check_prompt(options.prompt)
-    if prompt is None and not options.image and MODELS.get(options.model) != "nothing":
-        raise InputError("expected a PROMPT, or --image FILE for a model that draws from pictures; got neither")
-    if options.model in MODELS:  # else loading it says so
-        check_inputs(options.model, text=prompt is not None, picture=bool(options.image))
+    spec = generator(options.model)
+    if prompt is None and not options.image and spec.inputs:
+        raise InputError("expected a PROMPT, or --image FILE for a model that draws from images; got neither")
+    spec.check_inputs(text=prompt is not None, image=bool(options.image))
     for image in options.image:
         if not Path(image).is_file():
             raise InputError(f"argument --image: expected an existing file, got {image!r}")
@@ -147,52 +141,21 @@ def requested(options: argparse.Namespace) -> list[Sample]:
 
 
 def generated(
-    pipeline: Pipeline | ReleasedPipeline, samples: Sequence[Sample], options: argparse.Namespace, bar: Bar
+    pipeline: Pipeline, samples: Sequence[Sample], options: argparse.Namespace, bar: ProgressBar
 ) -> list[Result]:
-    images = [sample.image for sample in samples if sample.image is not None]
+    settings: dict[str, Any] = {
+        "n_points": options.points,
+        "steps": options.steps,
+        "guidance_scale": options.guidance_scale,
+        "sampler": options.sampler,
+        "progress": bar,
+    }
+    images: list[ImageInput] = [sample.image for sample in samples if sample.image is not None]
     prompts = [sample.prompt for sample in samples if sample.prompt is not None]
-    return pipeline.generate_many(
-        prompts,
-        [sample.seed for sample in samples],
-        pictures=images or None,
-        n_points=options.points,
-        steps=options.steps,
-        guidance=options.guidance,
-        sampler=options.sampler,
-        progress=bar,
-    )
-
-
-def write_sample(
-    pipeline: Pipeline | ReleasedPipeline,
-    sample: Sample,
-    result: Result,
-    options: argparse.Namespace,
-    staging: Path,
-    folder: Path,
-    bar: Bar,
-) -> None:
-    """Makes the mesh, and writes all of a sample's files to `staging`; errors speak of `folder`."""
-    meta: dict[str, Any] = {"enpointe": __version__, **result.meta}
-    if sample.prompt is not None:
-        meta["prompt"] = sample.prompt
-    meta |= {"seed": sample.seed, "mesh": {"grid": options.grid} if options.mesh else None}
-    mesh = None
-    if options.mesh:
-        began = time.perf_counter()
-        mesh = pipeline.mesh(result.cloud, grid_size=options.grid, progress=bar)
-        meta["seconds"] = {**meta.get("seconds", {}), "mesh": round(time.perf_counter() - began, 3)}
-    title = sample.prompt or (options.model if sample.image is None else Path(sample.image).name)
-    with writing(folder / sample.subfolder):
-        write_result(staging / sample.subfolder, result.cloud, mesh, meta, title)
-
-
-def write_result(folder: Path, cloud: PointCloud, mesh: Mesh | None, meta: Mapping[str, Any], title: str) -> None:
-    """All files of one sample; `meta` (JSON values) goes into each format that can carry it, and into meta.json."""
-    from enpointe.io.sample_folder import SampleFolder
-    from enpointe.render import plot, viewer
-
-    SampleFolder(folder).write(cloud, mesh, meta, views=plot.views(cloud), page=viewer.render(cloud, mesh, title))
+    seeds = [sample.seed for sample in samples]
+    if images:
+        return pipeline.generate(image=images, seed=seeds, **settings)
+    return pipeline.generate(prompts, seed=seeds, **settings) if prompts else pipeline.generate(seed=seeds, **settings)
 
 
 def _name(options: argparse.Namespace) -> str:

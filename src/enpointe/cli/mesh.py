@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 from enpointe.cli import options as opt
+from enpointe.cli.console import report
 from enpointe.cli.files import CLOUD_SUFFIXES, MESH_SUFFIXES, input_file, output_file, read_cloud
-from enpointe.cli.progress import Bar, report
 from enpointe.core.files import writing
+from enpointe.core.progress import ProgressBar
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
     from enpointe.io import export
 
     pipeline = opt.load_model(options)
-    with Bar() as bar:
+    with ProgressBar() as bar:
         mesh = pipeline.mesh(
             cloud,
             grid_size=options.grid,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from enpointe.cli import options as opt
-from enpointe.cli.progress import Bar, report
-from enpointe.core.errors import InputError
+from enpointe.cli.console import report
 from enpointe.core.files import check_file
+from enpointe.core.progress import ProgressBar
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:
@@ -54,9 +54,9 @@ def _finish(parser: argparse.ArgumentParser, run: Any) -> None:
 
 
 def run_list(options: argparse.Namespace) -> None:
-    from enpointe.checkpoints.catalog import EMBEDDED, RELEASED_FILES
+    from enpointe.checkpoints.registry import all_models
 
-    facts = [describe(name) for name in (*EMBEDDED, *RELEASED_FILES)]
+    facts = [describe(spec.name) for spec in all_models()]
     width = max(len(fact["name"]) for fact in facts)
     lines = [f"{fact['name']:{width}}  {_place(fact):>20}  {fact['about']}" for fact in facts]
     report("\n".join(lines), {"cache": _cache(), "models": facts}, options.json)
@@ -64,8 +64,15 @@ def run_list(options: argparse.Namespace) -> None:
 
 def run_show(options: argparse.Namespace) -> None:
     fact = describe(options.name)
-    words = {key.replace("_", " "): value for key, value in fact.items() if value is not None}
+    words = {key.replace("_", " "): value for key, value in fact.items() if value not in (None, [])}
     words["weights"] = _place(fact)
+    for key in ("inputs", "stages", "presets", "nouns"):
+        if key in words:
+            words[key] = ", ".join(words[key])
+    if fact["presets"]:
+        words["knows"] = words.pop(
+            "nouns", "an open vocabulary" if "text" in fact["inputs"] else "what its images show"
+        )
     lines = [
         f"{key:{max(map(len, words))}}  {line}"
         for key, value in words.items()
@@ -77,7 +84,7 @@ def run_show(options: argparse.Namespace) -> None:
 def run_download(options: argparse.Namespace) -> None:
     from enpointe.checkpoints.hub.download import fetch
 
-    with Bar() as bar:
+    with ProgressBar() as bar:
         path = fetch(options.name, again=options.again, report=bar)
     report(f"{options.name}: {path}", describe(options.name), options.json)
 
@@ -85,15 +92,15 @@ def run_download(options: argparse.Namespace) -> None:
 def run_import(options: argparse.Namespace) -> None:
     from enpointe.checkpoints.hub.download import import_file
 
-    with Bar() as bar:
+    with ProgressBar() as bar:
         import_file(Path(options.file), options.name, bar)
     fact = describe(options.name)
     report(f"{options.name}: {fact['file']}", fact, options.json)
 
 
 def run_export(options: argparse.Namespace) -> None:
-    from enpointe.checkpoints.catalog import released_file
     from enpointe.checkpoints.hub.cache import weights_path
+    from enpointe.checkpoints.registry import released_file
 
     name = options.name
     target = Path(released_file(name).file if options.out is None else options.out)
@@ -108,27 +115,31 @@ def run_export(options: argparse.Namespace) -> None:
 
 def describe(name: str) -> dict[str, Any]:
     """What is known of a model without reading its weights: JSON values, sizes in bytes."""
-    from enpointe.checkpoints.catalog import EMBEDDED, EMBEDDED_ABOUT, MIRRORS, RELEASED_FILES
+    from enpointe.checkpoints.hub.addresses import MIRRORS
     from enpointe.checkpoints.hub.cache import read_pin, weights_path
+    from enpointe.checkpoints.registry import MODELS
 
-    if name in EMBEDDED:
-        files = [path for path in EMBEDDED[name] if path.is_file()]
-        return {
-            "name": name, "about": EMBEDDED_ABOUT[name], "parameters": None, "embedded": True,
-            "file": [str(path) for path in files], "bytes": sum(path.stat().st_size for path in files),
-            "download_bytes": None, "sha256": None, "source": None, "source_sha256": None, "addresses": None,
+    spec = MODELS[name]
+    facts: dict[str, Any] = {
+        "name": name, "about": spec.about, "inputs": list(spec.inputs), "stages": list(spec.stages),
+        "presets": list(spec.presets) if spec.pipeline else [], "nouns": [names[0] for names in spec.nouns],
+        "embedded": spec.released is None,
+    }  # fmt: skip
+    if spec.released is None:
+        files = [path for path in spec.paths if path.is_file()]
+        return facts | {
+            "parameters": None, "file": [str(path) for path in files],
+            "bytes": sum(path.stat().st_size for path in files), "download_bytes": None, "sha256": None,
+            "source": None, "source_sha256": None, "addresses": None,
         }  # fmt: skip
-    if name not in RELEASED_FILES:
-        raise InputError(f"argument NAME: expected one of {', '.join((*EMBEDDED, *RELEASED_FILES))}; got {name!r}")
-    release, path = RELEASED_FILES[name], weights_path(name)
+    path = weights_path(name)
     here = path.is_file()
     pin = read_pin(name) if here else None
-    return {
-        "name": name, "about": release.about, "parameters": release.parameters, "embedded": False,
-        "file": str(path) if here else None, "bytes": path.stat().st_size if here else None,
-        "download_bytes": release.n_bytes, "sha256": pin and pin.sha256,
-        "source": pin and pin.source, "source_sha256": pin and pin.source_sha256,
-        "addresses": [base + release.file for base in MIRRORS],
+    return facts | {
+        "parameters": spec.released.parameters, "file": str(path) if here else None,
+        "bytes": path.stat().st_size if here else None, "download_bytes": spec.released.n_bytes,
+        "sha256": pin and pin.sha256, "source": pin and pin.source, "source_sha256": pin and pin.source_sha256,
+        "addresses": [base + spec.released.file for base in MIRRORS],
     }  # fmt: skip
 
 

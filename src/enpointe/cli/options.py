@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 from enpointe.core.checks import MAX_POINTS, MIN_POINTS
 from enpointe.core.errors import InputError
 from enpointe.diffusion.samplers import SAMPLERS
-from enpointe.pipelines.families.point_e.presets import PRESET_NAMES
 
 if TYPE_CHECKING:
-    from enpointe.pipelines.families.pocket.pipeline import Pipeline
-    from enpointe.pipelines.families.point_e.pipeline import ReleasedPipeline
+    from enpointe.pipelines.base import Pipeline
 
 MAX_SEED = 2**53 - 1
 """The largest whole number that every JSON reader keeps exactly: seeds are written to meta.json."""
@@ -25,6 +23,7 @@ MAX_STEPS = 1000
 MIN_GRID, MAX_GRID = 8, 512
 MAX_GUIDANCE = 100.0
 DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "bfloat16")
 
 Commands = argparse._SubParsersAction  # argparse has no public names for these
 Options = argparse._ActionsContainer
@@ -64,10 +63,14 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "('enpointe models list' names all; default: pocket)",
     )  # fmt: skip
     parser.add_argument(
-        "--preset", choices=PRESET_NAMES, default="fast",
-        help="a released model's settings: fast, or reference, the release's own (default: fast)",
+        "--preset", metavar="NAME",
+        help="a model's settings: fast, or for the released models reference, the release's own (default: fast)",
     )  # fmt: skip
     add_device(parser)
+    parser.add_argument(
+        "--dtype", choices=DTYPES,
+        help="number format of the networks: auto takes the faster one here (default: what the preset says)",
+    )  # fmt: skip
 
 
 def add_device(parser: Options) -> None:
@@ -77,13 +80,15 @@ def add_device(parser: Options) -> None:
     )  # fmt: skip
 
 
-def load_model(options: argparse.Namespace, weights: str | None = None) -> Pipeline | ReleasedPipeline:
+def load_model(options: argparse.Namespace, weights: str | None = None) -> Pipeline:
     """The model that the options name; `weights` is a file for its base network."""
     if weights is not None and not Path(weights).is_file():
         raise InputError(f"argument --weights: expected an existing file, got {weights!r}")
     import enpointe
 
-    return enpointe.load(options.model, device=options.device, preset=options.preset, weights=weights)
+    return enpointe.load(
+        options.model, device=options.device, preset=options.preset, dtype=options.dtype, weights=weights
+    )
 
 
 def add_points(parser: Options) -> None:
@@ -99,7 +104,7 @@ def add_sampling(parser: Options) -> None:
         "--steps", type=whole(1, MAX_STEPS), metavar="N", help="steps of the sampler (default: the model's)"
     )
     parser.add_argument(
-        "--guidance", type=real(0, MAX_GUIDANCE), metavar="G",
+        "--guidance-scale", "--guidance", type=real(0, MAX_GUIDANCE), metavar="G",
         help="how closely to follow the prompt; 1 is plain conditional (default: the model's)",
     )  # fmt: skip
     parser.add_argument(

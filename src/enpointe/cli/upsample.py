@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 from enpointe.cli import options as opt
+from enpointe.cli.console import report
 from enpointe.cli.files import CLOUD_SUFFIXES, input_file, output_file, read_cloud
-from enpointe.cli.progress import Bar, report
 from enpointe.core.files import writing
+from enpointe.core.progress import ProgressBar
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     from enpointe.io import export
 
     pipeline = opt.load_model(options)
-    with Bar() as bar:
+    with ProgressBar() as bar:
         denser = pipeline.upsample(cloud, n_points=options.points, seed=options.seed, progress=bar)
     with writing(out):
         export.save_cloud(denser, out)

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from enpointe.cli import options as opt
+from enpointe.cli.console import report
 from enpointe.cli.files import (
     CLOUD_SUFFIXES,
     MESH_SUFFIXES,
@@ -15,7 +16,6 @@ from enpointe.cli.files import (
     read_cloud,
     read_mesh,
 )
-from enpointe.cli.progress import report
 from enpointe.core.files import check_file, writing
 
 

@@ -76,6 +76,15 @@ class Clip:
         device: torch.device = self.model.logit_scale.device
         return device
 
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of a text are read, start and end marks counted."""
+        return int(self.model.config.text_config.max_position_embeddings)
+
+    def n_tokens(self, prompt: str) -> int:
+        """Tokens of a text with its start and end marks, before any cut."""
+        return len(self.tokenizer(_tidy(prompt)).input_ids)
+
     def texts(self, prompts: Sequence[str]) -> Tensor:
         """Text vectors of unit length: (N, 768), float32.
 
@@ -107,9 +116,8 @@ class Clip:
         return _batched(self._grids, images)
 
     def _texts(self, prompts: Sequence[str]) -> Tensor:
-        length = int(self.model.config.text_config.max_position_embeddings)
-        tidy = [html.unescape(html.unescape(prompt.translate(_PLAIN))).strip() for prompt in prompts]
-        encoded = self.tokenizer(tidy, padding=True, truncation=True, max_length=length, return_tensors="pt")
+        tidy = [_tidy(prompt) for prompt in prompts]
+        encoded = self.tokenizer(tidy, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
         # Without a mask: attention is causal and the padding comes after the end mark, whose state is read.
         pooled = self.model.text_model(input_ids=encoded["input_ids"].to(self.device)).pooler_output
         return F.normalize(self.model.text_projection(pooled), dim=-1)
@@ -126,6 +134,10 @@ class Clip:
         size = int(self.model.config.vision_config.image_size)
         pixels = torch.stack([clip_pixels(image, size) for image in images])
         return self.model.vision_model(pixel_values=pixels.to(self.device))
+
+
+def _tidy(prompt: str) -> str:
+    return html.unescape(html.unescape(prompt.translate(_PLAIN))).strip()
 
 
 @lru_cache(maxsize=2)

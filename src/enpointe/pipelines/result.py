@@ -1,50 +1,118 @@
-"""What a pipeline tells while it works, and what it gives."""
+"""What a pipeline gives: a cloud, what it came from, and how to have its mesh."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from enpointe.core.progress import Progress, ProgressCallback
+from enpointe.core.errors import InputError
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 
+if TYPE_CHECKING:
+    from enpointe.core.progress import ProgressCallback
+    from enpointe.io.sample_folder import SampleFolder
+    from enpointe.pipelines.base import Pipeline
 
-class Mesher(Protocol):
-    def mesh(self, cloud: PointCloud, *, grid_size: int = 128) -> Mesh: ...
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Result:
-    """A generated cloud, what it came from, and how to have its mesh.
+    """A generated cloud and its origin.
 
-    `prompt` is empty where the model was not told one; of a picture, `meta` says which.
+    Attributes:
+        cloud: in the unit frame.
+        prompt: the text that it was generated from; None for a model that draws from something else.
+        image: the name of the image file that it was generated from, if any.
+        seed: the same seed, input and settings give the same points.
+        warnings: what of the prompt the model did not heed, one line each.
+        meta: JSON values: model, settings, hashes of the weights, seconds; what `meta.json` holds.
     """
 
-    prompt: str
-    seed: int
     cloud: PointCloud
-    meta: dict[str, Any] = field(repr=False)
-    _pipeline: Mesher = field(repr=False)
+    seed: int
+    prompt: str | None = None
+    image: str | None = None
+    warnings: tuple[str, ...] = ()
+    meta: dict[str, Any] = field(default_factory=dict)
+    pipeline: Pipeline | None = None
 
-    def mesh(self, grid_size: int = 128) -> Mesh:
-        """The cloud's surface; see the pipeline's `mesh`."""
-        return self._pipeline.mesh(self.cloud, grid_size=grid_size)
+    def __repr__(self) -> str:
+        origin = [repr(name) for name in (self.prompt, self.image) if name is not None]
+        model = self.meta.get("model", "unknown model")
+        return f"Result({', '.join([*origin, f'seed {self.seed}', str(model), repr(self.cloud)])})"
 
+    def mesh(
+        self, grid_size: int = 128, *, keep_small_pieces: bool = False, progress: bool | ProgressCallback = False
+    ) -> Mesh:
+        """The cloud's surface, see `Pipeline.mesh`.
 
-def in_batches(
-    n: int, size: int, stage: Literal["cloud", "upsample"], steps: int, report: ProgressCallback
-) -> Iterator[tuple[slice, Callable[[int], None]]]:
-    """Batches of at most `size` of n samples, each with what reports how many of its steps are done.
+        Raises:
+            InputError: the result was pickled and read again: it has lost its pipeline.
+            MeshError: the network sees no closed surface in this cloud.
+        """
+        if self.pipeline is None:
+            raise InputError(
+                "mesh: expected a result with its pipeline, found one without (pickling leaves it behind); "
+                "use enpointe.load(name).mesh(result.cloud)"
+            )
+        return self.pipeline.mesh(
+            self.cloud, grid_size=grid_size, keep_small_pieces=keep_small_pieces, progress=progress
+        )
 
-    Args:
-        steps: that a sample takes; those of a batch are made together.
-    """
-    for start in range(0, n, size):
-        together = min(size, n - start)
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        mesh: bool | Mesh = True,
+        grid_size: int = 128,
+        progress: bool | ProgressCallback = True,
+    ) -> SampleFolder:
+        """Writes cloud.ply, cloud.npz, mesh.glb, views.png, view.html and meta.json.
 
-        def tell(done: int, before: int = start, together: int = together) -> None:
-            report(Progress(stage, before * steps + done * together, n * steps))
+        The folder appears whole or not at all. In one that is there, the files of a former sample are replaced.
 
-        yield slice(start, start + together), tell
+        Args:
+            mesh: a mesh that is there already, or whether to make one, on a grid of `grid_size`.
+
+        Raises:
+            MeshError: the network sees no closed surface in this cloud.
+            OutputError: the folder cannot be written.
+        """
+        from enpointe.io.sample_folder import SampleFolder, replacing_samples
+
+        with replacing_samples(Path(folder)) as staging:
+            self.write(staging, mesh=mesh, grid_size=grid_size, progress=progress)
+        return SampleFolder(Path(folder))
+
+    def write(
+        self,
+        folder: Path,
+        *,
+        mesh: bool | Mesh = True,
+        grid_size: int = 128,
+        progress: bool | ProgressCallback = True,
+    ) -> None:
+        """The files of `save` one after the other, into a folder that a caller publishes when all are there."""
+        from enpointe.io.sample_folder import SampleFolder
+        from enpointe.render import plot, viewer
+
+        meta = dict(self.meta)
+        if mesh is True:
+            began = time.perf_counter()
+            mesh = self.mesh(grid_size, progress=progress)
+            meta["seconds"] = {**meta.get("seconds", {}), "mesh": round(time.perf_counter() - began, 3)}
+        shape = mesh if isinstance(mesh, Mesh) else None
+        meta["mesh"] = None if shape is None else {"grid": grid_size}
+        page = viewer.render(self.cloud, shape, self.title, notes=self.warnings)
+        SampleFolder(folder).write(self.cloud, shape, meta, views=plot.views(self.cloud), page=page)
+
+    @property
+    def title(self) -> str:
+        """What it was generated from, for people."""
+        return self.prompt or self.image or str(self.meta.get("model", ""))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the pipeline, whose networks are many times larger than a cloud."""
+        return {**vars(self), "pipeline": None}

@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,29 +25,35 @@ TITLE = "Point cloud"  # where none is given
 
 
 def save_viewer(
-    path: str | Path, *, cloud: PointCloud | None = None, mesh: Mesh | None = None, title: str = ""
+    path: str | Path,
+    *,
+    cloud: PointCloud | None = None,
+    mesh: Mesh | None = None,
+    title: str = "",
+    notes: Sequence[str] = (),
 ) -> None:
-    """Write the .html: at least one of the two shapes, in the same frame, under a title of any text.
+    """Write the .html: at least one of the two shapes, in the same frame, under a title and notes of any text.
 
     The page needs WebGL 2 and nothing else; a content policy in it forbids it to load anything.
     InputError without a shape or for another suffix, OutputError where the file cannot be written.
     """
     known_suffix(Path(path), [".html"])
-    page = render(cloud, mesh, title)
+    page = render(cloud, mesh, title, notes)
     with replacing(path) as file:
         file.write(page.encode("utf-8"))
 
 
-def render(cloud: PointCloud | None, mesh: Mesh | None, title: str) -> str:
-    """The page itself."""
+def render(cloud: PointCloud | None, mesh: Mesh | None, title: str, notes: Sequence[str] = ()) -> str:
+    """The page itself; each of the notes is a line below the title."""
     data = json.dumps(scene(cloud, mesh), separators=(",", ":"))
-    parts = {"TITLE": _text(title) or TITLE, "DATA": data}
+    lines = "".join(f"<p>{_text(note)}</p>" for note in notes)
+    parts = {"TITLE": _text(title) or TITLE, "NOTES": lines, "DATA": data}
     # In one pass: a title that holds a marker stays a title.
     return re.sub("@@([A-Z]+)@@", lambda found: parts[found[1]], template())
 
 
 def template() -> str:
-    """The page with the markers @@TITLE@@ (twice) and @@DATA@@ in the places of a title and of a `scene` as JSON."""
+    """The page with markers where a title (twice), notes and a `scene` as JSON go: @@TITLE@@, @@NOTES@@, @@DATA@@."""
     return resources.files("enpointe.render").joinpath("viewer.html").read_text(encoding="utf-8")
 
 

@@ -11,14 +11,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tqdm.auto import tqdm
 
-from enpointe.checkpoints.catalog import NESTED, RELEASE_URL, RELEASED_FILES
+from enpointe.checkpoints.conversion import NESTED
+from enpointe.checkpoints.hub.addresses import RELEASE_URL
 from enpointe.checkpoints.hub.download import fetch
 from enpointe.checkpoints.hub.transfer import Patience, discard, download
+from enpointe.checkpoints.registry import released_models
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.core.offline import SWITCHES, is_offline
 from enpointe.core.progress import Progress, ProgressCallback
 
-MODEL_PATHS: dict[str, str] = {name: RELEASE_URL + release.file for name, release in RELEASED_FILES.items()}
+MODEL_PATHS: dict[str, str] = {name: RELEASE_URL + release.file for name, release in released_models().items()}
 """Name -> address. A script may add its own, or change these."""
 
 LIMIT = 1 << 33
@@ -47,7 +49,7 @@ def fetch_file_cached(url: str, progress: bool = True, cache_dir: str | None = N
     local = Path(cache_dir or default_cache_dir()) / name
     if local.is_file():
         return str(local)
-    released = {RELEASE_URL + release.file: key for key, release in RELEASED_FILES.items()}
+    released = {RELEASE_URL + release.file: key for key, release in released_models().items()}
     with tqdm(unit="iB", unit_scale=True, disable=not progress) as bar:
         if url in released:
             return str(fetch(released[url], report=_shown_in(bar)))
@@ -77,8 +79,8 @@ def load_checkpoint(
         MODEL_PATHS[checkpoint_name], progress=progress, cache_dir=cache_dir, chunk_size=chunk_size
     )
     state = _read(Path(path), device)
-    nested = checkpoint_name in RELEASED_FILES and RELEASED_FILES[checkpoint_name].nested
-    return {NESTED: state} if nested and NESTED not in state else state
+    release = released_models().get(checkpoint_name)
+    return {NESTED: state} if release is not None and release.nested and NESTED not in state else state
 
 
 def _read(path: Path, device: torch.device | str) -> dict[str, Any]:

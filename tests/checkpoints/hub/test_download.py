@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enpointe.checkpoints import catalog
-from enpointe.checkpoints.hub import download, transfer
+from enpointe.checkpoints.hub import addresses, download, transfer
 from enpointe.checkpoints.hub.cache import locked, read_pin
 from enpointe.checkpoints.hub.download import fetch, mirrors
 from enpointe.checkpoints.hub.transfer import Patience
@@ -397,8 +396,8 @@ def test_the_pin_outlives_the_weights(tiny: Tiny, server: Server) -> None:
 
 def test_mirrors_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENPOINTE_MIRRORS", "https://one.example/a,http://two.example/")
-    assert mirrors() == ("https://one.example/a/", "http://two.example/", *catalog.MIRRORS)
-    assert all(base.startswith("https://") for base in catalog.MIRRORS)
+    assert mirrors() == ("https://one.example/a/", "http://two.example/", *addresses.MIRRORS)
+    assert all(base.startswith("https://") for base in addresses.MIRRORS)
     monkeypatch.setenv("ENPOINTE_MIRRORS", "file:///etc")
     with pytest.raises(InputError, match="expected http or https"):
         mirrors()

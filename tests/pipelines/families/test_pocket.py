@@ -18,15 +18,18 @@ from numpy.typing import NDArray
 import enpointe
 from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.checkpoints.embedded import embedded_path
-from enpointe.checkpoints.weights import ASSETS, read_weights, save_weights
+from enpointe.checkpoints.registry import ASSETS, MODELS
+from enpointe.checkpoints.weights import read_weights, save_weights
 from enpointe.core.checks import MAX_POINTS
 from enpointe.core.errors import DeviceError, InputError, WeightsError
+from enpointe.core.precision import dtype_name
 from enpointe.core.progress import Progress
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing import surface
 from enpointe.nn.sight import SightSDF
-from enpointe.pipelines.families.pocket.pipeline import Pipeline, Preset
+from enpointe.pipelines.base import Pipeline
+from enpointe.pipelines.families.pocket.pipeline import PocketPipeline, Preset
 from enpointe.pipelines.load import load
 
 Make = Callable[..., Pipeline]
@@ -143,29 +146,30 @@ def test_bad_clouds_and_grids_for_a_mesh(tiny: Make, tiny_sdf: SightSDF, capsule
 
 def test_meta(tiny: Make, tiny_folder: Path, tiny_sdf: SightSDF, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = tiny()
-    a, b = pipeline.generate_many(["a dog", "a red car"], [1, 2], n_points=1030, guidance=np.float32(2.5))
+    a, b = pipeline.generate(["a dog", "a red car"], seed=[1, 2], n_points=1030, guidance_scale=np.float32(2.5))
     assert a.meta["enpointe"] == enpointe.__version__
     assert a.meta["model"] == "pocket"
     assert a.meta["settings"] == b.meta["settings"]
     assert a.meta["settings"] == {
-        "n_points": 1030, "steps": 3, "guidance": 2.5, "sampler": "dpmpp", "upsample_steps": 2, "device": "cpu",
+        "n_points": 1030, "steps": 3, "guidance_scale": 2.5, "sampler": "dpmpp", "upsample_steps": 2, "device": "cpu",
+        "dtype": dtype_name(pipeline.dtype),
     }  # fmt: skip
     files = {"text": ASSETS / "minilm.safetensors"}
     files |= {member: tiny_folder / f"pocket-{member}.safetensors" for member in ("base", "up", "sdf")}
     hashes = {member: digest(path) for member, path in files.items()}
-    assert a.meta["weights"] == {member: hashes[member] for member in ("text", "base", "up")}
+    assert a.meta["hashes"] == {member: hashes[member] for member in ("text", "base", "up")}
     assert set(a.meta["seconds"]) == {"load", "cloud", "upsample"}
     assert all(isinstance(v, float) and 0 <= v < 600 for v in a.meta["seconds"].values())
     assert a.meta["seconds"]["cloud"] > 0
     assert json.loads(json.dumps(a.meta, allow_nan=False)) == a.meta
-    assert "a dog" not in json.dumps(a.meta)
+    assert (a.meta["prompt"], a.meta["seed"], b.meta["prompt"], b.meta["seed"]) == ("a dog", 1, "a red car", 2)
 
     def no_surface(*args: Any, **_: Any) -> Mesh:
         return Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]]))
 
     monkeypatch.setattr(surface, "mesh_from_field", no_surface)
     a.mesh(grid_size=8)
-    assert a.meta["weights"] == b.meta["weights"] == hashes
+    assert a.meta["hashes"] == b.meta["hashes"] == hashes
     assert json.loads(json.dumps(a.meta)) == a.meta
     # What one user adds to a result is not said of the others.
     a.meta["note"] = "mine"
@@ -174,23 +178,19 @@ def test_meta(tiny: Make, tiny_folder: Path, tiny_sdf: SightSDF, monkeypatch: py
 
 def test_only_what_is_needed_is_read(tiny: Make) -> None:
     pipeline = tiny()
-    assert pipeline.weights == {}
-    assert set(pipeline.generate("a dog", n_points=64).meta["weights"]) == {"text", "base"}
+    assert pipeline.hashes == {}
+    assert set(pipeline.generate("a dog", n_points=64).meta["hashes"]) == {"text", "base"}
     assert set(tiny().generate("a dog", n_points=64).meta["settings"]) >= {"n_points", "steps"}
     dense = tiny()
     dense.upsample(pipeline.generate("a dog", n_points=128).cloud, n_points=130)
-    assert set(dense.weights) == {"up"}
-
-
-def test_results_print_short(tiny: Make) -> None:
-    assert "weights" not in repr(tiny().generate("a dog", n_points=64))
+    assert set(dense.hashes) == {"up"}
 
 
 def test_warnings_for_a_prompt(tiny: Make) -> None:
-    assert tiny().warnings_for("two red cars") == []
-    assert len(tiny().warnings_for("quantum mechanics")) == 1
+    assert tiny().prompt_warnings("a red car") == []
+    assert len(tiny().prompt_warnings("quantum mechanics")) == 1
     with pytest.raises(InputError, match="blank"):
-        tiny().warnings_for(" ")
+        tiny().prompt_warnings(" ")
 
 
 # --- progress
@@ -199,7 +199,7 @@ def test_warnings_for_a_prompt(tiny: Make) -> None:
 @pytest.mark.parametrize(("batch", "n"), [(1, 3), (2, 3), (8, 3), (1, 1)])
 def test_progress_of_clouds(tiny: Make, batch: int, n: int) -> None:
     told: list[Progress] = []
-    tiny(batch=batch).generate_many(["a dog"] * n, range(n), n_points=1100, progress=told.append)
+    tiny(batch=batch).generate(["a dog"] * n, seed=range(n), n_points=1100, progress=told.append)
     stages = [p.stage for p in told]
     assert stages == sorted(stages)  # "cloud" before "upsample"
     assert {p.total for p in told if p.stage == "cloud"} == {3 * n}
@@ -232,8 +232,9 @@ ONE_LINE = r"^[^\n]*expected[^\n]*$"
 @pytest.mark.parametrize(
     "settings",
     [{"n_points": 63}, {"n_points": MAX_POINTS + 1}, {"n_points": 1000.5}, {"n_points": "64"}, {"n_points": -1},
-     {"steps": 0}, {"steps": 1001}, {"steps": 2.5}, {"guidance": -0.1}, {"guidance": 101}, {"guidance": math.nan},
-     {"guidance": math.inf}, {"guidance": "3"}, {"sampler": "euler"}, {"sampler": ""},
+     {"steps": 0}, {"steps": 1001}, {"steps": 2.5}, {"guidance_scale": -0.1}, {"guidance_scale": 101},
+     {"guidance_scale": math.nan}, {"guidance_scale": math.inf}, {"guidance_scale": "3"},
+     {"sampler": "euler"}, {"sampler": ""},
      {"seed": -1}, {"seed": 2**63}, {"seed": 1.5}, {"seed": "7"}, {"prompt": ""}, {"prompt": " \t"},
      {"prompt": "x" * 10_000}, {"prompt": "a\0b"}],
     ids=lambda settings: " ".join(f"{k} {str(v)[:12]!r}" for k, v in settings.items()),
@@ -242,20 +243,20 @@ def test_bad_settings_fail_before_anything_is_read(tiny: Make, settings: dict[st
     pipeline = tiny()
     with pytest.raises(InputError, match=ONE_LINE):
         pipeline.generate(**{"prompt": "a dog", "n_points": 64, **settings})
-    assert pipeline.weights == {}
+    assert pipeline.hashes == {}
 
 
 @pytest.mark.parametrize(("prompts", "seeds"), [([], []), (["a dog"], []), (["a dog"], [1, 2]), (["a", "b"], [1])])
 def test_mismatched_seeds(tiny: Make, prompts: list[str], seeds: list[int]) -> None:
-    with pytest.raises(InputError, match=r"as many seeds as prompts|expected prompts, found none"):
-        tiny().generate_many(prompts, seeds)
+    with pytest.raises(InputError, match=r"expected lists of one length, not empty"):
+        tiny().generate(prompts, seed=seeds)
 
 
 def test_one_bad_prompt_or_seed_among_many_stops_all(tiny: Make) -> None:
     told: list[Progress] = []
     for prompts, seeds in ((["a dog", " "], [1, 2]), (["a dog", "a cat"], [1, -2])):
         with pytest.raises(InputError):
-            tiny().generate_many(prompts, seeds, n_points=64, progress=told.append)
+            tiny().generate(prompts, seed=seeds, n_points=64, progress=told.append)
     assert told == []
 
 
@@ -269,7 +270,7 @@ def test_unknown_models_and_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeviceError, match="expected cuda"):
         load(device="cuda")
     pipeline = load(device="cpu")
-    assert (pipeline.name, pipeline.device.type, pipeline.weights) == ("pocket", "cpu", {})
+    assert (pipeline.name, pipeline.device.type, pipeline.hashes) == ("pocket", "cpu", {})
 
 
 @pytest.mark.parametrize(
@@ -363,7 +364,7 @@ def test_damaged_weights(
         use_of(pipeline, member, capsule(64))
     assert path.name in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert member not in pipeline.weights
+    assert member not in pipeline.hashes
 
 
 @pytest.mark.parametrize(("member", "instead"), [("base", "up"), ("up", "base"), ("sdf", "base"), ("base", "sdf")])
@@ -444,7 +445,7 @@ def embedded(*members: str) -> Pipeline:
     for member in members:
         if not embedded_path(member).is_file():
             pytest.skip(f"no {embedded_path(member).name} in this checkout")
-    return Pipeline("pocket", torch.device("cpu"), Preset(steps=6, upsample_steps=5))
+    return PocketPipeline(MODELS["pocket"], torch.device("cpu"), sampling=Preset(steps=6, upsample_steps=5))
 
 
 def test_the_embedded_base_model_knows_colours_and_seeds() -> None:
@@ -455,7 +456,7 @@ def test_the_embedded_base_model_knows_colours_and_seeds() -> None:
     assert again.points.tobytes() == red.points.tobytes()
     assert red.colors.mean(0)[0] > blue.colors.mean(0)[0] + 0.1
     assert blue.colors.mean(0)[2] > red.colors.mean(0)[2] + 0.1
-    assert pipeline.weights["base"] == digest(embedded_path("base"))
+    assert pipeline.hashes["base"] == digest(embedded_path("base"))
 
 
 def test_the_embedded_upsampler_stays_near_the_surface() -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import enpointe
+from enpointe.checkpoints.registry import MODELS, generators
 from enpointe.checkpoints.released import RELEASED
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.core.progress import Progress
@@ -32,9 +33,8 @@ from enpointe.nn.sdf import SDFTransformer
 from enpointe.pipelines.families.point_e import presets
 from enpointe.pipelines.families.point_e.drawing import _seed_of_run
 from enpointe.pipelines.families.point_e.members import ReleasedMembers
-from enpointe.pipelines.families.point_e.pipeline import ReleasedPipeline
+from enpointe.pipelines.families.point_e.pipeline import PointEPipeline
 from enpointe.pipelines.families.point_e.presets import PRESETS, ReleasedPreset
-from enpointe.pipelines.inputs import MODELS
 from enpointe.pipelines.load import load
 from enpointe.pipelines.stage import Stage, run
 
@@ -52,6 +52,11 @@ class FakeClip:
     def texts(self, prompts: Sequence[str]) -> Tensor:
         self.asked.append(("texts", len(prompts)))
         return torch.stack([_numbers(sum(map(ord, prompt)), WIDTH) for prompt in prompts])
+
+    max_tokens = 77
+
+    def n_tokens(self, prompt: str) -> int:
+        return 2 + len(prompt.split())
 
     def pictures(self, images: Sequence[Image.Image]) -> Tensor:
         self.asked.append(("pictures", len(images)))
@@ -131,7 +136,7 @@ def fewer_steps(preset: ReleasedPreset) -> ReleasedPreset:
     return replace(preset, base=replace(preset.base, steps=8), upsampler=replace(preset.upsampler, steps=6))
 
 
-def tiny(name: str, preset: str = "fast", **options: Any) -> ReleasedPipeline:
+def tiny(name: str, preset: str = "fast", **options: Any) -> PointEPipeline:
     half = PRESETS[name][preset].half
     clip = FakeClip()
     members = ReleasedMembers(
@@ -142,7 +147,8 @@ def tiny(name: str, preset: str = "fast", **options: Any) -> ReleasedPipeline:
         load=Loads(),
         load_clip=lambda _: clip,  # type: ignore[arg-type, return-value]
     )
-    return ReleasedPipeline(name, CPU, preset, members=members, **options)
+    dtype = torch.bfloat16 if half else torch.float32
+    return PointEPipeline(MODELS[name], CPU, preset, members=members, dtype=dtype, **options)
 
 
 def picture(seed: int, side: int = 24) -> Image.Image:
@@ -153,11 +159,15 @@ def inputs_for(name: str, n: int) -> dict[str, Any]:
     """n different inputs of the kind that the model draws from."""
     words, shown = [f"thing {i}" for i in range(n)], [picture(i) for i in range(n)]
     kinds: dict[str, dict[str, Any]] = {
-        "text": {"prompts": words},
-        "picture": {"prompts": None, "pictures": shown},
-        "nothing": {"prompts": None},
+        "text": {"prompt": words},
+        "image": {"image": shown},
+        "nothing": {},
     }
-    return kinds[MODELS[name]]
+    return kinds[takes(name)]
+
+
+def takes(name: str) -> str:
+    return next(iter(MODELS[name].inputs), "nothing")
 
 
 def same(a: PointCloud, b: PointCloud, tolerance: float = 0.0) -> bool:
@@ -169,21 +179,21 @@ NAMES = tuple(PRESETS)
 
 
 def test_every_released_base_model_is_there() -> None:
-    assert set(NAMES) == set(RELEASED) - {"upsample"} == set(MODELS) - {"pocket"}
+    assert set(NAMES) == set(RELEASED) - {"upsample"} == set(generators()) - {"pocket"}
 
 
 @pytest.mark.parametrize("preset", ["fast", "reference"])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_draws_what_it_is_told(name: str, preset: str) -> None:
     pipeline = tiny(name, preset)
-    results = pipeline.generate_many(**inputs_for(name, 2), seeds=[1, 1], n_points=256)
+    results = pipeline.generate(**inputs_for(name, 2), seed=[1, 1], n_points=256)
     for result in results:
         assert len(result.cloud) == 256
         # Not noise, and not all at the clip's bounds.
         assert 0.1 < result.cloud.points[:64].std() < 0.45, result.cloud.points[:64].std()
         assert 0.1 < result.cloud.points[64:].std() < 0.45, result.cloud.points[64:].std()
-    assert same(results[0].cloud, results[1].cloud) == (MODELS[name] == "nothing")
-    assert set(pipeline.weights) == {"base", "upsample"}
+    assert same(results[0].cloud, results[1].cloud) == (takes(name) == "nothing")
+    assert set(pipeline.hashes) == {"base", "upsample"}
     dtype = torch.bfloat16 if preset == "fast" else torch.float32
     load = pipeline._members._load
     assert isinstance(load, Loads)
@@ -195,14 +205,14 @@ def test_the_reference_is_the_release_s_two_stages(name: str) -> None:
     """Composed here by hand: base at its guidance, then the upsampler, with a zero grid where no picture is."""
     pipeline = tiny(name, "reference")
     given = inputs_for(name, 1)
-    (result,) = pipeline.generate_many(**given, seeds=[5], n_points=256)
+    (result,) = pipeline.generate(**given, seed=[5], n_points=256)
     clip, told = FakeClip(), PRESETS[name]["reference"]
     cond: dict[str, Any] = {}
     grid = torch.zeros(1, CHANNELS, 256)
     if name == "base40M-textvec":
-        cond = {"vector": clip.texts(given["prompts"])}
+        cond = {"vector": clip.texts(given["prompt"])}
     if name == "base40M":
-        grid = clip.grids(given["pictures"])
+        grid = clip.grids(given["image"])
         cond = {"grids": {"image": grid}}
     networks = [tiny_network(name), tiny_network("upsample")]
     base, up = (
@@ -226,11 +236,11 @@ def test_a_sample_of_a_batch_is_the_sample_alone(name: str, monkeypatch: pytest.
     fast = PRESETS[name]["fast"]
     monkeypatch.setitem(PRESETS[name], "fast", replace(fast, half=False))  # it rounds by the size of the batch
     given, seeds = inputs_for(name, 3), [7, 8, 9]
-    together = tiny(name, batch=3).generate_many(**given, seeds=seeds, n_points=300)
-    one_by_one = tiny(name, batch=1).generate_many(**given, seeds=seeds, n_points=300)
+    together = tiny(name, batch=3).generate(**given, seed=seeds, n_points=300)
+    one_by_one = tiny(name, batch=1).generate(**given, seed=seeds, n_points=300)
     for i, (a, b) in enumerate(zip(together, one_by_one, strict=True)):
         single: dict[str, Any] = {key: None if value is None else [value[i]] for key, value in given.items()}
-        (alone,) = tiny(name).generate_many(**single, seeds=[seeds[i]], n_points=300)
+        (alone,) = tiny(name).generate(**single, seed=[seeds[i]], n_points=300)
         assert same(a.cloud, alone.cloud, 1e-4)
         assert same(b.cloud, alone.cloud)
 
@@ -245,10 +255,10 @@ def test_fewer_points_are_the_first_ones_and_more_come_in_several_runs() -> None
 
 def test_each_input_is_encoded_once() -> None:
     pipeline = tiny("base40M-textvec")
-    pipeline.generate_many(["a dog", "a cat", "a dog"], [1, 2, 3], n_points=64)
+    pipeline.generate(["a dog", "a cat", "a dog"], seed=[1, 2, 3], n_points=64)
     assert pipeline._members.clip.asked == [("texts", 2)]  # type: ignore[attr-defined]
     pipeline, shown = tiny("base40M-imagevec"), picture(0)
-    pipeline.generate_many(None, [1, 2], pictures=[shown, shown], n_points=128)
+    pipeline.generate(image=[shown, shown], seed=[1, 2], n_points=128)
     assert pipeline._members.clip.asked == [("pictures", 1), ("grids", 1)]  # type: ignore[attr-defined]
     pipeline = tiny("base40M-uncond")
     pipeline.generate(n_points=128)
@@ -257,15 +267,15 @@ def test_each_input_is_encoded_once() -> None:
 
 def test_picture_files(tmp_path: Path) -> None:
     picture(4).save(tmp_path / "chair.png")
-    from_file = tiny("base300M").generate(picture=tmp_path / "chair.png", n_points=64)
-    assert from_file.meta["picture"] == "chair.png"
-    assert same(from_file.cloud, tiny("base300M").generate(picture=picture(4), n_points=64).cloud)
+    from_file = tiny("base300M").generate(image=tmp_path / "chair.png", n_points=64)
+    assert from_file.meta["image"] == from_file.image == "chair.png"
+    assert same(from_file.cloud, tiny("base300M").generate(image=picture(4), n_points=64).cloud)
     (tmp_path / "note.png").write_text("no picture")
     pipeline = tiny("base300M")
     with pytest.raises(InputError, match=r"note\.png"):
-        pipeline.generate_many(None, [0, 1], pictures=[tmp_path / "chair.png", str(tmp_path / "note.png")])
+        pipeline.generate(image=[tmp_path / "chair.png", str(tmp_path / "note.png")])
     assert "clip" not in vars(pipeline._members)
-    assert pipeline.weights == {}
+    assert pipeline.hashes == {}
 
 
 def test_bad_weights_are_told_before_clip_is_read() -> None:
@@ -274,37 +284,38 @@ def test_bad_weights_are_told_before_clip_is_read() -> None:
 
     members = ReleasedMembers("base40M-textvec", CPU, half=False, load=damaged, load_clip=lambda _: pytest.fail("read"))
     with pytest.raises(WeightsError, match="damaged"):
-        ReleasedPipeline("base40M-textvec", CPU, members=members).generate("a dog")
+        PointEPipeline(MODELS["base40M-textvec"], CPU, members=members).generate("a dog")
 
 
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
-        ("base40M-textvec", {"prompts": "a dog", "seeds": [0]}, "prompts: expected a sequence of them, found one str"),
-        ("base40M", {"prompts": None, "pictures": "chair.png", "seeds": [0]}, "pictures: expected a sequence"),
-        ("base40M", {"prompts": None, "pictures": picture(0), "seeds": [0]}, "pictures: expected a sequence"),
-        ("base40M-uncond", {"prompts": None, "seeds": 3}, "seeds: expected a sequence of them, found one int"),
-        ("base40M-uncond", {"prompts": None, "seeds": []}, "expected samples, found none"),
-        ("base40M-textvec", {"prompts": ["a dog"], "seeds": [0, 1]}, "as many seeds as prompts, found 2 and 1"),
+        ("base40M-uncond", {"seed": []}, "not empty, found 0 of seed"),
+        ("base40M-textvec", {"prompt": []}, "not empty, found 0 of prompt"),
+        (
+            "base40M-textvec",
+            {"prompt": ["a dog"], "seed": [0, 1]},
+            "not empty, found 1 of prompt, 2 of seed",
+        ),
     ],
 )
 def test_several_are_asked_for(name: str, given: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        tiny(name).generate_many(**given)
+        tiny(name).generate(**given)
 
 
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
-        ("base40M-textvec", {"picture": picture(0)}, "draws from a text: expected no picture.*base300M"),
-        ("base300M", {"prompt": "a dog"}, "draws from a picture: expected no text.*pocket, base40M-textvec"),
+        ("base40M-textvec", {"image": picture(0)}, "draws from a text: expected no image.*base300M"),
+        ("base300M", {"prompt": "a dog"}, "draws from an image: expected no text.*pocket, base40M-textvec"),
         ("base40M-uncond", {"prompt": "a dog"}, "nothing but the seed: expected no text"),
-        ("base40M", {}, "draws from a picture: expected one"),
-        ("base40M", {"prompt": "a dog", "picture": picture(0)}, "expected no text"),
+        ("base40M", {}, "draws from an image: expected one"),
+        ("base40M", {"prompt": "a dog", "image": picture(0)}, "expected no text"),
         ("base40M-textvec", {}, "draws from a text: expected one"),
         ("base40M-textvec", {"prompt": " "}, "blank"),
         ("base40M-textvec", {"prompt": "x", "steps": 0}, "steps"),
-        ("base40M-textvec", {"prompt": "x", "guidance": math.nan}, "guidance"),
+        ("base40M-textvec", {"prompt": "x", "guidance_scale": math.nan}, "guidance_scale"),
         ("base40M-textvec", {"prompt": "x", "sampler": "euler"}, "ddpm.*'euler'"),
         ("base40M-textvec", {"prompt": "x", "n_points": 63}, "n_points"),
         ("base40M-textvec", {"prompt": "x", "seed": -1}, "seed"),
@@ -314,16 +325,16 @@ def test_wrong_inputs_fail_before_anything_is_read(name: str, given: dict[str, A
     pipeline = tiny(name)
     with pytest.raises(InputError, match=said):
         pipeline.generate(**given)
-    assert pipeline.weights == {}
+    assert pipeline.hashes == {}
     assert "clip" not in vars(pipeline._members)
 
 
 def test_the_pocket_family_says_who_draws_from_pictures() -> None:
-    with pytest.raises(InputError, match="pocket draws from a text: expected no picture"):
-        load("pocket", device="cpu").generate_many(["a dog"], [0], pictures=[picture(0)])
+    with pytest.raises(InputError, match="pocket draws from a text: expected no image"):
+        load("pocket", device="cpu").generate("a dog", image=picture(0))
 
 
-@pytest.mark.parametrize("settings", [{"sampler": "ddpm", "steps": 5}, {"sampler": "dpmpp"}, {"guidance": 1.0}])
+@pytest.mark.parametrize("settings", [{"sampler": "ddpm", "steps": 5}, {"sampler": "dpmpp"}, {"guidance_scale": 1.0}])
 def test_settings_of_the_base_stage(settings: dict[str, Any]) -> None:
     plain = tiny("base40M-textvec", "reference").generate("a dog", n_points=64)
     other = tiny("base40M-textvec", "reference").generate("a dog", n_points=64, **settings)
@@ -335,10 +346,10 @@ def test_meta() -> None:
     result = tiny("base40M-textvec", "reference", weights=Path("mine.pt")).generate("a dog", n_points=100)
     meta = result.meta
     assert (meta["enpointe"], meta["model"], meta["preset"]) == (enpointe.__version__, "base40M-textvec", "reference")
-    assert meta["weights"] == {"base": "hash of mine.pt", "upsample": "hash of upsample"}
-    assert meta["settings"]["upsample_guidance"] == 0.0
+    assert meta["hashes"] == {"base": "hash of mine.pt", "upsample": "hash of upsample"}
+    assert meta["settings"]["upsample_guidance_scale"] == 0.0
     assert "upsample_steps" not in tiny("base40M-uncond").generate(n_points=64).meta["settings"]
-    assert "picture" not in meta
+    assert "image" not in meta
     assert json.loads(json.dumps(meta, allow_nan=False)) == meta
 
 
@@ -351,7 +362,7 @@ def test_upsampling_a_users_own_cloud_keeps_its_points(capsule: Callable[..., Po
     assert same(dense, pipeline.upsample(there, n_points=400, seed=1))
     assert not same(dense, pipeline.upsample(there, n_points=400, seed=2), 0.1)
     assert np.abs((dense.points - 5) / 37).max() <= 0.51
-    seen = pipeline.upsample(there, n_points=400, seed=1, picture=picture(1))
+    seen = pipeline.upsample(there, n_points=400, seed=1, image=picture(1))
     assert not same(dense, seen, 1e-3)
     assert pipeline.upsample(there, n_points=100).points.tobytes() == there.points.tobytes()
 
@@ -375,7 +386,7 @@ def test_a_mesh_by_the_released_network(capsule: Callable[..., PointCloud], monk
         told.clear()
         pipeline = tiny("base40M-uncond", preset)
         assert pipeline.mesh(capsule(100), grid_size=16).is_watertight
-        assert set(pipeline.weights) == {"sdf"}
+        assert set(pipeline.hashes) == {"sdf"}
         network, mesh = told
         assert network["half"] == half
         assert (mesh["method"], mesh["k"], mesh["keep_small"]) == (method, k, preset == "reference")
@@ -384,8 +395,8 @@ def test_a_mesh_by_the_released_network(capsule: Callable[..., PointCloud], monk
 @pytest.mark.parametrize("sampler", ["heun", "ddpm"])
 def test_progress(sampler: str) -> None:
     told: list[Progress] = []
-    tiny("base40M-textvec", batch=2).generate_many(
-        ["a dog"] * 3, [0, 1, 2], n_points=300, sampler=sampler, progress=told.append
+    tiny("base40M-textvec", batch=2).generate(
+        ["a dog"] * 3, seed=[0, 1, 2], n_points=300, sampler=sampler, progress=told.append
     )
     assert [p.stage for p in told] == sorted(p.stage for p in told)  # "cloud" before "upsample"
     for stage in ("cloud", "upsample"):
@@ -399,21 +410,20 @@ def test_progress(sampler: str) -> None:
 def test_loading_by_name() -> None:
     for name in NAMES:
         pipeline = load(name, device="cpu", preset="reference")
-        assert isinstance(pipeline, ReleasedPipeline)
-        assert (pipeline.name, pipeline.preset_name, pipeline.weights, pipeline.batch) == (name, "reference", {}, 1)
-    with pytest.raises(InputError, match="preset: expected one of fast, reference"):
+        assert isinstance(pipeline, PointEPipeline)
+        assert (pipeline.name, pipeline.preset, pipeline.hashes, pipeline.batch) == (name, "reference", {}, 1)
+    with pytest.raises(InputError, match="preset of base40M: expected one of fast, reference"):
         load("base40M", preset="best")
-    with pytest.raises(InputError, match="preset of pocket: expected fast"):
+    with pytest.raises(InputError, match="preset of pocket: expected one of fast, found"):
         load("pocket", preset="reference")
 
 
 def test_reference_numbers_are_the_release_s() -> None:
-    for name, takes in MODELS.items():
-        if name == "pocket":
-            continue
-        preset = presets._REFERENCE_PICTURE if takes == "picture" else presets._REFERENCE
+    for name in NAMES:
+        of_images = takes(name) == "image"
+        preset = presets._REFERENCE_IMAGE if of_images else presets._REFERENCE
         base, up = preset.base, preset.upsampler
         assert (base.sampler, base.steps, base.sigma_min, base.sigma_max) == ("heun", 64, 1e-3, 120)
-        assert (base.options, base.guidance) == ({"s_churn": 3}, 3)
+        assert (base.options, base.guidance_scale) == ({"s_churn": 3}, 3)
         assert (up.sampler, up.steps, up.sigma_min, up.sigma_max, up.options) == ("heun", 64, 1e-3, 160, {})
-        assert up.guidance == (3 if takes == "picture" else 0)
+        assert up.guidance_scale == (3 if of_images else 0)

@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from enpointe.checkpoints.catalog import MIRRORS, RELEASE_URL, RELEASED_FILES, ReleasedFile, released_file
 from enpointe.checkpoints.conversion import convert, read_released_state
+from enpointe.checkpoints.hub.addresses import MIRRORS, RELEASE_URL
 from enpointe.checkpoints.hub.cache import Pin, cache_dir, locked, read_pin, stamp_of, weights_path, write_pin
 from enpointe.checkpoints.hub.transfer import Patience, discard, download
+from enpointe.checkpoints.registry import ReleasedFile, released_file
 from enpointe.checkpoints.weights import sha256
 from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.core.offline import SWITCHES, is_offline
@@ -170,5 +171,5 @@ def _seen(path: Path, source_sha256: str | None, source: str) -> Pin:
 
 
 def _by_hand(name: str) -> str:
-    file = RELEASED_FILES[name].file
+    file = released_file(name).file
     return f"By hand: get {RELEASE_URL}{file} elsewhere and run 'enpointe models import {file} --as {name}'"

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from enpointe.checkpoints.registry import generators
 from enpointe.core.errors import InputError
 from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.diffusion.sampler import make_sampler
@@ -19,11 +20,11 @@ from enpointe.evaluation.prompts import PromptList, texts_of, understood
 from enpointe.evaluation.runner.evaluate import Progress, Results, Tools, check_metrics, peak_memory, score
 from enpointe.evaluation.runner.gather import TWINS
 from enpointe.evaluation.runner.sweep import run_sweep
-from enpointe.evaluation.samples.generated import SAMPLES, AnyPipeline, Making, make_samples, write_json
+from enpointe.evaluation.samples.generated import SAMPLES, Making, make_samples, write_json
 from enpointe.evaluation.samples.sample import SampleSet
 from enpointe.evaluation.samples.true_objects import TrueObjects
 from enpointe.io.sample_folder import META, SampleFolder
-from enpointe.pipelines.inputs import MODELS
+from enpointe.pipelines.base import Pipeline
 
 COST = "cost.json"
 REFERENCE_CLOUDS = 300
@@ -34,7 +35,7 @@ Say = Callable[[str], None]
 
 
 def evaluate_model(
-    pipeline: AnyPipeline,
+    pipeline: Pipeline,
     prompts: PromptList,
     folder: Path,
     *,
@@ -67,13 +68,14 @@ def evaluate_model(
         DeviceError: Blender was asked for, and there is none that can be used.
     """
     making, tools = making or Making(), tools or Tools(seed=seed)
-    takes = MODELS[pipeline.name]
-    if takes == "picture":
-        texts = ", ".join(name for name, what in MODELS.items() if what == "text")
-        raise InputError(f"{pipeline.name} draws from a picture: expected a model of prompts ({texts})")
-    if sweep and takes != "text":
+    inputs = pipeline.spec.inputs
+    takes_text = "text" in inputs
+    if inputs and not takes_text:
+        texts = ", ".join(spec.name for spec in generators().values() if "text" in spec.inputs)
+        raise InputError(f"{pipeline.name} draws from an image: expected a model of prompts ({texts})")
+    if sweep and not takes_text:
         raise InputError(f"sweep: expected a model that draws from a text, found {pipeline.name}")
-    pairs = prompts.first(n, seed) if takes == "text" else [("", seed + i) for i in range(n or len(prompts.prompts))]
+    pairs = prompts.first(n, seed) if takes_text else [("", seed + i) for i in range(n or len(prompts.prompts))]
     texts_made = texts_of([text for text, _ in pairs if text])
     if reference is None and any(understood(text) for text in texts_made):
         texts_known = sum(understood(text) is not None for text in texts_made)
@@ -93,10 +95,10 @@ def evaluate_model(
         "seed": seed,
         "prompts": prompts.source,
         "different_prompts": len(texts_made),
-        "pool": len(prompts.pool) if takes == "text" else 0,
+        "pool": len(prompts.pool) if takes_text else 0,
     }
     results = Results("model", pipeline.name, settings, notes=list(prompts.notes), cost=cost)
-    pool = prompts.pool if takes == "text" else ()
+    pool = prompts.pool if takes_text else ()
     score(results, samples, reference, metrics, tools, pool=pool, progress=scoring)
     results.settings["drawn_with"] = _drawn_with(folder, samples)
     if sweep:
@@ -138,7 +140,7 @@ def _drawn_with(folder: Path, samples: SampleSet) -> dict[str, Any]:
     return {}
 
 
-def _cost(folder: Path, pipeline: AnyPipeline, pairs: Sequence[tuple[str, int]], seconds: float) -> dict[str, Any]:
+def _cost(folder: Path, pipeline: Pipeline, pairs: Sequence[tuple[str, int]], seconds: float) -> dict[str, Any]:
     """Seconds and memory of making, kept in the folder so that a run that goes on knows those of its beginning."""
     path = folder / COST
     try:

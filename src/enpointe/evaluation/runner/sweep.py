@@ -9,9 +9,10 @@ from typing import Any
 from enpointe.diffusion.sampler import make_sampler, samplers_in
 from enpointe.evaluation.prompts import texts_of, understood
 from enpointe.evaluation.runner.evaluate import Results, Tools, score
-from enpointe.evaluation.samples.generated import AnyPipeline, Pair
+from enpointe.evaluation.samples.generated import Pair
 from enpointe.evaluation.samples.sample import Sample, SampleSet
 from enpointe.evaluation.samples.true_objects import TrueObjects
+from enpointe.pipelines.base import Pipeline
 
 EVALUATIONS = (4, 8, 16, 32)
 POINTS = 1024
@@ -35,7 +36,7 @@ class HeldSamples(SampleSet):
 
 
 def run_sweep(
-    pipeline: AnyPipeline,
+    pipeline: Pipeline,
     pairs: Sequence[Pair],
     tools: Tools,
     *,
@@ -57,18 +58,19 @@ def run_sweep(
     texts = texts_of([text for text, _ in pairs])
     known = [text for text in texts if understood(text)]
     reference = TrueObjects(known, 4 * len(known), n_points=POINTS, seed=tools.seed) if known else None
-    pipeline.generate_many([pairs[0][0]], [0], n_points=64, steps=1)  # so that no time is of loading
+    pipeline.generate(pairs[0][0], n_points=64, steps=1, progress=False)  # so that no time is of loading
     found = []
     for sampler in samplers or samplers_in("karras"):
         for asked in evaluations:
             began = time.perf_counter()
-            results = pipeline.generate_many(
+            results = pipeline.generate(
                 [text for text, _ in pairs],
-                [seed for _, seed in pairs],
+                seed=[seed for _, seed in pairs],
                 n_points=POINTS,
                 steps=make_sampler(sampler).steps_within(asked),
-                guidance=guidance,
+                guidance_scale=guidance,
                 sampler=sampler,
+                progress=False,
             )
             seconds = (time.perf_counter() - began) / len(pairs)
             samples = HeldSamples([Sample(str(i), result.cloud, *pairs[i]) for i, result in enumerate(results)])

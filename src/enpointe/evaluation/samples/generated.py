@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from enpointe import __version__
 from enpointe.checkpoints.embedded import embedded_path
 from enpointe.checkpoints.weights import sha256
 from enpointe.core.errors import InputError, MeshError, OutputError
@@ -20,12 +19,10 @@ from enpointe.core.files import replacing
 from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.evaluation.samples.sample import Failure, Sample, SampleSet
 from enpointe.io.sample_folder import SampleFolder
-from enpointe.pipelines.families.pocket.pipeline import Pipeline
-from enpointe.pipelines.families.point_e.pipeline import ReleasedPipeline
+from enpointe.pipelines.base import Pipeline
 
 SETTINGS, SAMPLES = "settings.json", "samples"
 
-AnyPipeline = Pipeline | ReleasedPipeline
 Pair = tuple[str, int]
 """A prompt and a seed."""
 
@@ -81,7 +78,7 @@ def sample_name(prompt: str, seed: int) -> str:
 
 
 def make_samples(
-    pipeline: AnyPipeline,
+    pipeline: Pipeline,
     pairs: Sequence[Pair],
     making: Making,
     folder: Path,
@@ -128,23 +125,23 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _make(
-    pipeline: AnyPipeline, pairs: Sequence[Pair], making: Making, folder: Path, progress: ProgressCallback
-) -> float:
+def _make(pipeline: Pipeline, pairs: Sequence[Pair], making: Making, folder: Path, progress: ProgressCallback) -> float:
     """Make these and keep them; the seconds that each took, without what was loaded first."""
     total = 0.0
     takes_text = any(text for text, _ in pairs)
-    results = pipeline.generate_many(
-        [text for text, _ in pairs] if takes_text else [],
-        [seed for _, seed in pairs],
-        n_points=making.n_points,
-        steps=making.steps,
-        guidance=making.guidance,
-        sampler=making.sampler,
-        progress=progress,
+    settings: dict[str, Any] = {
+        "n_points": making.n_points,
+        "steps": making.steps,
+        "guidance_scale": making.guidance,
+        "sampler": making.sampler,
+        "progress": progress,
+    }
+    texts, seeds = [text for text, _ in pairs], [seed for _, seed in pairs]
+    results = (
+        pipeline.generate(texts, seed=seeds, **settings) if takes_text else pipeline.generate(seed=seeds, **settings)
     )
     for (text, seed), result in zip(pairs, results, strict=True):
-        meta: dict[str, Any] = {"enpointe": __version__, **result.meta, "prompt": text, "seed": seed}
+        meta: dict[str, Any] = {**result.meta, "prompt": text}
         mesh = None
         if making.grid is not None:
             began = time.perf_counter()
@@ -160,7 +157,7 @@ def _read(folder: SampleFolder, name: str, pair: Pair) -> Sample:
     return Sample(name, folder.cloud(), pair[0], pair[1], folder.mesh(), dict(folder.meta()["seconds"]))
 
 
-def _settings(pipeline: AnyPipeline, making: Making, preset: str, weights: Path | None) -> dict[str, Any]:
+def _settings(pipeline: Pipeline, making: Making, preset: str, weights: Path | None) -> dict[str, Any]:
     """All that decides what a pair becomes."""
     files = {}
     if pipeline.name == "pocket":

@@ -9,11 +9,13 @@ from typing import TypeVar
 import torch
 
 from enpointe.checkpoints.embedded import embedded_path, read_network, text_encoder
-from enpointe.checkpoints.weights import ASSETS, Weights, sha256
+from enpointe.checkpoints.registry import ASSETS
+from enpointe.checkpoints.weights import Weights, sha256
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.encoders.minilm import TextEncoder
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sight import SightSDF
+from enpointe.pipelines.families.pocket.things import things_of
 from enpointe.pipelines.families.pocket.upsampling import CellShape
 from enpointe.pipelines.families.pocket.vocabulary import Vocabulary
 
@@ -24,20 +26,20 @@ class Members:
     """Each network is read when it is first asked for; WeightsError where its file is missing, damaged or another's.
 
     Attributes:
-        weights: SHA-256 of every file read so far, by member.
+        hashes: SHA-256 of every file read so far, by member.
     """
 
     def __init__(self, device: torch.device, base: Path | None = None) -> None:
         """base: the base model's file, where it is not the embedded one."""
         self._device = device
         self._paths = {} if base is None else {"base": base}
-        self.weights: dict[str, str] = {}
+        self.hashes: dict[str, str] = {}
 
     @cached_property
     def encoder(self) -> TextEncoder:
         """What turns a prompt into tokens."""
         encoder = text_encoder(self._device)
-        self.weights["text"] = sha256(ASSETS / "minilm.safetensors")
+        self.hashes["text"] = sha256(ASSETS / "minilm.safetensors")
         return encoder
 
     @cached_property
@@ -48,8 +50,8 @@ class Members:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The nouns that the base model was trained on."""
-        return Vocabulary(self.encoder, tuple(self._base[1].info["nouns"]))
+        """The things that the base model was trained on."""
+        return Vocabulary(self.encoder, things_of(self._base[1].info["nouns"]))
 
     @cached_property
     def _base(self) -> tuple[PointTransformer, Weights]:
@@ -57,7 +59,7 @@ class Members:
         n_tokens, nouns = weights.info.get("text_tokens"), weights.info.get("nouns")
         if "text" not in network.grid_embed or not isinstance(n_tokens, int) or n_tokens < 1 or not nouns:
             raise self._another_member("base", "grid text, text_tokens, nouns", weights)
-        self.weights["base"] = weights.sha256
+        self.hashes["base"] = weights.sha256
         return network, weights
 
     @cached_property
@@ -70,14 +72,14 @@ class Members:
             raise self._another_member("up", "cell", weights) from error
         if network.cond_point_proj is None or weights.info["config"].get("input_channels") != 12:
             raise self._another_member("up", "low_res and 12 input channels", weights)
-        self.weights["up"] = weights.sha256
+        self.hashes["up"] = weights.sha256
         return network.to(self._device), shape
 
     @cached_property
     def sdf(self) -> SightSDF:
         """The signed-distance network."""
         network, weights = self._read("sdf", SightSDF)
-        self.weights["sdf"] = weights.sha256
+        self.hashes["sdf"] = weights.sha256
         return network.to(self._device)
 
     def _read(self, member: str, cls: type[N]) -> tuple[N, Weights]:

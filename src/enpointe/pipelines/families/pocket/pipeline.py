@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from enpointe import __version__
-from enpointe.core.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, several, size_after, whole
-from enpointe.core.errors import InputError
-from enpointe.core.progress import Progress, ProgressCallback, no_progress
+from enpointe.checkpoints.registry import ModelSpec
+from enpointe.core.checks import MAX_SEED, size_after, whole
+from enpointe.core.precision import dtype_name, fast_dtype
+from enpointe.core.progress import Progress, ProgressCallback, shown
 from enpointe.core.prompt import check_prompt
 from enpointe.diffusion.denoiser import VelocityDenoiser
 from enpointe.diffusion.guidance import Guided, unconditional
@@ -25,10 +25,10 @@ from enpointe.diffusion.schedule import KarrasSchedule
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.surface import surface
+from enpointe.pipelines.base import Pipeline, Request, Settings
+from enpointe.pipelines.batching import in_batches
 from enpointe.pipelines.families.pocket.members import Members
 from enpointe.pipelines.families.pocket.upsampling import upsample
-from enpointe.pipelines.inputs import check_inputs
-from enpointe.pipelines.result import Result, in_batches
 
 BASE_POINTS = 1024
 SIGMA_MIN, SIGMA_MAX = 0.01, 60.0
@@ -47,154 +47,121 @@ class Preset:
     """Settings of the base stage that a user did not name; how they were chosen: assets/README.md."""
 
     steps: int = 16
-    guidance: float = 2.5
+    guidance_scale: float = 2.5
     sampler: str = "dpmpp"
     upsample_steps: int = 6
 
 
-class Pipeline:
-    """The embedded family on one device. Each network is read when it is first needed.
+class PocketPipeline(Pipeline):
+    """The embedded family on one device; see `Pipeline`.
 
     Args:
-        name: "pocket".
-        device: where it runs.
-        preset: settings that are not named in a call.
+        spec: of "pocket".
+        preset: its name.
+        sampling: settings that are not named in a call, where they are not the preset's.
         batch: clouds that the base model draws at a time; by default 1 on a CPU, where more are no
             faster, else 16.
-        half: whether the base model runs in bfloat16; by default on a CPU only. Its rounding changes
-            with a batch's size, so that with several at a time a sample would depend on its neighbours.
+        dtype: of the base model; by default the faster one on a CPU, else float32. The rounding of bfloat16 changes
+            with a batch's size, so that with several at a time a sample would depend on its neighbors.
         weights: a file of the base model, where it is not the embedded one.
     """
 
     def __init__(
         self,
-        name: str,
+        spec: ModelSpec,
         device: torch.device,
-        preset: Preset | None = None,
+        preset: str = "fast",
         *,
+        sampling: Preset | None = None,
         batch: int | None = None,
-        half: bool | None = None,
+        dtype: torch.dtype | None = None,
         weights: Path | None = None,
     ) -> None:
-        on_cpu = device.type == "cpu"
-        self.name = name
+        self.spec = spec
         self.device = device
-        self.preset = preset or Preset()
-        self.batch = (1 if on_cpu else 16) if batch is None else batch
-        self.half = on_cpu if half is None else half
-        self._members = Members(device, weights)
+        self.preset = preset
+        self.sampling = sampling or Preset()
+        self._batch, self._dtype, self._weights = batch, dtype, weights
+        self._reset()
+
+    def _reset(self) -> None:
+        on_cpu = self.device.type == "cpu"
+        self.batch = self._batch or (1 if on_cpu else 16)
+        self._members = Members(self.device, self._weights)
 
     @property
-    def weights(self) -> dict[str, str]:
-        """SHA-256 of every weight file read so far: "text" (the encoder), "base", "up", "sdf"."""
-        return self._members.weights
+    def dtype(self) -> torch.dtype:
+        if self._dtype is not None:
+            return self._dtype
+        return fast_dtype(self.device) if self.device.type == "cpu" else torch.float32
 
-    def generate(self, prompt: str, *, seed: int = 0, **settings: Any) -> Result:
-        """One cloud from one prompt; settings as in `generate_many`."""
-        return self.generate_many([prompt], [seed], **settings)[0]
+    @property
+    def hashes(self) -> dict[str, str]:
+        return self._members.hashes
 
-    def generate_many(
-        self,
-        prompts: Sequence[str],
-        seeds: Sequence[int],
-        *,
-        pictures: Sequence[object] | None = None,
-        n_points: int = 4096,
-        steps: int | None = None,
-        guidance: float | None = None,
-        sampler: str | None = None,
-        progress: ProgressCallback | None = None,
-    ) -> list[Result]:
-        """A cloud from each prompt with its seed.
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        return samplers_in("karras")
 
-        A sample depends on its own prompt and seed only, not on what it is made together with.
+    @property
+    def defaults(self) -> dict[str, Any]:
+        return {name: getattr(self.sampling, name) for name in ("steps", "guidance_scale", "sampler")}
 
-        Args:
-            prompts, seeds: of one length; a seed is 0 <= seed < 2**63.
-            pictures: none: this family draws from texts.
-            n_points: points of each cloud, 64 to 65,536; up to 1,024 come from the base model alone.
-            steps: of the base model's sampler, 1 to 1,000.
-            guidance: guidance scale of colours, 0 to 100, of which positions get a fifth; 1 is plain conditional,
-                and so is 0.
-            sampler: a sampler's name, "ddpm" not among them.
-            progress: told of every step.
+    def prompt_warnings(self, prompt: str) -> list[str]:
+        return self._members.vocabulary.warnings(check_prompt(prompt))
 
-        Raises:
-            InputError: an argument is out of range. WeightsError: a file is missing or damaged. Both
-                come before anything is drawn.
-        """
-        check_inputs(self.name, text=True, picture=bool(pictures))
-        texts = [check_prompt(prompt) for prompt in several("prompts", prompts)]
-        seeds = seeds_for(seeds, len(texts), "prompts")
-        n_points = whole("n_points", n_points, MIN_POINTS, MAX_POINTS)
-        preset = self.preset
-        steps = whole("steps", preset.steps if steps is None else steps, 1, 1000)
-        guidance = number("guidance", preset.guidance if guidance is None else guidance, 0, 100)
-        sampler = _checked_sampler(preset.sampler if sampler is None else sampler)
-        report = progress or no_progress
-        began = time.perf_counter()
+    def _prepare(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> None:
         _ = self._members.encoder, self._members.base
-        if n_points > BASE_POINTS:
+        if settings.n_points > BASE_POINTS:
             _ = self._members.up
-        loaded = time.perf_counter()
+
+    def _generate(
+        self, requests: Sequence[Request], settings: Settings, report: ProgressCallback
+    ) -> tuple[list[PointCloud], dict[str, Any]]:
+        chosen = {
+            name: value if (value := getattr(settings, name)) is not None else default
+            for name, default in self.defaults.items()
+        }
+        n_points, seeds = settings.n_points, [request.seed for request in requests]
+        began = time.perf_counter()
         coarse: list[PointCloud] = []
-        for part, tell in in_batches(len(texts), self.batch, "cloud", steps, report):
-            coarse += self._sample(texts[part], seeds[part], min(n_points, BASE_POINTS), steps, guidance, sampler, tell)
+        for part, tell in in_batches(len(requests), self.batch, "cloud", chosen["steps"], report):
+            coarse += self._sample(requests[part], min(n_points, BASE_POINTS), tell, **chosen)
         sampled = time.perf_counter()
         clouds = coarse if n_points <= BASE_POINTS else self._upsample_all(coarse, n_points, seeds, report)
         done = time.perf_counter()
-        share = 1 / len(texts)
-        meta = {
-            "enpointe": __version__,
-            "model": self.name,
-            "weights": self.weights,  # shared: the mesh adds its own later
+        return clouds, {
             "settings": {
                 "n_points": n_points,
-                "steps": steps,
-                "guidance": guidance,
-                "sampler": sampler,
-                **({"upsample_steps": preset.upsample_steps} if n_points > BASE_POINTS else {}),
+                **chosen,
+                **({"upsample_steps": self.sampling.upsample_steps} if n_points > BASE_POINTS else {}),
                 "device": self.device.type,
+                "dtype": dtype_name(self.dtype),
             },
             "seconds": {
-                "load": round(loaded - began, 3),
-                "cloud": round((sampled - loaded) * share, 3),
-                "upsample": round((done - sampled) * share, 3),
+                "cloud": round((sampled - began) / len(requests), 3),
+                "upsample": round((done - sampled) / len(requests), 3),
             },
         }
-        return [
-            Result(text, seed, cloud, dict(meta), self) for text, seed, cloud in zip(texts, seeds, clouds, strict=True)
-        ]
 
     def upsample(
-        self, cloud: PointCloud, *, n_points: int = 4096, seed: int = 0, progress: ProgressCallback | None = None
+        self, cloud: PointCloud, *, n_points: int = 4096, seed: int = 0, progress: bool | ProgressCallback = True
     ) -> PointCloud:
-        """The cloud with new points between its own, up to `n_points`; its own points stay as they are.
-
-        Args:
-            cloud: in any frame, with at least two points apart. Its channels are left out: new points have none.
-            n_points: from as many as the cloud has to 65,536.
-            seed: 0 <= seed < 2**63.
-            progress: told how many new points are drawn.
-
-        Raises:
-            InputError: too few points in, or too many or too few wanted.
-        """
         seed = whole("seed", seed, 0, MAX_SEED)
         n_points = size_after(n_points, len(cloud))
         network, shape = self._members.up
-        report = progress or no_progress
         unit, frame = cloud.normalized()
-        dense = upsample(
-            network,
-            unit,
-            n_points,
-            seed=seed,
-            shape=shape,
-            steps=self.preset.upsample_steps,
-            device=self.device,
-            progress=lambda done, total: report(Progress("upsample", done, total)),
-        )
+        with shown(progress) as report:
+            dense = upsample(
+                network,
+                unit,
+                n_points,
+                seed=seed,
+                shape=shape,
+                steps=self.sampling.upsample_steps,
+                device=self.device,
+                progress=lambda done, total: report(Progress("upsample", done, total)),
+            )
         # Not all of them back from the unit frame: the cloud's own would be rounded.
         points = np.concatenate([cloud.points, frame.to_world(dense.points[len(cloud) :])])
         return PointCloud(points, dense.colors)
@@ -206,33 +173,18 @@ class Pipeline:
         grid_size: int = 128,
         keep_small_pieces: bool = False,
         dense: bool = False,
-        progress: ProgressCallback | None = None,
+        progress: bool | ProgressCallback = True,
     ) -> Mesh:
-        """The cloud's surface, coloured by its nearest points, faces outward, watertight.
-
-        Args:
-            cloud: in any frame.
-            grid_size: samples along each axis of the grid that the surface is found on.
-            keep_small_pieces: keep pieces with less than a fiftieth of the largest one's area.
-            dense: ask every sample of the grid, as the release does, instead of those near the surface.
-
-        Raises:
-            MeshError: the network sees no closed surface in this cloud.
-        """
-        return surface(
-            self._members.sdf,
-            cloud,
-            self.device,
-            grid_size=grid_size,
-            keep_small_pieces=keep_small_pieces,
-            method="dense" if dense else "sparse",
-            report=progress or no_progress,
-        )
-
-    def warnings_for(self, prompt: str) -> list[str]:
-        """What a user should know before this prompt is tried: one line each."""
-        text = check_prompt(prompt)
-        return self._members.vocabulary.warnings(text)
+        with shown(progress) as report:
+            return surface(
+                self._members.sdf,
+                cloud,
+                self.device,
+                grid_size=grid_size,
+                keep_small_pieces=keep_small_pieces,
+                method="dense" if dense else "sparse",
+                report=report,
+            )
 
     def _upsample_all(
         self, coarse: Sequence[PointCloud], n_points: int, seeds: Sequence[int], report: ProgressCallback
@@ -249,36 +201,29 @@ class Pipeline:
     @torch.inference_mode()
     def _sample(
         self,
-        texts: Sequence[str],
-        seeds: Sequence[int],
+        requests: Sequence[Request],
         n_points: int,
-        steps: int,
-        guidance: float,
-        sampler: str,
         tell: Callable[[int], None],
+        *,
+        steps: int,
+        guidance_scale: float,
+        sampler: str,
     ) -> list[PointCloud]:
         network, n_tokens = self._members.base
-        tokens = self._members.encoder.condition(texts, n_tokens)
+        tokens = self._members.encoder.condition([request.prompt or "" for request in requests], n_tokens)
         cond = {"grids": {"text": tokens}}
-        shape = 1 + SHAPE_GUIDANCE * (guidance - 1) if guidance else 1.0
+        shape = 1 + SHAPE_GUIDANCE * (guidance_scale - 1) if guidance_scale else 1.0
         denoiser = Guided(
-            VelocityDenoiser(network), cond, unconditional(cond), guidance_scale=guidance, leading_scale=shape
+            VelocityDenoiser(network), cond, unconditional(cond), guidance_scale=guidance_scale, leading_scale=shape
         )
-        noise = SeededNoise(seeds, self.device)
+        noise = SeededNoise([request.seed for request in requests], self.device)
         sigmas = KarrasSchedule(SIGMA_MIN, SIGMA_MAX)(steps)
-        x = noise((len(texts), 6, n_points)).clamp(-NOISE_LIMIT, NOISE_LIMIT) * float(sigmas[0])
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+        x = noise((len(requests), 6, n_points)).clamp(-NOISE_LIMIT, NOISE_LIMIT) * float(sigmas[0])
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             for step in make_sampler(sampler)(denoiser, x, sigmas, noise=noise):
                 tell(step.i)
                 x = step.x
         return [_to_cloud(sample) for sample in x.float().cpu()]
-
-
-def _checked_sampler(name: str) -> str:
-    """The name; InputError where it is not that of a sampler on any noise levels: no discrete process is trained."""
-    if name not in samplers_in("karras"):
-        raise InputError(f"sampler of pocket: expected one of {', '.join(samplers_in('karras'))}, found {name!r}")
-    return name
 
 
 def _to_cloud(sample: Tensor) -> PointCloud:

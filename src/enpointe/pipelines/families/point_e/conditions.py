@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -14,12 +13,10 @@ from torch import Tensor
 from enpointe.checkpoints.adapters import IMAGE
 from enpointe.encoders.images import read_picture
 from enpointe.nn.point_transformer import PointTransformer
-
-Picture = Image.Image | str | Path
-"""A picture, or the path of its file."""
+from enpointe.pipelines.base import ImageInput
 
 GRID = 256
-"""Tokens of a picture: 16 x 16."""
+"""Tokens of an image: 16 x 16."""
 
 
 class Encoder(Protocol):
@@ -36,8 +33,8 @@ class Conditions:
 
     Attributes:
         rows: of each sample, its row in the tensors below.
-        vectors: (U, width) of texts or pictures; None where the base network takes none.
-        grids: (U, channels, GRID) of pictures; None where there are none.
+        vectors: (U, width) of texts or images; None where the base network takes none.
+        grids: (U, channels, GRID) of images; None where there are none.
     """
 
     rows: tuple[int, ...]
@@ -51,7 +48,7 @@ class Conditions:
         return {} if self.grids is None else {"grids": {IMAGE: self.grids[list(self.rows[part])]}}
 
     def upsampler(self, part: slice, network: PointTransformer) -> dict[str, Any]:
-        """Keyword arguments of the upsampler; zeros for a picture that there is not, as it was trained with."""
+        """Keyword arguments of the upsampler; zeros for an image that there is not, as it was trained with."""
         rows = list(self.rows[part])
         if self.grids is not None:
             return {"grids": {IMAGE: self.grids[rows]}}
@@ -73,23 +70,23 @@ def of_texts(texts: Sequence[str], encoder: Encoder) -> Conditions:
     return Conditions(tuple(row[text] for text in texts), vectors=encoder.texts(list(row)))
 
 
-def check_pictures(pictures: Sequence[Picture]) -> None:
-    """InputError where a file is no picture that can be read; only one is in memory at a time, they may be large."""
-    for picture in _distinct(pictures).values():
-        opened(picture)
+def check_images(images: Sequence[ImageInput]) -> None:
+    """InputError where a file is no image that can be read; only one is in memory at a time, they may be large."""
+    for image in _distinct(images).values():
+        opened(image)
 
 
-def of_pictures(pictures: Sequence[Picture], encoder: Encoder, *, vector: bool, grid: bool) -> Conditions:
-    """The conditions of pictures, each encoded once; as in `check_pictures`, one is in memory at a time.
+def of_images(images: Sequence[ImageInput], encoder: Encoder, *, vector: bool, grid: bool) -> Conditions:
+    """The conditions of images, each encoded once; as in `check_images`, one is in memory at a time.
 
     Args:
-        vector: whether a network takes a picture's vector.
+        vector: whether a network takes an image's vector.
         grid: whether a network takes its grid.
 
     Raises:
-        InputError: a file is no picture that can be read.
+        InputError: a file is no image that can be read.
     """
-    unique = _distinct(pictures)
+    unique = _distinct(images)
     row = {key: i for i, key in enumerate(unique)}
     encoded = [
         (encoder.pictures([image]) if vector else None, encoder.grids([image]) if grid else None)
@@ -97,26 +94,20 @@ def of_pictures(pictures: Sequence[Picture], encoder: Encoder, *, vector: bool, 
     ]
     vectors, grids = ([part for part in parts if part is not None] for parts in zip(*encoded, strict=True))
     return Conditions(
-        tuple(row[_key(picture)] for picture in pictures),
+        tuple(row[_key(image)] for image in images),
         vectors=torch.cat(vectors) if vectors else None,
         grids=torch.cat(grids) if grids else None,
     )
 
 
-def _distinct(pictures: Sequence[Picture]) -> dict[int | str, Picture]:
-    return {_key(picture): picture for picture in pictures}
+def _distinct(images: Sequence[ImageInput]) -> dict[int | str, ImageInput]:
+    return {_key(image): image for image in images}
 
 
-def _key(picture: Picture) -> int | str:
-    return id(picture) if isinstance(picture, Image.Image) else str(picture)
+def _key(image: ImageInput) -> int | str:
+    return id(image) if isinstance(image, Image.Image) else str(image)
 
 
-def opened(picture: Picture) -> Image.Image:
-    """The picture itself; InputError where its file is none."""
-    return picture if isinstance(picture, Image.Image) else read_picture(picture)
-
-
-def picture_name(picture: Picture) -> str | None:
-    """The name of a picture's file, without its folder; None for one that came from none."""
-    path = getattr(picture, "filename", "") if isinstance(picture, Image.Image) else picture
-    return Path(path).name or None
+def opened(image: ImageInput) -> Image.Image:
+    """The image itself; InputError where its file is none."""
+    return image if isinstance(image, Image.Image) else read_picture(image)

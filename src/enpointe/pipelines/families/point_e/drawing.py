@@ -15,9 +15,9 @@ from enpointe.core.progress import ProgressCallback
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.sampler import make_sampler
 from enpointe.nn.point_transformer import PointTransformer
+from enpointe.pipelines.batching import in_batches
 from enpointe.pipelines.families.point_e.conditions import Conditions
 from enpointe.pipelines.families.point_e.presets import ReleasedPreset, Sampling
-from enpointe.pipelines.result import in_batches
 from enpointe.pipelines.stage import Stage, run
 
 COARSE_POINTS = RELEASED["base40M"].n_points
@@ -42,7 +42,7 @@ def released_stage(
         sigma_min=sampling.sigma_min,
         sigma_max=sampling.sigma_max,
         rho=sampling.rho,
-        guidance_scale=sampling.guidance,
+        guidance_scale=sampling.guidance_scale,
         interval=sampling.interval,
         integer_time=sampling.integer_time,
         prepare=preset.prepare,

@@ -36,7 +36,7 @@ class ReleasedMembers:
         load, load_clip: where networks come from.
 
     Attributes:
-        weights: SHA-256 of every file read so far, by member: "base", "upsample", "sdf".
+        hashes: SHA-256 of every file read so far, by member: "base", "upsample", "sdf".
         report: is told how far a download is.
     """
 
@@ -56,7 +56,7 @@ class ReleasedMembers:
         self._path = path
         self._load = load
         self._load_clip = load_clip
-        self.weights: dict[str, str] = {}
+        self.hashes: dict[str, str] = {}
         self.report: ProgressCallback = no_progress
 
     @cached_property
@@ -91,5 +91,5 @@ class ReleasedMembers:
             self.report(replace(progress, stage="download"))
 
         network, digest = self._load(name, path=path, dtype=dtype, device=self._device, report=report)
-        self.weights[member] = digest
+        self.hashes[member] = digest
         return network

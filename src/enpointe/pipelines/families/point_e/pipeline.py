@@ -15,19 +15,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from enpointe import __version__
+from enpointe.checkpoints.registry import ModelSpec
 from enpointe.checkpoints.released import RELEASED
-from enpointe.core.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, seeds_for, several, size_after, whole
-from enpointe.core.progress import ProgressCallback, no_progress
+from enpointe.core.checks import MAX_SEED, size_after, whole
+from enpointe.core.precision import dtype_name, fast_dtype
+from enpointe.core.progress import ProgressCallback, shown
 from enpointe.core.prompt import check_prompt
 from enpointe.diffusion.sampler import options_of
+from enpointe.diffusion.samplers import SAMPLERS
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.geometry.subsample import farthest_point
 from enpointe.meshing.surface import surface
 from enpointe.nn.point_transformer import PointTransformer
+from enpointe.pipelines.base import ImageInput, Pipeline, Request, Settings
 from enpointe.pipelines.families.point_e import conditions
-from enpointe.pipelines.families.point_e.conditions import Conditions, Picture, picture_name
+from enpointe.pipelines.families.point_e.conditions import Conditions
 from enpointe.pipelines.families.point_e.drawing import (
     COARSE_POINTS,
     batch_that_fits,
@@ -37,126 +40,114 @@ from enpointe.pipelines.families.point_e.drawing import (
 )
 from enpointe.pipelines.families.point_e.members import ReleasedMembers
 from enpointe.pipelines.families.point_e.presets import PRESETS, Sampling
-from enpointe.pipelines.inputs import MODELS, check_inputs
-from enpointe.pipelines.result import Result
 from enpointe.pipelines.stage import Stage
 
 
-class ReleasedPipeline:
-    """A released model on one device. Each network is read, and downloaded if need be, when it is first needed.
+class PointEPipeline(Pipeline):
+    """A released model on one device; see `Pipeline`. Networks are downloaded, if need be, when they are first needed.
 
     Args:
-        name: of the base model; see `inputs.MODELS` for what it draws from.
+        spec: of the base model.
         preset: "fast" or "reference", the release's own settings.
         weights: a file of the base network, where it is not the one of that name.
         batch: clouds drawn at a time; by default 1 on a CPU, where more are no faster, else as many as
             fit into the device's memory, at most 16.
+        dtype: of the point networks; by default the preset's: the faster one, or float32 for "reference".
         members: where the networks come from.
     """
 
     def __init__(
         self,
-        name: str,
+        spec: ModelSpec,
         device: torch.device,
         preset: str = "fast",
         *,
         weights: Path | None = None,
         batch: int | None = None,
+        dtype: torch.dtype | None = None,
         members: ReleasedMembers | None = None,
     ) -> None:
-        self.name = name
+        self.spec = spec
         self.device = device
-        self.preset_name = preset
-        self.preset = PRESETS[name][preset]
-        self.half = self.preset.half and device.type in ("cpu", "cuda")
-        self.batch = batch_that_fits(name, device) if batch is None else batch
-        self._members = members or ReleasedMembers(name, device, half=self.half, path=weights)
+        self.preset = preset
+        self.sampling = PRESETS[spec.name][preset]
+        self._batch, self._dtype, self._weights = batch, dtype, weights
+        self._own_members = members
+        self._reset()
+
+    def _reset(self) -> None:
+        self.batch = self._batch or batch_that_fits(self.name, self.device)
+        self._members = self._own_members or ReleasedMembers(
+            self.name, self.device, half=self._half, path=self._weights
+        )
 
     @property
-    def weights(self) -> dict[str, str]:
-        """SHA-256 of every weight file read so far: "base", "upsample", "sdf"."""
-        return self._members.weights
+    def dtype(self) -> torch.dtype:
+        if self._dtype is not None:
+            return self._dtype
+        return fast_dtype(self.device) if self.sampling.half else torch.float32
 
-    def generate(
-        self, prompt: str | None = None, *, picture: Picture | None = None, seed: int = 0, **settings: Any
-    ) -> Result:
-        """One cloud, from a prompt, a picture or nothing, as the model wants; settings as in `generate_many`."""
-        prompts, pictures = None if prompt is None else [prompt], None if picture is None else [picture]
-        return self.generate_many(prompts, [seed], pictures=pictures, **settings)[0]
+    @property
+    def _half(self) -> bool:
+        return self.dtype == torch.bfloat16
 
-    def generate_many(
-        self,
-        prompts: Sequence[str] | None,
-        seeds: Sequence[int],
-        *,
-        pictures: Sequence[Picture] | None = None,
-        n_points: int = 4096,
-        steps: int | None = None,
-        guidance: float | None = None,
-        sampler: str | None = None,
-        progress: ProgressCallback | None = None,
-    ) -> list[Result]:
-        """A cloud from each prompt or picture with its seed.
+    @property
+    def hashes(self) -> dict[str, str]:
+        return self._members.hashes
 
-        A sample depends on its own input and seed only, not on what it is made together with.
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        return tuple(SAMPLERS)
 
-        Args:
-            prompts: for a model that draws from texts, else None.
-            seeds: one for each prompt or picture, 0 <= seed < 2**63.
-            pictures: for a model that draws from pictures: pictures or paths of their files.
-            n_points: points of each cloud, 64 to 65,536. Up to 1,024 come from the base model alone, up to
-                4,096 from one run of the upsampler, and more from several runs around the same coarse points.
-            steps, guidance, sampler: of the base stage: 1 to 1,000; 0 to 100; a sampler's name.
-            progress: told of every step.
+    @property
+    def defaults(self) -> dict[str, Any]:
+        return _settings(self.sampling.base, "")
 
-        Raises:
-            InputError: an argument is out of range, or the model draws from something else.
-            WeightsError: a file is missing or damaged. Both come before anything is drawn.
-        """
-        texts = [check_prompt(prompt) for prompt in several("prompts", prompts or [])]
-        shown = several("pictures", pictures or [])
-        check_inputs(self.name, text=bool(texts), picture=bool(shown))
-        of = {"text": "prompts", "picture": "pictures", "nothing": "samples"}[MODELS[self.name]]
-        seeds = seeds_for(seeds, len(texts) or len(shown) or None, of)
-        n_points = whole("n_points", n_points, MIN_POINTS, MAX_POINTS)
-        sampling = self._sampling(steps, guidance, sampler)
-        self._members.report = report = progress or no_progress
-        began = time.perf_counter()
-        conditions.check_pictures(shown)
+    def prompt_warnings(self, prompt: str) -> list[str]:
+        """A line where the prompt is longer than CLIP reads; CLIP's vocabulary is open."""
+        clip = self._members.clip
+        n_tokens = clip.n_tokens(check_prompt(prompt))
+        return [f"the prompt has {n_tokens} tokens; only the first {clip.max_tokens} are read"] * (
+            n_tokens > clip.max_tokens
+        )
+
+    def _prepare(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> None:
+        self._members.report = report
+        conditions.check_images(_images(requests))
+        _ = self._members.base
+        if settings.n_points > COARSE_POINTS:
+            _ = self._members.up
+        # Last, for CLIP is the largest: what is wrong with images and weights is said before it is read.
+        if self.spec.inputs:
+            _ = self._members.clip
+
+    def _generate(
+        self, requests: Sequence[Request], settings: Settings, report: ProgressCallback
+    ) -> tuple[list[PointCloud], dict[str, Any]]:
+        seeds, n_points = [request.seed for request in requests], settings.n_points
+        sampling = self._sampling(settings)
         base = self._stage(self._members.base, self.name, sampling)
         up = self._upsampler if n_points > COARSE_POINTS else None
-        # Last, for CLIP is the largest: bad pictures and weights are told before it is read.
-        known = self._conditions(texts, shown, len(seeds), grid=up is not None)
-        loaded = time.perf_counter()
+        began = time.perf_counter()
+        known = self._conditions(requests, grid=up is not None)
         clouds = coarse_clouds(base, known, seeds, self.device, self.batch, report)
         sampled = time.perf_counter()
         if up is not None:
             clouds = dense_clouds(up, clouds, known, seeds, n_points, self.device, self.batch, report)
         done = time.perf_counter()
-        share = 1 / len(seeds)
-        meta = {
-            "enpointe": __version__,
-            "model": self.name,
-            "preset": self.preset_name,
-            "weights": self.weights,  # shared: the mesh adds its own later
-            "settings": {"n_points": n_points, "device": self.device.type, **_settings(sampling, "")}
-            | ({} if up is None else _settings(self.preset.upsampler, "upsample_")),
+        return [_to_cloud(cloud[:, :n_points]) for cloud in clouds], {
+            "settings": {
+                "n_points": n_points,
+                "device": self.device.type,
+                "dtype": dtype_name(self.dtype),
+                **_settings(sampling, ""),
+                **({} if up is None else _settings(self.sampling.upsampler, "upsample_")),
+            },
             "seconds": {
-                "load": round(loaded - began, 3),
-                "cloud": round((sampled - loaded) * share, 3),
-                "upsample": round((done - sampled) * share, 3),
+                "cloud": round((sampled - began) / len(requests), 3),
+                "upsample": round((done - sampled) / len(requests), 3),
             },
         }
-        return [
-            Result(
-                texts[i] if texts else "",
-                seed,
-                _to_cloud(cloud[:, :n_points]),
-                meta | ({"picture": picture_name(shown[i])} if shown else {}),
-                self,
-            )
-            for i, (seed, cloud) in enumerate(zip(seeds, clouds, strict=True))
-        ]
 
     def upsample(
         self,
@@ -164,21 +155,13 @@ class ReleasedPipeline:
         *,
         n_points: int = 4096,
         seed: int = 0,
-        picture: Picture | None = None,
-        progress: ProgressCallback | None = None,
+        image: ImageInput | None = None,
+        progress: bool | ProgressCallback = True,
     ) -> PointCloud:
-        """The cloud with new points around its own, up to `n_points`; its own points stay as they are.
+        """See `Pipeline.upsample`; of more than 1,024 points the network sees so many, evenly spread.
 
         Args:
-            cloud: in any frame. Of more than 1,024 points the network sees so many, evenly spread. Its
-                channels are left out: new points have none.
-            n_points: from as many as the cloud has to 65,536.
-            seed: 0 <= seed < 2**63.
-            picture: what the cloud was made from, if that was a picture.
-            progress: told of every step.
-
-        Raises:
-            InputError: too many points in, too many or too few wanted, or no picture that can be read.
+            image: what the cloud was generated from, if that was an image.
         """
         seed = whole("seed", seed, 0, MAX_SEED)
         n_points = size_after(n_points, len(cloud))
@@ -188,15 +171,16 @@ class ReleasedPipeline:
         if len(unit) > COARSE_POINTS:
             unit = unit.select(farthest_point(unit.points, COARSE_POINTS, start=0))
         known = conditions.of_nothing(1)
-        if picture is not None:
-            conditions.check_pictures([picture])
-            known = conditions.of_pictures([picture], self._members.clip, vector=False, grid=True)
+        if image is not None:
+            conditions.check_images([image])
+            known = conditions.of_images([image], self._members.clip, vector=False, grid=True)
         coarse = torch.from_numpy(np.concatenate([unit.points, unit.colors * 255], axis=1).T)[None]
         n_new = n_points - len(cloud)
-        self._members.report = report = progress or no_progress
-        (drawn,) = dense_clouds(
-            self._upsampler, coarse, known, [seed], len(unit) + n_new, self.device, self.batch, report
-        )
+        with shown(progress) as report:
+            self._members.report = report
+            (drawn,) = dense_clouds(
+                self._upsampler, coarse, known, [seed], len(unit) + n_new, self.device, self.batch, report
+            )
         new = _to_cloud(drawn[:, len(unit) :])
         # Not all of them back from the unit frame: the cloud's own would be rounded.
         points = np.concatenate([cloud.points, frame.to_world(new.points)])
@@ -209,69 +193,55 @@ class ReleasedPipeline:
         grid_size: int = 128,
         keep_small_pieces: bool = False,
         dense: bool = False,
-        progress: ProgressCallback | None = None,
+        progress: bool | ProgressCallback = True,
     ) -> Mesh:
-        """The cloud's surface, coloured by its nearest points, faces outward, watertight.
-
-        Args:
-            cloud: in any frame.
-            grid_size: samples along each axis of the grid that the surface is found on.
-            keep_small_pieces: keep pieces with less than a fiftieth of the largest one's area.
-            dense: ask every sample of the grid. The preset "reference" always does both.
-
-        Raises:
-            MeshError: the network sees no closed surface in this cloud.
-        """
-        self._members.report = report = progress or no_progress
-        return surface(
-            self._members.sdf,
-            cloud,
-            self.device,
-            grid_size=grid_size,
-            keep_small_pieces=keep_small_pieces or self.preset.keep_small_pieces,
-            method="dense" if dense else self.preset.method,
-            half=self.half,
-            color_neighbors=self.preset.color_neighbors,
-            report=report,
-        )
-
-    def warnings_for(self, prompt: str) -> list[str]:
-        """What a user should know before this prompt is tried: nothing, CLIP's vocabulary is open."""
-        check_prompt(prompt)
-        return []
+        """See `Pipeline.mesh`; the preset "reference" always keeps small pieces and asks every sample."""
+        with shown(progress) as report:
+            self._members.report = report
+            return surface(
+                self._members.sdf,
+                cloud,
+                self.device,
+                grid_size=grid_size,
+                keep_small_pieces=keep_small_pieces or self.sampling.keep_small_pieces,
+                method="dense" if dense else self.sampling.method,
+                half=self._half,
+                color_neighbors=self.sampling.color_neighbors,
+                report=report,
+            )
 
     @property
     def _upsampler(self) -> Stage:
-        return self._stage(self._members.up, "upsample", self.preset.upsampler)
+        return self._stage(self._members.up, "upsample", self.sampling.upsampler)
 
     def _stage(self, network: PointTransformer, name: str, sampling: Sampling) -> Stage:
-        return released_stage(network, name, sampling, self.preset, half=self.half)
+        return released_stage(network, name, sampling, self.sampling, half=self._half)
 
-    def _sampling(self, steps: int | None, guidance: float | None, sampler: str | None) -> Sampling:
+    def _sampling(self, settings: Settings) -> Sampling:
         """The base stage's settings: the preset's, but for those that are named."""
-        preset = self.preset.base
-        chosen = preset.sampler if sampler is None else sampler
-        known = options_of(chosen)
-        return replace(
-            preset,
-            steps=whole("steps", preset.steps if steps is None else steps, 1, 1000),
-            guidance=number("guidance", preset.guidance if guidance is None else guidance, 0, 100),
-            sampler=chosen,
-            options={name: value for name, value in preset.options.items() if name in known},
-        )
+        named = {name: getattr(settings, name) for name in ("steps", "guidance_scale", "sampler")}
+        chosen = replace(self.sampling.base, **{name: value for name, value in named.items() if value is not None})
+        known = options_of(chosen.sampler)
+        return replace(chosen, options={name: value for name, value in chosen.options.items() if name in known})
 
-    def _conditions(self, texts: list[str], pictures: list[Picture], n: int, *, grid: bool) -> Conditions:
+    def _conditions(self, requests: Sequence[Request], *, grid: bool) -> Conditions:
+        texts = [request.prompt for request in requests if request.prompt is not None]
         if texts:
             return conditions.of_texts(texts, self._members.clip)
-        if not pictures:
-            return conditions.of_nothing(n)
+        images = _images(requests)
+        if not images:
+            return conditions.of_nothing(len(requests))
         vector = bool(RELEASED[self.name].config.vector)
-        return conditions.of_pictures(pictures, self._members.clip, vector=vector, grid=grid or not vector)
+        return conditions.of_images(images, self._members.clip, vector=vector, grid=grid or not vector)
+
+
+def _images(requests: Sequence[Request]) -> list[ImageInput]:
+    return [request.image for request in requests if request.image is not None]
 
 
 def _settings(sampling: Sampling, prefix: str) -> dict[str, Any]:
     """What a user may choose of a stage, for a file's provenance."""
-    return {f"{prefix}{name}": getattr(sampling, name) for name in ("steps", "guidance", "sampler")}
+    return {f"{prefix}{name}": getattr(sampling, name) for name in ("steps", "guidance_scale", "sampler")}
 
 
 def _to_cloud(sample: Tensor) -> PointCloud:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from enpointe.pipelines.inputs import MODELS
+from enpointe.checkpoints.registry import MODELS
 
 if TYPE_CHECKING:
     from enpointe.meshing.sparse_grid import Method
@@ -23,7 +23,7 @@ class Sampling:
 
     steps: int
     sigma_max: float
-    guidance: float
+    guidance_scale: float
     sampler: str = "heun"
     options: Mapping[str, float] = field(default_factory=dict)
     sigma_min: float = 1e-3
@@ -59,27 +59,25 @@ class ReleasedPreset:
 # Levels spread evenly in log sigma over a narrow range, and the corrector, need half of what DPM++ on the release's do.
 _FAST = ReleasedPreset(
     base=Sampling(
-        steps=12, sigma_min=0.02, sigma_max=80.0, rho=50.0, guidance=3.0, interval=(0.3, 25.0), sampler="unipc"
+        steps=12, sigma_min=0.02, sigma_max=80.0, rho=50.0, guidance_scale=3.0, interval=(0.3, 25.0), sampler="unipc"
     ),
-    upsampler=Sampling(steps=7, sigma_min=0.025, sigma_max=15.0, rho=50.0, guidance=1.0, sampler="unipc"),
+    upsampler=Sampling(steps=7, sigma_min=0.025, sigma_max=15.0, rho=50.0, guidance_scale=1.0, sampler="unipc"),
 )
-# The release's sampler, as its examples call it: with a picture the upsampler is guided, without one it is not.
-_REFERENCE_PICTURE = ReleasedPreset(
-    base=Sampling(steps=64, sigma_max=120.0, guidance=3.0, options={"s_churn": 3.0}),
-    upsampler=Sampling(steps=64, sigma_max=160.0, guidance=3.0),
+# The release's sampler, as its examples call it: with an image the upsampler is guided, without one it is not.
+_REFERENCE_IMAGE = ReleasedPreset(
+    base=Sampling(steps=64, sigma_max=120.0, guidance_scale=3.0, options={"s_churn": 3.0}),
+    upsampler=Sampling(steps=64, sigma_max=160.0, guidance_scale=3.0),
     half=False,
     prepare=False,
     method="dense",
     keep_small_pieces=True,
     color_neighbors=1,
 )
-_REFERENCE = replace(_REFERENCE_PICTURE, upsampler=replace(_REFERENCE_PICTURE.upsampler, guidance=0.0))
-
-PRESET_NAMES = ("fast", "reference")
+_REFERENCE = replace(_REFERENCE_IMAGE, upsampler=replace(_REFERENCE_IMAGE.upsampler, guidance_scale=0.0))
 
 PRESETS: dict[str, dict[str, ReleasedPreset]] = {
-    name: {"fast": _FAST, "reference": _REFERENCE_PICTURE if takes == "picture" else _REFERENCE}
-    for name, takes in MODELS.items()
-    if name != "pocket"
+    spec.name: {"fast": _FAST, "reference": _REFERENCE_IMAGE if "image" in spec.inputs else _REFERENCE}
+    for spec in MODELS.values()
+    if spec.released is not None and spec.pipeline is not None
 }
 """By model and preset. "reference" is the release's own way (arXiv 2212.08751, appendix B)."""

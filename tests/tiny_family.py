@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from enpointe.checkpoints.config import PointTransformerConfig, SightSDFConfig
+from enpointe.checkpoints.registry import MODELS
 from enpointe.checkpoints.weights import save_weights
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.nn.sight import SightSDF, nearest_offsets
 from enpointe.pipelines.families.pocket import members
-from enpointe.pipelines.families.pocket.pipeline import Pipeline, Preset
+from enpointe.pipelines.families.pocket.pipeline import PocketPipeline, Preset
 
 Floats = NDArray[np.float32]
 
@@ -114,12 +115,12 @@ def use_folder(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
 
 @pytest.fixture
-def tiny(tiny_folder: Path, use_folder: Callable[[Path], None]) -> Callable[..., Pipeline]:
-    """Makes pipelines of the tiny family on the CPU; arguments as `Pipeline`'s."""
+def tiny(tiny_folder: Path, use_folder: Callable[[Path], None]) -> Callable[..., PocketPipeline]:
+    """Makes pipelines of the tiny family on the CPU; arguments as `PocketPipeline`'s."""
     use_folder(tiny_folder)
 
-    def make(batch: int | None = None, half: bool | None = None) -> Pipeline:
-        preset = Preset(steps=3, upsample_steps=2)
-        return Pipeline("pocket", torch.device("cpu"), preset, batch=batch, half=half)
+    def make(batch: int | None = None, dtype: torch.dtype | None = None) -> PocketPipeline:
+        few = Preset(steps=3, upsample_steps=2)
+        return PocketPipeline(MODELS["pocket"], torch.device("cpu"), sampling=few, batch=batch, dtype=dtype)
 
     return make

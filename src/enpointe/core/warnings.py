@@ -1,0 +1,11 @@
+"""Warnings of the package: something is lost or left out, and whoever asked for it should know."""
+
+from __future__ import annotations
+
+
+class EnpointeWarning(UserWarning):
+    """Base of every warning that enpointe gives; the command line prints each as a line on stderr."""
+
+
+class PromptWarning(EnpointeWarning):
+    """A prompt asks for something that the model does not know, or is too long for it."""

@@ -1,0 +1,55 @@
+"""The things that the embedded base model was trained on, and the words that its captions had for them.
+
+Needs no PyTorch, so that `enpointe models show pocket` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One kind of object.
+
+    Attributes:
+        names: the usual noun first, then synonyms.
+        adjectives, parts, phrases, materials: what captions said of it: "tall", "wheels", "with a spoiler", "wooden".
+    """
+
+    names: tuple[str, ...]
+    adjectives: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+    materials: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The usual noun."""
+        return self.names[0]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Thing:
+        """A thing from plain JSON values."""
+        return cls(**{key: tuple(words) for key, words in value.items()})
+
+
+@lru_cache(maxsize=1)
+def embedded_things() -> tuple[Thing, ...]:
+    """What the embedded weights know, in alphabetical order."""
+    file = resources.files("enpointe.pipelines.families.pocket").joinpath("vocabulary.json")
+    values: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return tuple(Thing.from_json(value) for value in values.values())
+
+
+def things_of(nouns: Collection[str]) -> tuple[Thing, ...]:
+    """The things behind the nouns that a weight file lists; a noun of none that is known here stands for itself."""
+    listed = set(nouns)
+    known = [thing for thing in embedded_things() if listed.intersection(thing.names)]
+    named = {name for thing in known for name in thing.names}
+    return (*known, *(Thing((noun,)) for noun in nouns if noun not in named))
