@@ -80,13 +80,13 @@ def _bar(progress: Progress) -> Any:
         unit_scale=progress.unit == "B",
         desc=progress.stage,
         leave=False,
-        disable=None if not _in_notebook() else False,  # None: not shown unless stderr is a terminal
+        disable=None if not in_notebook() else False,  # None: not shown unless stderr is a terminal
         dynamic_ncols=True,
         file=sys.stderr,
     )
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Whether a Jupyter kernel runs this, whose stderr is no terminal but shows bars."""
     kernel = sys.modules.get("IPython")
     shell = kernel.get_ipython() if kernel is not None else None

@@ -47,6 +47,17 @@ class Mesh:
 
         return load_mesh(Path(path))
 
+    def show(self, title: str = "") -> Path | None:
+        """Shows the mesh, to turn with the mouse: in a notebook, else in the browser; see `show.show_page`."""
+        from enpointe.render import show, viewer
+
+        return show.show_page(viewer.render(None, self, title))
+
+    def _repr_html_(self) -> str:
+        from enpointe.render import show, viewer
+
+        return show.notebook_frame(viewer.render(None, self, ""))
+
     def save(self, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
         """Write .glb, .ply or .obj; see `export.save_mesh`."""
         from enpointe.io.export import save_mesh

@@ -80,6 +80,17 @@ class PointCloud:
 
         return load_cloud(Path(path))
 
+    def show(self, title: str = "") -> Path | None:
+        """Shows the cloud, to turn with the mouse: in a notebook, else in the browser; see `show.show_page`."""
+        from enpointe.render import show, viewer
+
+        return show.show_page(viewer.render(self, None, title))
+
+    def _repr_html_(self) -> str:
+        from enpointe.render import show, viewer
+
+        return show.notebook_frame(viewer.render(self, None, ""))
+
     def save(self, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
         """Write .ply or .npz; see `export.save_cloud`."""
         from enpointe.io.export import save_cloud

@@ -96,7 +96,7 @@ class Result:
     ) -> None:
         """The files of `save` one after the other, into a folder that a caller publishes when all are there."""
         from enpointe.io.sample_folder import SampleFolder
-        from enpointe.render import plot, viewer
+        from enpointe.render import plot
 
         meta = dict(self.meta)
         if mesh is True:
@@ -105,8 +105,28 @@ class Result:
             meta["seconds"] = {**meta.get("seconds", {}), "mesh": round(time.perf_counter() - began, 3)}
         shape = mesh if isinstance(mesh, Mesh) else None
         meta["mesh"] = None if shape is None else {"grid": grid_size}
-        page = viewer.render(self.cloud, shape, self.title, notes=self.warnings)
-        SampleFolder(folder).write(self.cloud, shape, meta, views=plot.views(self.cloud), page=page)
+        views, page = plot.views(self.cloud), self._page(shape)
+        SampleFolder(folder).write(self.cloud, shape, meta, views=views, page=page)
+
+    def show(self, *, mesh: bool = False, grid_size: int = 128) -> Path | None:
+        """Shows the cloud, and with `mesh` its surface, to turn with the mouse: in a notebook, else in the browser.
+
+        Returns:
+            The page's temporary file; None in a notebook.
+        """
+        from enpointe.render.show import show_page
+
+        return show_page(self._page(self.mesh(grid_size) if mesh else None))
+
+    def _repr_html_(self) -> str:
+        from enpointe.render.show import notebook_frame
+
+        return notebook_frame(self._page(None))
+
+    def _page(self, mesh: Mesh | None) -> str:
+        from enpointe.render import viewer
+
+        return viewer.render(self.cloud, mesh, self.title, notes=self.warnings)
 
     @property
     def title(self) -> str:
