@@ -18,11 +18,12 @@ export ENPOINTE_PROMPT := $(value PROMPT)
 unexport PROMPT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup blender run test format clean
+.PHONY: help setup blender run test quick format clean
 
 help:
 	@echo 'make run PROMPT="a pink motorcycle"   generate a cloud and a mesh; more options: ARGS="--seed 7 --no-mesh"'
-	@echo 'make test                             lint, types, layers, tests'
+	@echo 'make test                             lint, types, layers, tests and what they cover'
+	@echo 'make quick                            the fast tests, up to the first that fails'
 	@echo 'make setup                            install everything into $(VENV) (run installs what it needs by itself, test the rest)'
 	@echo 'make blender                          Blender 4.5 as a Python module in $(BLENDER_VENV), for rendering and for FBX and COLLADA'
 	@echo 'make format                           format the code'
@@ -67,12 +68,15 @@ test: $(DEV_STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
+
+quick: $(DEV_STAMP)
+	$(BIN)/python -m pytest -m 'not slow' -x -q
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) $(BLENDER_VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BLENDER_VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .coverage
 	find src tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -56,6 +56,7 @@ def test_reference_and_sdf_network_agree() -> None:
     assert relative(network.decode(prepared, queries), expected) < SINGLE
 
 
+@pytest.mark.slow
 def test_reference_holds_all_attention_weights() -> None:
     """That is the way it is a yardstick for."""
     q = torch.randn(1, 128, 2, 16)

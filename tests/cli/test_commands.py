@@ -233,6 +233,7 @@ def test_real_models_among_the_data_are_built_named_and_shown(
     assert ((pictures < 250).sum(axis=(0, 2)) > 100).tolist() == [True] * 5 + [False]
 
 
+@pytest.mark.slow
 def test_mesh_upsample_and_view_of_a_users_own_cloud(tmp_path: Path) -> None:
     made = np.random.default_rng(0).random((2, 200, 3), dtype=np.float32)
     PointCloud(made[0], made[1]).save(tmp_path / "own.npz")

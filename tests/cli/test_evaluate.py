@@ -146,6 +146,7 @@ def test_a_model(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str]) -> 
     assert "https://" not in page
 
 
+@pytest.mark.slow
 def test_twice_the_same_numbers(pipeline: TruePipeline) -> None:
     assert main(MODEL) == 0
     first = json.loads(Path("run/results.json").read_text())
@@ -201,6 +202,7 @@ def test_a_cloud_without_a_surface_is_a_failure(pipeline: TruePipeline, capsys: 
     assert again["watertight"] == found["watertight"] == 1
 
 
+@pytest.mark.slow
 def test_samples_and_reference(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "a.npz", rng.random((20, 80, 3), np.float32))
@@ -350,6 +352,7 @@ def test_wrong_arguments(
     assert message in failed(capsys, *arguments)
 
 
+@pytest.mark.slow
 def test_sweep(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "POINTS", 64)
     monkeypatch.setattr(runs, "run_sweep", partial(sweep.run_sweep, samplers=("heun", "dpmpp"), evaluations=(3, 6)))
@@ -363,6 +366,7 @@ def test_sweep(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], monke
     assert "Quality against number of evaluations" in Path("run/report.html").read_text()
 
 
+@pytest.mark.slow
 def test_compare(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(MODEL) == 0
     assert main([*MODEL[:-1], "other", "--steps", "3"]) == 0

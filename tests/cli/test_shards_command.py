@@ -40,6 +40,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "shards"
 
 
+@pytest.mark.slow
 def test_build_leaves_shards_lists_and_buckets(shards: Path) -> None:
     assert {path.name for path in shards.iterdir()} == {
         "shard-000000.tar", "index.json", "failures.jsonl", "dropped.jsonl", "ATTRIBUTION.md", "buckets.csv",

@@ -128,6 +128,7 @@ def test_features_of_times() -> None:
 
 
 @pytest.mark.parametrize("normals", [False, True])
+@pytest.mark.slow
 def test_classifier(normals: bool) -> None:
     torch.manual_seed(0)
     network = get_model(7, normal_channel=normals, width_mult=1).eval()

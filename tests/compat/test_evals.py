@@ -71,6 +71,7 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> None:
     runpy.run_module(f"point_e.evals.scripts.{name}", run_name="__main__")
 
 
+@pytest.mark.slow
 def test_pfid_script(
     cache: Path, batches: tuple[Path, Path], network: PointNet2, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
@@ -93,6 +94,7 @@ def test_pis_script(
     assert float(printed.removeprefix("P-IS: ")) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_script_refuses_a_bad_file(tmp_path: Path) -> None:
     """In a process of its own: one line, exit code 2, no traceback, before any weights are asked for."""
     (tmp_path / "a.npz").write_bytes(b"no zip")

@@ -48,6 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.slow
 def test_there_is_a_figure(folder: Path, name: str) -> None:
     with Image.open(folder / f"{name}.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 5

@@ -88,6 +88,7 @@ def test_recorded_distances(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("name", sorted(MODEL_CONFIGS))
+@pytest.mark.slow
 def test_released_checkpoints_fit(golden_folder: Path, name: str) -> None:
     manifest = json.loads((golden_folder / "manifests.json").read_text())[name]
     with torch.device("meta"):
@@ -240,6 +241,7 @@ def test_cached_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
 # Checkpoints
 
 
+@pytest.mark.slow
 def test_a_checkpoint_in_the_release_s_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ENPOINTE_OFFLINE", "1")

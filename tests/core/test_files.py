@@ -27,6 +27,7 @@ def test_slug_reads_like_the_prompt(prompt: str, expected: str) -> None:
 
 
 @given(st.text(st.characters(), max_size=300))
+@pytest.mark.slow
 def test_slug_is_a_safe_name(prompt: str) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug(prompt))
     assert len(slug(prompt)) <= 69

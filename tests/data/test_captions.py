@@ -35,6 +35,7 @@ def noun_of(text: str, family: Family) -> str:
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+@pytest.mark.slow
 def test_captions(family: Family) -> None:
     texts = set()
     main, *others = family.slots

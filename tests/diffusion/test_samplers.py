@@ -100,6 +100,7 @@ def last(steps: Any) -> Step:
     ("name", "options", "order"),
     [("heun", {}, 2), ("dpm2", {}, 2), ("dpmpp", {}, 2), ("unipc", {}, 2), ("ancestral", {"eta": 0.0}, 1)],
 )
+@pytest.mark.slow
 def test_order_of_convergence(name: str, options: dict[str, float], order: int) -> None:
     start = 5.0 * generator_noise(0)((4, 6, 8))
 
@@ -129,6 +130,7 @@ def test_deterministic_runs_reach_the_exact_map(name: str) -> None:
     ("name", "options", "steps"),
     [("ancestral", {}, 300), ("heun", {"s_churn": 10.0}, 50), ("dpm2", {"s_churn": 10.0}, 50), ("dpmpp", {}, 30)],
 )
+@pytest.mark.slow
 def test_moments_of_the_mixture(name: str, options: dict[str, float], steps: int) -> None:
     """From the true distribution at one level to that at another: only the solver's error is left."""
     noise = generator_noise(2)
@@ -139,6 +141,7 @@ def test_moments_of_the_mixture(name: str, options: dict[str, float], steps: int
 
 
 @pytest.mark.parametrize("values", [-1.0, 1.0])
+@pytest.mark.slow
 def test_moments_of_the_mixture_by_ddpm(values: float) -> None:
     """With many steps the variances that the network may choose between come to the same."""
     process = DiscreteProcess("cosine", respacing="256")

@@ -94,6 +94,7 @@ def assert_unit_vectors(found: Tensor, n: int) -> None:
     assert torch.allclose(found.norm(dim=-1), torch.ones(n), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_network_is_as_the_release_has_it(tiny: Clip) -> None:
     assert tiny.device == CPU
     assert tiny.model.config.vision_config.hidden_act == "quick_gelu"
@@ -331,6 +332,7 @@ def test_a_damaged_cache_is_named_and_not_downloaded_again(folder: Path, hub_cac
     assert downloads == []
 
 
+@pytest.mark.slow
 def test_transformers_is_imported_late_and_asked_for(tmp_path: Path) -> None:
     (tmp_path / "transformers.py").write_text("raise ImportError('not installed')")
     code = (

@@ -208,6 +208,7 @@ def test_every_exif_rotation(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(suffix=st.sampled_from(["png", "jpg", "webp", "gif", "bmp", "tiff"]), data=st.data())
+@pytest.mark.slow
 def test_damage_gives_a_picture_or_a_clear_error(
     tmp_path: Path, rgb: Image.Image, suffix: str, data: st.DataObject
 ) -> None:

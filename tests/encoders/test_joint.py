@@ -65,6 +65,7 @@ def test_a_row_does_not_depend_on_its_batch(space: JointSpace) -> None:
     assert np.allclose(among[-1], alone[0], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_a_noun_and_a_colour_look_like(space: JointSpace, shown: list[tuple[str, str, NDArray[np.uint8]]]) -> None:
     """Guards the weights: one view each, the noun among those of 93 families, chance 1 in 93."""
     nouns = [family.names[0] for family in FAMILIES.values()]

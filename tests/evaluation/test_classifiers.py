@@ -150,6 +150,7 @@ def test_its_file_states_its_quality(pocket: Classifier) -> None:
         assert 0.8 < measured["right"] <= measured["right among five"] <= 1
 
 
+@pytest.mark.slow
 def test_like_sets_are_near_and_other_ones_far(pocket: Classifier, fresh: Any) -> None:
     """Two sets of chairs, and chairs held against armchairs and cars; noise and thinning lie between."""
     chairs, more = fresh(("chair",), 16), fresh(("chair",), 16, first=16)

@@ -25,6 +25,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_all_are_made(results: dict[str, Any]) -> None:
     assert results["counts"]["samples"] == results["counts"]["meshes"] == 6
     assert results["failures"] == []

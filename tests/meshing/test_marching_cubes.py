@@ -84,6 +84,7 @@ def as_trimesh(vertices: Floats, faces: NDArray[np.int64]) -> Any:
 
 @pytest.mark.parametrize("grid_size", [33, 96])
 @pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.slow
 def test_sparse_equals_dense(name: str, grid_size: int) -> None:
     dense = sample_grid(FIELDS[name], grid_size=grid_size, method="dense")
     sparse = sample_grid(FIELDS[name], grid_size=grid_size)
@@ -360,6 +361,7 @@ def broken(p: Floats) -> Floats:
         (lambda p: np.minimum(sphere(0.53)(p), noise(p)), "mostly noise"),
     ],
 )
+@pytest.mark.slow
 def test_no_object(field: Field, message: str) -> None:
     with pytest.raises(MeshError, match=message):
         mesh_from_field(field, half_and_half(), grid_size=64)

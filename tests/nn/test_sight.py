@@ -19,6 +19,7 @@ def middles(cells: int) -> Tensor:
     return torch.stack(torch.meshgrid(along, along, along, indexing="ij")).flatten(1)
 
 
+@pytest.mark.slow
 def test_lines_of_sight_are_what_a_walk_sees() -> None:
     cells = 6
     points = torch.rand(2, 3, 25, generator=torch.Generator().manual_seed(0)) * 2 * HALF - HALF

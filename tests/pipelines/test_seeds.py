@@ -30,6 +30,7 @@ def farthest_apart(a: PointCloud, b: PointCloud) -> float:
 
 
 @pytest.mark.parametrize("sampler", samplers_in("karras"))
+@pytest.mark.slow
 def test_a_sample_of_a_true_batch_is_the_sample_alone(tiny: Make, sampler: str) -> None:
     settings = {"n_points": 64, "sampler": sampler}
     together = tiny(batch=8, dtype=torch.float32).generate(PROMPTS, seed=SEEDS, **settings)

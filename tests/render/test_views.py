@@ -106,6 +106,7 @@ def middle_of(view: View, right: float = 0.0, up: float = 0.0) -> NDArray[np.int
 
 @given(seed=st.integers(0, 2**32), n=st.integers(1, 30), fov=st.floats(5, 100))
 @settings(max_examples=30, deadline=None)
+@pytest.mark.slow
 def test_what_is_projected_comes_back(seed: int, n: int, fov: float) -> None:
     rng = np.random.default_rng(seed)
     points = rng.uniform(-0.5, 0.5, (50, 3))
@@ -200,6 +201,7 @@ def test_the_unit_frame_is_centred_with_longest_side_one() -> None:
 @pytest.mark.parametrize(
     ("shape", "distance"), [(sphere, from_sphere), (box, from_box), (torus, from_torus)], ids=["sphere", "box", "torus"]
 )
+@pytest.mark.slow
 def test_fused_points_lie_on_the_surface_and_all_over_it(
     renderer: RasterRenderer, shape: Callable[[], Model], distance: Callable[..., NDArray[np.floating]]
 ) -> None:

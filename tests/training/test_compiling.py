@@ -33,6 +33,7 @@ assert network.weight.grad.abs().sum() > 0
 """
 
 
+@pytest.mark.slow
 def test_without_a_compiler_on_the_path(tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key not in ("CXX", "CC", "CONDA_PREFIX")}
     environment |= {"PATH": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -63,6 +63,7 @@ def assert_same_run(run: Path, other: Path) -> None:
     assert same(read_weights(run / "best.safetensors").state, read_weights(other / "best.safetensors").state)
 
 
+@pytest.mark.slow
 def test_killed_while_it_saves_then_resumed(
     tiny: ModuleType, data: Pool, pool_path: Path, straight: Path, tmp_path: Path
 ) -> None:
@@ -81,6 +82,7 @@ def test_killed_while_it_saves_then_resumed(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
 def test_a_signal_ends_the_run_between_two_steps(
     tiny: ModuleType, data: Pool, straight: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -101,6 +103,7 @@ def test_a_signal_ends_the_run_between_two_steps(
     assert same(one["ema"], two["ema"])
 
 
+@pytest.mark.slow
 def test_validation_leaves_training_alone(tiny: ModuleType, data: Pool, straight: Path, tmp_path: Path) -> None:
     every_step = replace(tiny.SETTINGS, validate_every=0.0, checkpoint_every=tiny.NEVER, picture_every=0.0)
     tiny.train(data, tmp_path / "run", every_step, steps=STEPS)
@@ -126,6 +129,7 @@ def test_what_a_run_leaves(tiny: ModuleType, data: Pool, straight: Path) -> None
         assert picture.size == (3, 2)
 
 
+@pytest.mark.slow
 def test_loss_falls(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
     settings = replace(tiny.SETTINGS, phases=(Phase(1.0, 32, 8),), learning_rate=0.01, checkpoint_every=tiny.NEVER)
     task = tiny.TinyTask(data, drop=0.0, process=VelocityProcess())  # around sigma 1, where a loss falls fast

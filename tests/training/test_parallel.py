@@ -34,6 +34,7 @@ def saved(path: Path) -> dict[str, Any]:
 
 @linux
 @two_cores
+@pytest.mark.slow
 def test_two_processes_take_the_steps_of_one_and_stop_and_resume_together(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
@@ -58,6 +59,7 @@ def test_two_processes_take_the_steps_of_one_and_stop_and_resume_together(tmp_pa
 
 
 @two_cores
+@pytest.mark.slow
 def test_a_process_that_ends_too_early_ends_the_run() -> None:
     def lead() -> None:
         with processes(2, partial(operator.truediv, 1)) as group:  # 1 / group: a TypeError

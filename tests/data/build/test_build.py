@@ -125,6 +125,7 @@ def killed_at(out: Path, seconds: float) -> bool:
     return os.WIFEXITED(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_and_resume(built: Path, tmp_path: Path) -> None:
     draw = random.Random(0)
     start = time.perf_counter()
@@ -156,6 +157,7 @@ build_shards(
 """A build as in earnest. benchmarks/build_kills.py does the same at full size, 20 times."""
 
 
+@pytest.mark.slow
 def test_kill_9_of_a_build_that_renders_and_resume(tmp_path: Path) -> None:
     pytest.importorskip("embreex")
     out, draw = tmp_path / "killed", random.Random(1)
@@ -171,6 +173,7 @@ def test_kill_9_of_a_build_that_renders_and_resume(tmp_path: Path) -> None:
     assert content(out) == content(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_killed_between_any_two_files_and_resumed(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The moments that random kills seldom hit: a build that stops after each file that its own process writes."""
     replace_file, own_process = Path.replace, os.getpid()
@@ -293,6 +296,7 @@ def test_of_two_assets_with_one_key_the_second_fails(tmp_path: Path) -> None:
     assert [record.key for record in read_shards(tmp_path / "out")] == [first.key]
 
 
+@pytest.mark.slow
 def test_a_folder_of_hostile_files_is_built_and_each_is_listed_with_its_reason(tmp_path: Path) -> None:
     hostile = make_hostile(tmp_path / "hostile")
     build(tmp_path / "out", folder(hostile.folder), workers=2)

@@ -188,6 +188,7 @@ def lines(path: Path) -> dict[str, str]:
     return {line["key"]: line["reason"] for line in read}
 
 
+@pytest.mark.slow
 def test_the_command_builds_on_two_machines_what_one_builds(cluster: Any, tmp_path: Path) -> None:
     second_machine(cluster)
     models = tmp_path / "models"
@@ -214,6 +215,7 @@ def test_the_command_builds_on_two_machines_what_one_builds(cluster: Any, tmp_pa
     assert content(tmp_path / "there") == content(tmp_path / "here")
 
 
+@pytest.mark.slow
 def test_a_machine_is_lost_halfway(cluster: Any, tmp_path: Path) -> None:
     second = second_machine(cluster)
     for name in "here", "there":
@@ -252,6 +254,7 @@ def test_folders_of_processes_that_are_gone_are_removed(tmp_path: Path, monkeypa
     assert {path.name for path in tmp_path.iterdir()} == {*kept, scratch.name}
 
 
+@pytest.mark.slow
 def test_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="needs ray (the extra of that name)")
     with pytest.raises(InputError, match=r"nonsense: expected a Ray cluster, found: .*[Ii]nvalid"), on_ray("nonsense"):

@@ -73,6 +73,7 @@ def test_draws_are_a_function_of_the_generator(small_pool: Pool) -> None:
     assert len({small_pool.draw(0, 10, rng).caption for _ in range(20)}) > 5
 
 
+@pytest.mark.slow
 def test_a_draw_is_points_of_the_object_each_in_its_slots_paint(small_pool: Pool) -> None:
     rng = np.random.default_rng(0)
     for index in range(20):

@@ -117,6 +117,7 @@ def test_distances_of_models_are_not_known(mixed: pool.Pool) -> None:
         mixed.distances(5)
 
 
+@pytest.mark.slow
 def test_draws_of_a_model_are_its_points_in_the_colours_of_its_caption(mixed: pool.Pool) -> None:
     painted = 0
     for seed in range(60):

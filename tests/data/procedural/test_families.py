@@ -38,6 +38,7 @@ def widest_gap(assembly: Assembly, rng: np.random.Generator) -> float:
 
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+@pytest.mark.slow
 def test_objects(family: Family, seed: int) -> None:
     rng = np.random.default_rng(seed)
     assembly = family.assemble(rng)

@@ -75,6 +75,7 @@ def test_volumes() -> None:
 
 
 @pytest.mark.parametrize("name", SOLIDS)
+@pytest.mark.slow
 def test_distances_agree_with_the_mesh(name: str) -> None:
     solid = SOLIDS[name]
     vertices, faces = solid.mesh()

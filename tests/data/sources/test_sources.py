@@ -60,6 +60,7 @@ def outcomes(hostile: Hostile) -> tuple[dict[str, Model | Lost], dict[str, list[
     return found, opened, slowest
 
 
+@pytest.mark.slow
 def test_every_hostile_file_has_its_reason_and_every_good_one_is_whole(
     hostile: Hostile, outcomes: tuple[dict[str, Model | Lost], Any, float]
 ) -> None:
@@ -200,6 +201,7 @@ def test_a_limit_of_nothing_is_refused() -> None:
         AssetLimits(faces=0)
 
 
+@pytest.mark.slow
 def test_only_the_asset_at_fault_is_lost(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.glb").write_bytes(glb())

@@ -107,6 +107,7 @@ def size_of(mesh: Mesh) -> Floats:
 
 
 @pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.slow
 def test_a_mesh_stands_where_its_cloud_stands(tiny: Make, tiny_sdf: SightSDF, capsule: MakeCloud, dense: bool) -> None:
     cloud = moved(capsule(64, seed=5))
     mesh = tiny().mesh(cloud, grid_size=24, dense=dense)

@@ -232,6 +232,7 @@ def test_progress_rises_to_its_total(n_points: int) -> None:
 
 
 @given(st.integers(1, 400), st.integers(1, 70), st.integers(0, 9))
+@pytest.mark.slow
 def test_cells_are_the_points_each_once(n: int, size: int, seed: int) -> None:
     groups = cells(scattered(n, seed).points, size)
     assert sorted(np.concatenate(groups)) == list(range(n))
@@ -282,6 +283,7 @@ def test_the_network_sees_local_frames() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.floats(1e-3, 1e3), st.floats(-10, 10), st.booleans())
+@pytest.mark.slow
 def test_frames(seed: int, n: int, size: float, place: float, flat: bool) -> None:
     rng = np.random.default_rng(seed)
     points = (rng.normal(size=(n, 3)) * size * [1, 1, not flat] + place * size).astype(np.float32)

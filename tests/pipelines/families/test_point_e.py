@@ -184,6 +184,7 @@ def test_every_released_base_model_is_there() -> None:
 
 @pytest.mark.parametrize("preset", ["fast", "reference"])
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_every_model_draws_what_it_is_told(name: str, preset: str) -> None:
     pipeline = tiny(name, preset)
     results = pipeline.generate(**inputs_for(name, 2), seed=[1, 1], n_points=256)
@@ -232,6 +233,7 @@ def test_the_reference_is_the_release_s_two_stages(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["base40M-textvec", "base40M"])
+@pytest.mark.slow
 def test_a_sample_of_a_batch_is_the_sample_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = PRESETS[name]["fast"]
     monkeypatch.setitem(PRESETS[name], "fast", replace(fast, half=False))  # it rounds by the size of the batch

@@ -114,6 +114,7 @@ def test_model_units() -> None:
     assert to_model(points, colors)[:, 0] == pytest.approx([1, -1, 0, -1, 1, 0])
 
 
+@pytest.mark.slow
 def test_picture(tiny: ModuleType, data: Pool) -> None:
     task = BaseTask(data, tiny.CONFIG)
     network = task.network.eval()

@@ -138,6 +138,7 @@ class Noting(ClassifierTask):
         return found
 
 
+@pytest.mark.slow
 def test_resumed_is_never_stopped(tiny: ModuleType, both: Pool, tmp_path: Path) -> None:
     """Dropout included."""
     straight, stopped, task = tmp_path / "straight", tmp_path / "stopped", Noting(both, CONFIG)
@@ -152,6 +153,7 @@ def test_resumed_is_never_stopped(tiny: ModuleType, both: Pool, tmp_path: Path) 
     assert not all(torch.equal(one[key], before["network"][key]) for key in one)
 
 
+@pytest.mark.slow
 def test_it_learns(tiny: ModuleType, both: Pool, tmp_path: Path) -> None:
     """A car from a bicycle: two objects, worn anew each time. The file says what it holds."""
     places = np.tile([0, 6], 20)

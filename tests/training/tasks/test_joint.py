@@ -61,6 +61,7 @@ def train(task: JointTask, run: Path, steps: int) -> None:
     train_task(task, settings, run, device=torch.device("cpu"), steps=steps, **options)
 
 
+@pytest.mark.slow
 def test_it_learns(objects: Pool, looks: Looks, tmp_path: Path) -> None:
     task = JointTask(objects, looks, CONFIG)
     held_out = task.batch(np.random.default_rng(5), 64, 1, training=False)
@@ -176,6 +177,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_parts")
+@pytest.mark.slow
 def test_looks_are_made_in_parts_and_gone_on_with(objects: Pool, tmp_path: Path) -> None:
     told: list[str] = []
     make_looks(objects, tmp_path, 3, report=told.append)
@@ -199,6 +201,7 @@ def test_looks_are_made_in_parts_and_gone_on_with(objects: Pool, tmp_path: Path)
         read_looks(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_recipe_from_a_pool_to_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of what is drawn from a pool of two objects is held out."""
     pools.build(tmp_path / "two.pool", n_clouds=2, n_points=300, n_queries=16, workers=1)

@@ -68,6 +68,7 @@ def test_queries_turn_with_their_cloud_and_keep_their_distances(surface: Pool) -
         assert ratio[clear].mean() > 0
 
 
+@pytest.mark.slow
 def test_turns_are_about_z_and_half_of_them_mirror(surface: Pool) -> None:
     upright = surface.points[0] * (0.625 / 32767)
     # Every object of the pool is its first one.
