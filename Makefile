@@ -18,12 +18,13 @@ export ENPOINTE_PROMPT := $(value PROMPT)
 unexport PROMPT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup blender run test quick format clean
+.PHONY: help setup blender run test quick wheel-smoke format clean
 
 help:
 	@echo 'make run PROMPT="a pink motorcycle"   generate a cloud and a mesh; more options: ARGS="--seed 7 --no-mesh"'
 	@echo 'make test                             lint, types, layers, tests and what they cover'
 	@echo 'make quick                            the fast tests, up to the first that fails'
+	@echo 'make wheel-smoke                      build the wheel and try it in an empty environment of each Python found'
 	@echo 'make setup                            install everything into $(VENV) (run installs what it needs by itself, test the rest)'
 	@echo 'make blender                          Blender 4.5 as a Python module in $(BLENDER_VENV), for rendering and for FBX and COLLADA'
 	@echo 'make format                           format the code'
@@ -72,6 +73,9 @@ test: $(DEV_STAMP)
 
 quick: $(DEV_STAMP)
 	$(BIN)/python -m pytest -m 'not slow' -x -q
+
+wheel-smoke:
+	@$(PYTHON) tools/wheel_smoke.py
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix
