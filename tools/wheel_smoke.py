@@ -118,8 +118,8 @@ def find(version: str) -> str | None:
 def try_in(python: str, wheel: Path, folder: Path, uv: bool) -> str:
     """What was tried, in words."""
     run(python, "-m", "venv", folder / "venv")
-    bin_folder = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
-    mine, command = bin_folder / "python", bin_folder / "enpointe"
+    place, suffix = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
+    mine, command = (folder / "venv" / place / f"{name}{suffix}" for name in ("python", "enpointe"))
     pip = (mine, "-m", "pip", "install", "--quiet", "--no-compile")
     full = uv or has_cpu_torch(mine)
     if uv:
