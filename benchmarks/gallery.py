@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import enpointe
-from enpointe.io import export
+from enpointe.io.png import save_image
 from enpointe.render.plot import views
 
 PROMPTS = (
@@ -47,4 +47,4 @@ if __name__ == "__main__":
     parser.add_argument("--points", type=int, default=4096)
     parser.add_argument("--nameless", action="store_true", help="numbers instead of prompts, for somebody who guesses")
     options = parser.parse_args()
-    export.save_image(gallery(options.points, not options.nameless), options.out)
+    save_image(gallery(options.points, not options.nameless), options.out)

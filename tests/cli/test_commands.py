@@ -147,7 +147,7 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
         (["mesh", "y" * 300 + ".ply"], "File name too long"),
         (["generate", "x", "--no-such"], "--no-such"),
         (["mesh", "none.ply"], "none.ply: expected an existing file"),
-        (["mesh", "notes.txt"], "ending in .ply or .npz"),
+        (["mesh", "notes.txt"], "ending in .npz or .ply"),
         (["upsample", "none.npz", "--seed", "x"], "got 'x'"),
         (["view", "folder.ply"], "found something else"),
         (["train", "everything"], "'everything'"),

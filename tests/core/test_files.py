@@ -1,7 +1,8 @@
-"""Names for prompts, and places to write that are checked beforehand."""
+"""Files that are whole or absent, places to write that are checked beforehand, and names for prompts."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enpointe.core.errors import OutputError
-from enpointe.core.files import check_file, slug
+from enpointe.core.files import check_file, replacing, slug
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,22 @@ def test_check_file_says_what_is_wrong(tmp_path: Path) -> None:
         check_file(tmp_path)
     with pytest.raises(OutputError, match="expected an existing folder"):
         check_file(tmp_path / "none" / "mesh.glb")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No space left"), replacing(tmp_path / "a") as file:
+        os.dup2(os.open("/dev/full", os.O_WRONLY), file.fileno())
+        file.write(bytes(100_000))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(error), replacing(path) as file:
+        file.write(b"half")
+        raise error
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "before"

@@ -297,9 +297,9 @@ def _wrong_files() -> Iterator[Case]:
     for missing in ("data.bin", "skin.png"):
         yield "model.gltf", none, {name: content for name, content in whole.items() if name != missing}
     for damaged in (b"", b"no picture at all", png()[:20], b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"):
-        yield "a.obj", "expected a picture", {"a.obj": obj(mtl="m"), "m": mtl, "skin.png": damaged}
-        yield "model.gltf", "expected a picture", gltf(skin=damaged)
-    yield "a.glb", "expected a picture", {"a.glb": glb(skin=b"no picture")}
+        yield "a.obj", "expected an image", {"a.obj": obj(mtl="m"), "m": mtl, "skin.png": damaged}
+        yield "model.gltf", "expected an image", gltf(skin=damaged)
+    yield "a.glb", "expected an image", {"a.glb": glb(skin=b"no picture")}
 
 
 def _outside() -> Iterator[Case]:
@@ -392,12 +392,12 @@ def _bombs() -> Iterator[Case]:
         b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0) + b"," + struct.pack("<HHHHB", 0, 0, 65535, 65535, 0)
     )
     for picture in pictures.values():
-        yield "a.obj", "pixels|picture", {"a.obj": obj(mtl="m"), "m": mtl, "skin.png": picture}
-        yield "model.gltf", "pixels|picture", gltf(skin=picture)
-        yield "a.glb", "pixels|picture", {"a.glb": glb(skin=picture)}
+        yield "a.obj", "pixels|image", {"a.obj": obj(mtl="m"), "m": mtl, "skin.png": picture}
+        yield "model.gltf", "pixels|image", gltf(skin=picture)
+        yield "a.glb", "pixels|image", {"a.glb": glb(skin=picture)}
     text = b"Comment\0\0" + zlib.compress(bytes(70 << 20), 1)
     whole = png()
-    yield "model.gltf", "expected a picture", gltf(skin=whole[:33] + _chunk(b"zTXt", text) + whole[33:])
+    yield "model.gltf", "expected an image", gltf(skin=whole[:33] + _chunk(b"zTXt", text) + whole[33:])
     yield "a.zip", "at most", {"a.zip": _lying_zip("a.obj", declared=4_000_000_000)}
     yield "a.zip", "readable entry", {"a.zip": _lying_zip("a.obj", declared=10)}
     yield "a.zip", "at most", {"a.zip": _lying_zip("skin.png", declared=300 << 20, model=obj(mtl="m"), m=mtl)}

@@ -21,9 +21,10 @@ from enpointe.data.sources.kaykit import kaykit
 from enpointe.data.sources.sweethome import DEBIAN_FOLDER, place, read_properties, sweethome
 from enpointe.data.sources.sweethome_names import clean_name
 from enpointe.data.visibility import DepthMaps, plan
+from enpointe.geometry.colors import to_linear, to_srgb
 from enpointe.io.assets.files import FolderFiles
 from enpointe.io.assets.limits import AssetLimits
-from enpointe.io.assets.model import Material, Model, to_linear, to_srgb
+from enpointe.io.assets.model import Material, Model
 from enpointe.io.formats import read_model
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "kaykit"
@@ -215,7 +216,7 @@ def textured_box(factor: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)) -> bytes:
 
 
 def test_a_textured_glb_wears_its_colours_where_they_belong(tmp_path: Path) -> None:
-    model = read_model(textured_box(), "glb", FolderFiles(tmp_path))
+    model = read_model(textured_box(), ".glb", FolderFiles(tmp_path))
     cloud = sample_model(model, 2000, np.random.default_rng(0))
     left = cloud.points[:, 0] < -0.02
     right = cloud.points[:, 0] > 0.02
@@ -224,7 +225,7 @@ def test_a_textured_glb_wears_its_colours_where_they_belong(tmp_path: Path) -> N
 
 
 def test_the_base_colour_multiplies_in_linear_light(tmp_path: Path) -> None:
-    model = read_model(textured_box((0.5, 0.5, 0.5, 1.0)), "glb", FolderFiles(tmp_path))
+    model = read_model(textured_box((0.5, 0.5, 0.5, 1.0)), ".glb", FolderFiles(tmp_path))
     cloud = sample_model(model, 500, np.random.default_rng(0))
     assert cloud.colors.max() == pytest.approx(0.7354, abs=0.005)  # sRGB of half the light
 
@@ -232,7 +233,7 @@ def test_the_base_colour_multiplies_in_linear_light(tmp_path: Path) -> None:
 def test_gltf_axes_become_z_up_with_the_front_along_minus_y(tmp_path: Path) -> None:
     marker = trimesh.creation.box((0.1, 0.1, 0.1))
     marker.apply_translation((1, 2, 3))
-    model = read_model(bytes(trimesh.Scene(marker).export(file_type="glb")), "glb", FolderFiles(tmp_path))
+    model = read_model(bytes(trimesh.Scene(marker).export(file_type="glb")), ".glb", FolderFiles(tmp_path))
     np.testing.assert_allclose(model.triangles.mean(axis=(0, 1)), (1, -3, 2), atol=0.02)
 
 
@@ -276,23 +277,23 @@ def test_a_gltf_that_refers_outside_its_folder_is_refused(tmp_path: Path) -> Non
 def test_a_gltf_that_declares_a_billion_vertices_is_refused_before_they_are_made(tmp_path: Path) -> None:
     header = json.dumps({"asset": {"version": "2.0"}, "accessors": [{"count": 10**9, "type": "VEC3"}]}).encode()
     with pytest.raises(InputError, match="1000000000 declared"):
-        read_model(header, "gltf", FolderFiles(tmp_path))
+        read_model(header, ".gltf", FolderFiles(tmp_path))
     header += b" " * (-len(header) % 4)
     glb = struct.pack("<4sIIII", b"glTF", 2, 20 + len(header), len(header), 0x4E4F534A) + header
     with pytest.raises(InputError, match="1000000000 declared"):
-        read_model(glb, "glb", FolderFiles(tmp_path))
+        read_model(glb, ".glb", FolderFiles(tmp_path))
 
 
 @pytest.mark.parametrize("length", [0, 10, 25, 200, 1000])
 def test_a_truncated_glb_is_refused(tmp_path: Path, length: int) -> None:
     with pytest.raises(InputError):
-        read_model(textured_box()[:length], "glb", FolderFiles(tmp_path))
+        read_model(textured_box()[:length], ".glb", FolderFiles(tmp_path))
 
 
 def test_vertex_colours_are_linear_light(tmp_path: Path) -> None:
     box = trimesh.creation.box((1, 1, 1))
     box.visual.vertex_colors = np.full((8, 4), (55, 0, 255, 255), np.uint8)
-    model = read_model(bytes(trimesh.Scene(box).export(file_type="glb")), "glb", FolderFiles(tmp_path))
+    model = read_model(bytes(trimesh.Scene(box).export(file_type="glb")), ".glb", FolderFiles(tmp_path))
     cloud = sample_model(model, 100, np.random.default_rng(0))
     np.testing.assert_allclose(cloud.colors.mean(axis=0), to_srgb(np.float32((55 / 255, 0, 1))), atol=0.005)
 

@@ -21,7 +21,7 @@ from enpointe.evaluation.photographs import (
 from enpointe.evaluation.runner.gather import Wanted, gather
 from enpointe.evaluation.samples.sample import Sample, SampleSet
 from enpointe.geometry import Mesh, PointCloud
-from enpointe.io.assets.model import to_linear, to_srgb
+from enpointe.geometry.colors import to_linear, to_srgb
 from enpointe.render.blender.process import ENVIRONMENT
 from enpointe.render.renders import RenderConfig, render_mesh, standpoint
 from enpointe.render.views import View

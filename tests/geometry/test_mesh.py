@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -64,3 +65,20 @@ def test_a_vertex_without_faces_has_no_normal() -> None:
     used = np.isin(np.arange(8), CUBE[0])
     assert (mesh.normals[used] == [-1, 0, 0]).all()
     assert (mesh.normals[~used] == 0).all()
+
+
+def test_a_mesh_says_what_it_is_in_one_line() -> None:
+    assert repr(Mesh(CORNERS * [0.5, 2, 3] - 1, CUBE)) == (
+        "Mesh(8 vertices, 12 faces, x -1..-0.5, y -1..1, z -1..2, without colors)"
+    )
+    assert repr(Mesh(CORNERS, CUBE, CORNERS)).endswith("z 0..1, with colors)")
+
+
+def test_a_pickle_holds_no_more_than_the_mesh() -> None:
+    mesh = Mesh(CORNERS, CUBE, CORNERS)
+    before = pickle.dumps(mesh)
+    assert len(mesh.normals) == 8
+    assert pickle.dumps(mesh) == before
+    again: Mesh = pickle.loads(before)  # noqa: S301 - our own
+    assert np.array_equal(again.faces, mesh.faces)
+    assert np.array_equal(again.normals, mesh.normals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,3 +209,23 @@ def test_clouds_of_the_release(name: str) -> None:
         assert np.array_equal(cloud.points, arrays["coords"])
         assert np.array_equal(cloud.colors[:, 2], arrays["B"])
     assert cloud.channels == {}
+
+
+def test_a_cloud_says_what_it_is_in_one_line() -> None:
+    points = np.zeros((4096, 3))
+    points[0] = (-0.3125, 0.5, 12345)
+    assert repr(PointCloud(points, np.zeros((4096, 3)))) == (
+        "PointCloud(4,096 points, x -0.312..0, y 0..0.5, z 0..1.23e+04, with colors)"
+    )
+    assert repr(make_cloud(2)).endswith("with colors, channels part)")
+
+
+def test_a_pickle_holds_no_more_than_the_cloud() -> None:
+    cloud = make_cloud(1000)
+    before = pickle.dumps(cloud)
+    assert cloud.nearest(cloud.points[:3]).tolist() == [0, 1, 2]
+    assert pickle.dumps(cloud) == before
+    again: PointCloud = pickle.loads(before)  # noqa: S301 - our own
+    assert np.array_equal(again.points, cloud.points)
+    assert np.array_equal(again.channels["part"], cloud.channels["part"])
+    assert again.nearest(cloud.points[:3]).tolist() == [0, 1, 2]

@@ -10,7 +10,7 @@ import pytest
 
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.io import ply
+from enpointe.io.formats import read_provenance
 from enpointe.io.sample_folder import NAMES, SampleFolder, replacing_samples
 
 CLOUD = PointCloud(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32), {"size": np.ones(3, np.float32)})
@@ -30,7 +30,8 @@ def test_all_files_of_a_sample_come_back(tmp_path: Path) -> None:
     assert mesh is not None
     assert np.array_equal(mesh.faces, MESH.faces)
     assert (folder.path / "view.html").read_text(encoding="utf-8") == "<p>ä</p>"
-    assert ply.read(folder.path / "cloud.ply").provenance == META
+    for name in ("cloud.ply", "cloud.npz", "mesh.glb"):
+        assert read_provenance(folder.path / name) == META
     assert (
         (folder.path / "meta.json")
         .read_text(encoding="utf-8")

@@ -19,7 +19,8 @@ from enpointe.core.errors import DeviceError, InputError
 from enpointe.data.assets import scatter
 from enpointe.data.build.fuse import FusedCloud, dense_cloud, fuse, usable_pixels
 from enpointe.data.sources.kaykit import kaykit
-from enpointe.io.assets.model import Material, Model, to_linear, to_srgb
+from enpointe.geometry.colors import to_linear, to_srgb
+from enpointe.io.assets.model import Material, Model
 from enpointe.render.cameras import Camera, look_at_centre, random_cameras
 from enpointe.render.raster import RasterRenderer
 from enpointe.render.views import View

@@ -97,7 +97,7 @@ def run_show(options: argparse.Namespace) -> None:
     from enpointe.cli import contact_sheet
     from enpointe.data.pools import pool
     from enpointe.data.procedural.families import FAMILIES
-    from enpointe.io import export
+    from enpointe.io.png import save_image
 
     names = [] if options.data else options.family or list(FAMILIES)
     for name in names:
@@ -116,7 +116,7 @@ def run_show(options: argparse.Namespace) -> None:
         shown, machine = f"{len(names)} families", {"file": str(out), "families": names}
     sheet = contact_sheet.contact_sheet(examples)
     with writing(out):
-        export.save_image(sheet, out)
+        save_image(sheet, out)
     report(f"wrote {out}: {shown}", machine, options.json)
 
 

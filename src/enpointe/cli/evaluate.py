@@ -52,7 +52,7 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     what.add_argument("--model", metavar="NAME", help="make clouds with this model, and score them")
     what.add_argument(
         "--samples", metavar="PLACE",
-        help="score these: a folder of .ply, .npz, .glb, .obj (prompts from meta.json, or captions.csv or .jsonl), an "
+        help="score these: a folder of clouds or meshes (prompts from meta.json, or captions.csv or .jsonl), an "
         ".npz of arr_0 (n, points, 3), shards, or a pool",
     )  # fmt: skip
     what.add_argument("--reference", metavar="PLACE", help="true clouds, of the same kinds")

@@ -8,7 +8,7 @@ from typing import Any
 
 from enpointe.cli import options as opt
 from enpointe.cli.console import report
-from enpointe.cli.files import CLOUD_SUFFIXES, MESH_SUFFIXES, input_file, output_file, read_cloud
+from enpointe.cli.files import input_file, output_file
 from enpointe.core.files import writing
 from enpointe.core.progress import ProgressBar
 
@@ -18,8 +18,10 @@ def add_parser(commands: opt.Commands[Any]) -> None:
         "mesh", help="make a mesh from a cloud", description="Makes a closed, coloured mesh from a cloud.",
         allow_abbrev=False,
     )  # fmt: skip
-    parser.add_argument("cloud", metavar="CLOUD", help="a .ply or .npz file of coloured points")
-    parser.add_argument("--out", metavar="FILE", help="a .glb, .ply or .obj file (default: <CLOUD>-mesh.glb)")
+    parser.add_argument("cloud", metavar="CLOUD", help="colored points, such as a .ply or .npz file")
+    parser.add_argument(
+        "--out", metavar="FILE", help="a file to write, such as a .glb, .ply or .obj (default: <CLOUD>-mesh.glb)"
+    )
     opt.add_grid(parser)
     parser.add_argument("--dense", action="store_true", help="ask the model at every grid point, as the release does")
     parser.add_argument("--keep-small-pieces", action="store_true", help="keep small floating pieces")
@@ -29,12 +31,13 @@ def add_parser(commands: opt.Commands[Any]) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    source = input_file(options.cloud, CLOUD_SUFFIXES)
-    out = output_file(options, source, "-mesh.glb", MESH_SUFFIXES)
-    cloud = read_cloud(source)
-    start = time.perf_counter()
-    from enpointe.io import export
+    source = input_file(options.cloud, "read_cloud")
+    from enpointe.geometry.point_cloud import PointCloud
+    from enpointe.io.formats import suffixes
 
+    out = output_file(options, source, "-mesh.glb", suffixes("write_mesh"))
+    cloud = PointCloud.load(source)
+    start = time.perf_counter()
     pipeline = opt.load_model(options)
     with ProgressBar() as bar:
         mesh = pipeline.mesh(
@@ -45,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
             progress=bar,
         )
     with writing(out):
-        export.save_mesh(mesh, out)
+        mesh.save(out)
     seconds = round(time.perf_counter() - start, 3)
     machine = {"file": str(out), "vertices": len(mesh.vertices), "faces": len(mesh.faces), "seconds": seconds}
     report(f"wrote {out}: {len(mesh.vertices)} vertices, {len(mesh.faces)} faces", machine, options.json)

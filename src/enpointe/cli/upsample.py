@@ -8,7 +8,7 @@ from typing import Any
 
 from enpointe.cli import options as opt
 from enpointe.cli.console import report
-from enpointe.cli.files import CLOUD_SUFFIXES, input_file, output_file, read_cloud
+from enpointe.cli.files import input_file, output_file
 from enpointe.core.files import writing
 from enpointe.core.progress import ProgressBar
 
@@ -17,9 +17,11 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
         "upsample", help="make a cloud denser", description="Adds points to a cloud.", allow_abbrev=False
     )
-    parser.add_argument("cloud", metavar="CLOUD", help="a .ply or .npz file of coloured points")
+    parser.add_argument("cloud", metavar="CLOUD", help="colored points, such as a .ply or .npz file")
     parser.add_argument("--seed", type=opt.whole(0, opt.MAX_SEED), default=0, metavar="S", help="default: 0")
-    parser.add_argument("--out", metavar="FILE", help="a .ply or .npz file (default: <CLOUD>-<points>.ply)")
+    parser.add_argument(
+        "--out", metavar="FILE", help="a file to write, such as a .ply or .npz (default: <CLOUD>-<points>.ply)"
+    )
     opt.add_points(parser)
     opt.add_model(parser)
     opt.add_json(parser)
@@ -27,17 +29,18 @@ def add_parser(commands: opt.Commands[Any]) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    source = input_file(options.cloud, CLOUD_SUFFIXES)
-    out = output_file(options, source, f"-{options.points}.ply", CLOUD_SUFFIXES)
-    cloud = read_cloud(source)
-    start = time.perf_counter()
-    from enpointe.io import export
+    source = input_file(options.cloud, "read_cloud")
+    from enpointe.geometry.point_cloud import PointCloud
+    from enpointe.io.formats import suffixes
 
+    out = output_file(options, source, f"-{options.points}.ply", suffixes("write_cloud"))
+    cloud = PointCloud.load(source)
+    start = time.perf_counter()
     pipeline = opt.load_model(options)
     with ProgressBar() as bar:
         denser = pipeline.upsample(cloud, n_points=options.points, seed=options.seed, progress=bar)
     with writing(out):
-        export.save_cloud(denser, out)
+        denser.save(out)
     seconds = round(time.perf_counter() - start, 3)
     machine = {"file": str(out), "points": len(denser), "seconds": seconds}
     report(f"wrote {out}: {len(denser)} points, from {len(cloud)}", machine, options.json)

@@ -7,15 +7,7 @@ from typing import Any
 
 from enpointe.cli import options as opt
 from enpointe.cli.console import report
-from enpointe.cli.files import (
-    CLOUD_SUFFIXES,
-    MESH_SUFFIXES,
-    has_faces,
-    input_file,
-    output_file,
-    read_cloud,
-    read_mesh,
-)
+from enpointe.cli.files import input_file, output_file
 from enpointe.core.files import check_file, writing
 
 
@@ -24,7 +16,7 @@ def add_parser(commands: opt.Commands[Any]) -> None:
         "view", help="look at a cloud or a mesh", allow_abbrev=False,
         description="Writes a page that opens in any browser without a network, and a picture of the turned views.",
     )  # fmt: skip
-    parser.add_argument("file", metavar="FILE", help="a cloud (.ply, .npz) or a mesh (.glb, .ply, .obj)")
+    parser.add_argument("file", metavar="FILE", help="a cloud or a mesh, such as a .ply, .npz, .glb or .obj file")
     parser.add_argument(
         "--out", metavar="FILE", help="an .html file; a .png goes beside it (default: <FILE>-view.html)"
     )
@@ -34,21 +26,21 @@ def add_parser(commands: opt.Commands[Any]) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    source = input_file(options.file, tuple(dict.fromkeys(CLOUD_SUFFIXES + MESH_SUFFIXES)))
+    source = input_file(options.file, "read_cloud", "read_model")
     page = output_file(options, source, "-view.html", (".html",))
     picture = check_file(page.with_suffix(".png"))
-    from enpointe.io import export
+    from enpointe.geometry.mesh import Mesh
+    from enpointe.io import formats
+    from enpointe.io.png import save_image
     from enpointe.render import plot, viewer
 
-    is_mesh = has_faces(source)
-    cloud = None if is_mesh else read_cloud(source)
-    mesh = read_mesh(source) if is_mesh else None
+    shape = formats.load(source)
     with writing(page):
-        if cloud is not None:
-            export.save_image(plot.views(cloud), picture)
-        elif mesh is not None:
-            export.save_image(plot.views(mesh), picture)
-        viewer.save_viewer(page, cloud=cloud, mesh=mesh, title=source.name)
+        save_image(plot.views(shape), picture)
+        if isinstance(shape, Mesh):
+            viewer.save_viewer(page, mesh=shape, title=source.name)
+        else:
+            viewer.save_viewer(page, cloud=shape, title=source.name)
     report(f"wrote {page} and {picture}", {"page": str(page), "picture": str(picture)}, options.json)
     if options.open:
         import webbrowser

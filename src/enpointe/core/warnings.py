@@ -9,3 +9,7 @@ class EnpointeWarning(UserWarning):
 
 class PromptWarning(EnpointeWarning):
     """A prompt asks for something that the model does not know, or is too long for it."""
+
+
+class LostDataWarning(EnpointeWarning):
+    """A file lacks something that was expected of it, such as colors, and is used without."""

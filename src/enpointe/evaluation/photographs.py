@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
 from enpointe.geometry.checks import Floats
+from enpointe.geometry.colors import to_linear, to_srgb
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.io.assets.model import Material, Model, to_linear, to_srgb
+from enpointe.io.assets.model import Material, Model
 from enpointe.render.blender.process import BlenderLimits
 from enpointe.render.blender.renderer import BlenderRenderer
 from enpointe.render.cameras import Camera

@@ -1,4 +1,4 @@
-"""What a cloud and a mesh are: numpy arrays in the unit frame (z up, centred, longest side 1), files and pictures."""
+"""What a cloud and a mesh are: numpy arrays in the unit frame (z up, centered, longest side 1)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from enpointe.core.errors import InputError
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
-ROUNDING = 1e-3  # colours may leave [0, 1] by this much and are clipped
+ROUNDING = 1e-3  # colors may leave [0, 1] by this much and are clipped
 
 
 def numeric(values: Any, name: str) -> Shaped[NDArray[Any], "*shape"]:
@@ -45,6 +45,12 @@ def triples(values: Any, name: str) -> Float32[Floats, "n 3"]:
     if len(array) == 0:
         raise InputError(f"{name}: expected at least one row, found none")
     return finite_floats(array, name)
+
+
+def extent(points: Float32[Floats, "n 3"]) -> str:
+    """Where points (n, 3) are, in words: "x -0.31..0.31, y -0.5..0.5, z 0..1"."""
+    bounds = zip("xyz", points.min(axis=0), points.max(axis=0), strict=True)
+    return ", ".join(f"{axis} {low:.3g}..{high:.3g}" for axis, low, high in bounds)
 
 
 def unit_colors(values: Any, count: int, name: str = "colors") -> Float32[Floats, "{count} 3"]:

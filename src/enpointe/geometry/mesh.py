@@ -1,4 +1,4 @@
-"""A triangle mesh with vertex colours."""
+"""A triangle mesh with vertex colors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtyping import Float32, Float64, Int64
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.geometry.checks import Floats, Indices, numeric, triples, unit_colors
+from enpointe.geometry.checks import Floats, Indices, extent, numeric, triples, unit_colors
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +37,28 @@ class Mesh:
         if self.colors is not None:
             object.__setattr__(self, "colors", unit_colors(self.colors, len(vertices)))
 
+    def __repr__(self) -> str:
+        colors = "without colors" if self.colors is None else "with colors"
+        counts = f"{len(self.vertices):,} vertices, {len(self.faces):,} faces"
+        return f"Mesh({counts}, {extent(self.vertices)}, {colors})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: not the normals, which are made when they are needed."""
+        return {"vertices": self.vertices, "faces": self.faces, "colors": self.colors}
+
     @classmethod
     def load(cls, path: str | Path) -> Mesh:
-        """A mesh from .ply, .glb or .obj; polygons become triangles, several bodies become one mesh.
+        """A mesh from .glb, .gltf, .obj, .ply, .stl, or another format of `io.formats`.
 
-        GLB and OBJ have y up by convention and are turned to z up. A file that is no such mesh is an InputError.
+        Polygons become triangles, several bodies one mesh, and vertices that no face uses are left out. Colors of
+        vertices, faces, materials and textures become colors of vertices, which are split where these meet; a
+        texture or material file that is missing is a LostDataWarning, and one outside the file's folder is missing.
+        glTF and OBJ have y up by convention and are turned to z up.
+
+        Raises:
+            InputError: there is no such file, it is not sound, or too large.
         """
-        from enpointe.io.load import load_mesh
+        from enpointe.io.formats import load_mesh
 
         return load_mesh(Path(path))
 
@@ -59,10 +74,37 @@ class Mesh:
         return show.notebook_frame(viewer.render(None, self, ""))
 
     def save(self, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
-        """Write .glb, .ply or .obj; see `export.save_mesh`."""
-        from enpointe.io.export import save_mesh
+        """Writes .glb, .obj (both with y up), .ply, or another format of `io.formats`, with the vertices' colors.
+
+        The file is whole or absent.
+
+        Args:
+            provenance: prompt, seed, version, ...: a JSON object for the place that the format has for remarks.
+
+        Raises:
+            InputError: the suffix is of no format that meshes are written in.
+            OutputError: the file cannot be written.
+        """
+        from enpointe.io.formats import save_mesh
 
         save_mesh(self, path, provenance)
+
+    def to_trimesh(self) -> Any:
+        """A trimesh.Trimesh of the same vertices, with colors of 8 bits; InputError without that package."""
+        from enpointe.io._trimesh import mesh_to_trimesh
+
+        return mesh_to_trimesh(self)
+
+    @classmethod
+    def from_trimesh(cls, other: Any) -> Mesh:
+        """A trimesh.Trimesh as it stands, or the bodies of a Scene of them; see `load` for their colors.
+
+        Raises:
+            InputError: it is something else, or without faces.
+        """
+        from enpointe.io._trimesh import mesh_from_trimesh
+
+        return mesh_from_trimesh(other)
 
     @property
     def face_normals(self) -> Float64[NDArray[np.float64], "f 3"]:

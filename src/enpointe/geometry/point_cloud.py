@@ -1,4 +1,4 @@
-"""A coloured point cloud."""
+"""A colored point cloud."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtyping import Float32, Float64, Int64
 from numpy.typing import ArrayLike, NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.geometry.checks import Floats, Indices, finite_floats, triples, unit_colors
+from enpointe.geometry.checks import Floats, Indices, extent, finite_floats, triples, unit_colors
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -48,9 +48,9 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class PointCloud:
-    """Points in space, each with a colour and any number of further values.
+    """Points in space, each with a color and any number of further values.
 
-    points: (n, 3) float32, finite, n >= 1; in the unit frame (z up, centred, longest side 1) unless said otherwise.
+    points: (n, 3) float32, finite, n >= 1; in the unit frame (z up, centered, longest side 1) unless said otherwise.
     colors: (n, 3) float32 sRGB in [0, 1].
     channels: name -> (n,) float32, finite.
     Whatever else is given raises InputError.
@@ -70,13 +70,24 @@ class PointCloud:
     def __len__(self) -> int:
         return len(self.points)
 
+    def __repr__(self) -> str:
+        channels = f", channels {', '.join(self.channels)}" if self.channels else ""
+        return f"PointCloud({len(self):,} points, {extent(self.points)}, with colors{channels})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: not the search tree, which is made when it is needed."""
+        return {"points": self.points, "colors": self.colors, "channels": self.channels}
+
     @classmethod
     def load(cls, path: str | Path) -> PointCloud:
-        """A cloud from .npz (the Point-E release's arrays coords, R, G, B) or .ply (ASCII or binary).
+        """A cloud from .npz (the Point-E release's arrays coords, R, G, B), .ply, or another format of `io.formats`.
 
-        Points without colours become grey. Every way in which a file can be wrong is an InputError.
+        Points without colors become gray, with a LostDataWarning.
+
+        Raises:
+            InputError: there is no such file, or it is not sound.
         """
-        from enpointe.io.load import load_cloud
+        from enpointe.io.formats import load_cloud
 
         return load_cloud(Path(path))
 
@@ -92,10 +103,33 @@ class PointCloud:
         return show.notebook_frame(viewer.render(self, None, ""))
 
     def save(self, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
-        """Write .ply or .npz; see `export.save_cloud`."""
-        from enpointe.io.export import save_cloud
+        """Writes .ply (colors of 8 bits, no channels), .npz (exact), or another format of `io.formats`.
+
+        The file is whole or absent.
+
+        Args:
+            provenance: prompt, seed, version, ...: a JSON object for the place that the format has for remarks.
+
+        Raises:
+            InputError: the suffix is of no format that clouds are written in.
+            OutputError: the file cannot be written.
+        """
+        from enpointe.io.formats import save_cloud
 
         save_cloud(self, path, provenance)
+
+    def to_trimesh(self) -> Any:
+        """A trimesh.PointCloud, with colors of 8 bits and without the channels; InputError without that package."""
+        from enpointe.io._trimesh import cloud_to_trimesh
+
+        return cloud_to_trimesh(self)
+
+    @classmethod
+    def from_trimesh(cls, other: Any) -> PointCloud:
+        """A trimesh.PointCloud as it stands. Points without colors become gray, with a LostDataWarning."""
+        from enpointe.io._trimesh import cloud_from_trimesh
+
+        return cloud_from_trimesh(other)
 
     def normalized(self) -> tuple[PointCloud, Frame]:
         """The cloud in the unit frame, and the frame whose `to_world` undoes it."""
@@ -105,8 +139,8 @@ class PointCloud:
     def select(self, indices: ArrayLike, *, average_neighbors: bool = False) -> PointCloud:
         """The points at `indices` (m,), in that order.
 
-        With `average_neighbors` a colour or channel is the mean over all the points of this cloud whose
-        nearest selected point it is, as in the release: less noise than one point's own colour.
+        With `average_neighbors` a color or channel is the mean over all the points of this cloud whose
+        nearest selected point it is, as in the release: less noise than one point's own color.
         """
         chosen = np.asarray(indices)
         if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or len(chosen) == 0:

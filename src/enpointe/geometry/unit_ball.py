@@ -31,9 +31,9 @@ def normalized(clouds: NDArray[Any]) -> Float[NDArray[Any], "clouds points 3"]:
     small = clouds.dtype.kind == "f" and clouds.dtype.itemsize <= 4
     clouds = clouds.astype(np.float32 if small else np.float64, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
-        centred = clouds - clouds.mean(axis=1, keepdims=True)
-        radius = np.sqrt((centred**2).sum(axis=2, keepdims=True)).max(axis=1, keepdims=True)
+        centered = clouds - clouds.mean(axis=1, keepdims=True)
+        radius = np.sqrt((centered**2).sum(axis=2, keepdims=True)).max(axis=1, keepdims=True)
     bad = np.flatnonzero(~np.isfinite(radius))  # a maximum keeps NaN, and all that overflows
     if len(bad):
         raise InputError(f"clouds: expected finite points, found NaN or infinity in {len(bad)}, first cloud {bad[0]}")
-    return centred / np.where(radius > 0, radius, 1)
+    return centered / np.where(radius > 0, radius, 1)

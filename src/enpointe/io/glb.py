@@ -1,6 +1,8 @@
-"""The GLB format (glTF 2.0, binary): one mesh with vertex colours.
+"""glTF 2.0: GLB files and glTF files with what lies beside them are read, GLB files of one mesh are written.
 
-glTF has y up and linear vertex colours; ours are z up and sRGB: both are converted here, both ways.
+Format: Khronos, "glTF 2.0 Specification" (ISO/IEC 12113:2022). Of a scene, skins are posed as the file's nodes
+stand; animations and morph targets are left out, as are points and lines. Its axes have y up and its vertices' colors
+are linear; ours have z up and are sRGB.
 """
 
 from __future__ import annotations
@@ -8,15 +10,20 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.core.errors import InputError
 from enpointe.core.provenance import KEY
+from enpointe.geometry.colors import to_linear
 from enpointe.geometry.mesh import Mesh
+from enpointe.io.assets.axes import y_up
+from enpointe.io.assets.builder import ModelBuilder
+from enpointe.io.assets.files import Files
+from enpointe.io.formats import FORMATS, Format
+from enpointe.io.gltf.document import Document, read_tree
+from enpointe.io.gltf.scene import add_scene
 
 HEAD = struct.Struct("<4sII")  # magic, version, length of all
 CHUNK = struct.Struct("<I4s")  # length, type
@@ -25,32 +32,12 @@ FLOAT, UINT = 5126, 5125
 VERTEX_BUFFER, INDEX_BUFFER = 34962, 34963
 
 
-def y_up(vectors: NDArray[Any]) -> NDArray[Any]:
-    """(n, 3) from z up to y up; the front, our -y, becomes glTF's +z."""
-    return np.stack([vectors[:, 0], vectors[:, 2], -vectors[:, 1]], axis=1)
-
-
-def z_up(vectors: NDArray[Any]) -> NDArray[Any]:
-    """The inverse of `y_up`."""
-    return np.stack([vectors[:, 0], -vectors[:, 2], vectors[:, 1]], axis=1)
-
-
-def linear_from_srgb(colors: NDArray[Any]) -> NDArray[Any]:
-    """IEC 61966-2-1."""
-    return np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
-
-
-def srgb_from_linear(colors: NDArray[Any]) -> NDArray[Any]:
-    """The inverse of `linear_from_srgb`."""
-    return np.where(colors <= 0.0031308, colors * 12.92, 1.055 * np.maximum(colors, 0) ** (1 / 2.4) - 0.055)
-
-
-def write(file: BinaryIO, mesh: Mesh, provenance: Mapping[str, Any] | None) -> None:
-    """One node, one mesh, matte; `provenance` stands under asset.extras.enpointe."""
+def write_mesh(file: BinaryIO, mesh: Mesh, provenance: Mapping[str, Any] | None) -> None:
+    """See `Format.write_mesh`: one node, one mesh, matte; `provenance` stands under asset.extras.enpointe."""
     parts: list[tuple[str, NDArray[Any]]] = [("POSITION", y_up(mesh.vertices)), ("NORMAL", y_up(_unit(mesh)))]
     if mesh.colors is not None:
         # Floats: eight linear bits would merge the dark shades.
-        parts.append(("COLOR_0", linear_from_srgb(mesh.colors)))
+        parts.append(("COLOR_0", to_linear(mesh.colors)))
     blobs = [values.astype("<f4").tobytes() for _, values in parts] + [mesh.faces.astype("<u4").tobytes()]
     accessors: list[dict[str, Any]] = [
         {"bufferView": i, "componentType": FLOAT, "count": len(values), "type": "VEC3"}
@@ -105,24 +92,24 @@ def _unit(mesh: Mesh) -> NDArray[Any]:
     return np.where(np.abs(mesh.normals).max(axis=1, keepdims=True) > 0, mesh.normals, np.array([0, 0, 1], np.float32))
 
 
-def read_tree(data: bytes, path: Path) -> dict[str, Any]:
-    """The JSON of a GLB, its lengths and counts held against the file's size; InputError where they disagree."""
-    if len(data) < HEAD.size + CHUNK.size or data[:4] != b"glTF":
-        raise InputError(f"{path}: expected a GLB file, starting with 'glTF', found {data[:12]!r}")
-    _, version, length = HEAD.unpack_from(data)
-    size, kind = CHUNK.unpack_from(data, HEAD.size)
-    if version != 2 or kind != JSON_CHUNK:
-        raise InputError(f"{path}: expected glTF version 2 and its JSON first, found version {version}, {kind!r}")
-    start = HEAD.size + CHUNK.size
-    if length > len(data) or start + size > len(data):
-        raise InputError(f"{path}: expected {max(length, start + size)} bytes, found {len(data)}")
-    try:
-        tree = json.loads(data[start : start + size])
-        counts = [accessor["count"] for accessor in tree.get("accessors", [])]
-        counted = sum(counts)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: expected glTF's JSON, found {type(error).__name__}: {error}") from None
-    if not all(isinstance(count, int) and count >= 0 for count in counts) or counted > len(data):
-        raise InputError(f"{path}: expected at most {len(data)} values in a file of that size, found {counted}")
-    found: dict[str, Any] = tree
-    return found
+def read_glb(data: bytes, files: Files, builder: ModelBuilder) -> None:
+    """See `Format.read_model`."""
+    add_scene(Document(data, files, builder.limits, binary=True), builder)
+
+
+def read_gltf(data: bytes, files: Files, builder: ModelBuilder) -> None:
+    """See `Format.read_model`."""
+    add_scene(Document(data, files, builder.limits, binary=False), builder)
+
+
+def read_provenance(data: bytes) -> dict[str, Any] | None:
+    """See `Format.read_provenance`."""
+    tree, _ = read_tree(data, binary=True)
+    asset = tree.get("asset")
+    extras = asset.get("extras") if isinstance(asset, dict) else None
+    found = extras.get(KEY) if isinstance(extras, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+FORMATS.register(".glb")(Format(read_model=read_glb, y_up=True, read_provenance=read_provenance, write_mesh=write_mesh))
+FORMATS.register(".gltf")(Format(read_model=read_gltf, y_up=True))

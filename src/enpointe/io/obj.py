@@ -1,38 +1,37 @@
-"""Wavefront OBJ and MTL files (their axes: y up by custom; v upwards)."""
+"""Wavefront OBJ and MTL files: y up by custom, textures' v upwards; written with colors of vertices, if any."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.io.assets.builder import GREY, ModelBuilder, fans, take
+from enpointe.core.provenance import to_lines
+from enpointe.geometry.colors import to_linear
+from enpointe.geometry.mesh import Mesh
+from enpointe.io.assets.axes import y_up
+from enpointe.io.assets.builder import GRAY, ModelBuilder, fans, take
 from enpointe.io.assets.files import Files, MissingFileError
-from enpointe.io.assets.limits import AssetLimits
-from enpointe.io.assets.model import Material, to_linear
+from enpointe.io.assets.model import Material
 from enpointe.io.assets.textures import fetch_texture, mean_color
+from enpointe.io.formats import FORMATS, Format
 
 _MAP_OPTIONS = {"blendu": 1, "blendv": 1, "bm": 1, "boost": 1, "cc": 1, "clamp": 1, "imfchan": 1, "mm": 2, "texres": 1}
 _MAP_VECTORS = ("o", "s", "t")
 
 
-def read_obj(data: bytes, files: Files, builder: ModelBuilder, *, strict: bool) -> None:
-    """Add the faces of an OBJ file to `builder`.
-
-    Where not `strict`, materials and textures that are missing or damaged are done without.
-
-    Raises:
-        InputError: the file is damaged, or refers to files outside its folder.
-    """
+def read_model(data: bytes, files: Files, builder: ModelBuilder) -> None:
+    """See `Format.read_model`."""
     lines = _Lines(data)
     if not lines.faces:
         raise InputError("expected a model with triangles, found no face")
     position = _table(lines.positions, "v")
     uv = _table(lines.uvs, "vt")[:, :2] if lines.uvs else None
-    # Some writers add a colour to each vertex: x y z r g b.
+    # Some writers add a color to each vertex: x y z r g b.
     shade = to_linear(position[:, 3:6].clip(0, 1).astype(np.float32)) if position.shape[1] >= 6 else None
     sizes, corners = _corners(lines)
     triangles = fans(sizes)
@@ -40,7 +39,7 @@ def read_obj(data: bytes, files: Files, builder: ModelBuilder, *, strict: bool) 
     owner = np.repeat(np.array(lines.face_material, np.int64), np.maximum(sizes - 2, 0))
     vertex = corners[triangles, 0]
     placed = take(position[:, :3], vertex, "vertices")
-    worn, textured = _dress(lines, files, builder, shade is not None, strict=strict)
+    plain, textured = _materials(lines, files, builder, shade is not None)
     at_uv = corners[triangles, 1]
     mapped = None
     if uv is not None:
@@ -50,8 +49,8 @@ def read_obj(data: bytes, files: Files, builder: ModelBuilder, *, strict: bool) 
         raise InputError("expected texture coordinates that faces refer to, found none")
     else:
         has_uv = np.zeros(len(triangles), bool)
-    material = np.where(has_uv, textured[owner], worn[owner])
-    builder.add(placed, material, mapped, None if shade is None else shade[vertex])
+    material = np.where(has_uv, textured[owner], plain[owner])
+    builder.add(placed, material, mapped, None if shade is None else shade[vertex], vertex=vertex)
 
 
 class _Lines:
@@ -69,22 +68,22 @@ class _Lines:
             words = line.split(None, 1)
             if not words:
                 continue
-            word, said = words if len(words) == 2 else (words[0], b"")
+            word, rest = words if len(words) == 2 else (words[0], b"")
             if word == b"v":
-                self.positions.append(said)
+                self.positions.append(rest)
             elif word == b"vn":
                 n_normals += 1
             elif word == b"vt":
-                self.uvs.append(said)
+                self.uvs.append(rest)
             elif word == b"f":
-                if b"-" in said:
-                    said = _absolute(said, (len(self.positions), len(self.uvs), n_normals))
-                self.faces.append(said)
+                if b"-" in rest:
+                    rest = _absolute(rest, (len(self.positions), len(self.uvs), n_normals))
+                self.faces.append(rest)
                 self.face_material.append(material)
             elif word == b"usemtl":
-                material = self.materials.setdefault(_text(said), len(self.materials))
+                material = self.materials.setdefault(_text(rest), len(self.materials))
             elif word == b"mtllib":
-                self.libraries.append(_text(said))
+                self.libraries.append(_text(rest))
 
 
 def _text(written: bytes) -> str:
@@ -168,26 +167,28 @@ def _padded(corner: bytes) -> bytes:
     return corner + b"//"[: max(2 - corner.count(b"/"), 0)]
 
 
-def _dress(
-    lines: _Lines, files: Files, builder: ModelBuilder, colored: bool, *, strict: bool
+def _materials(
+    lines: _Lines, files: Files, builder: ModelBuilder, shaded: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The builder's numbers of each of the file's materials, without and with their textures."""
     described: dict[str, dict[str, str]] = {}
     for library in lines.libraries:
         try:
             described |= _read_mtl(files.get(library))
-        except MissingFileError:
-            if strict:
-                raise
+        except MissingFileError as error:
+            builder.do_without(error)
     plain, textured = [], []
     for name in lines.materials:
-        color, texture = _material(described.get(name), files, builder.limits, colored, strict=strict)
-        if texture is None:
-            plain.append(builder.wear(Material(color)))
-            textured.append(plain[-1])
-        else:
-            plain.append(builder.wear(Material(mean_color(texture) * color)))
-            textured.append(builder.wear(Material(color, texture)))
+        color, texture = _surface(described.get(name, {}), files, builder)
+        if texture is not None:
+            color = np.ones(3, np.float32) if color is None else color
+            plain.append(builder.add_material(Material(mean_color(texture) * color)))
+            textured.append(builder.add_material(Material(color, texture)))
+            continue
+        default = (1, 1, 1) if shaded and name not in described else GRAY
+        filled = np.array(default, np.float32) if color is None else color
+        plain.append(builder.add_material(Material(filled), colored=color is not None))
+        textured.append(plain[-1])
     return np.array(plain), np.array(textured)
 
 
@@ -204,34 +205,32 @@ def _read_mtl(data: bytes) -> dict[str, dict[str, str]]:
     return found
 
 
-def _material(
-    described: dict[str, str] | None, files: Files, limits: AssetLimits, colored: bool, *, strict: bool
-) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
-    """A colour (3,) and the texture that it multiplies."""
-    if described is None:
-        return np.array((1, 1, 1) if colored else GREY, np.float32), None
+def _surface(
+    described: dict[str, str], files: Files, builder: ModelBuilder
+) -> tuple[NDArray[np.float32] | None, NDArray[np.uint8] | None]:
+    """A material's color (3,), and the texture that it multiplies; None where it has none."""
     color = _color(described.get("kd", ""))
-    picture = None
+    texture = None
     if "map_kd" in described:
-        picture = fetch_texture(files, _map_name(described["map_kd"]), limits, strict=strict)
-    if picture is None:
+        texture = fetch_texture(files, _map_name(described["map_kd"]), builder)
+    if texture is None:
         return color, None
     if "map_d" in described and _map_name(described["map_d"]) != _map_name(described["map_kd"]):
-        holes = fetch_texture(files, _map_name(described["map_d"]), limits, strict=strict)
-        if holes is not None and holes.shape == picture.shape:
-            picture[..., 3] = holes[..., :3].max(axis=2) if (holes[..., 3] == 255).all() else holes[..., 3]
-    # Exporters write a dull grey beside a texture; only its tint can be meant.
-    return (color / color.max() if color.max() > 0 else np.ones(3, np.float32)), picture
+        holes = fetch_texture(files, _map_name(described["map_d"]), builder)
+        if holes is not None and holes.shape == texture.shape:
+            texture[..., 3] = holes[..., :3].max(axis=2) if (holes[..., 3] == 255).all() else holes[..., 3]
+    # Exporters write a dull gray beside a texture; only its tint can be meant.
+    return (None if color is None or color.max() == 0 else color / color.max()), texture
 
 
-def _color(written: str) -> NDArray[np.float32]:
+def _color(written: str) -> NDArray[np.float32] | None:
     try:
-        values: list[Any] = [float(word) for word in written.split()]
+        values = [float(word) for word in written.split()]
     except ValueError:
-        values = []
+        return None
     if len(values) == 1:
         values = values * 3
-    return np.nan_to_num(np.array(values[:3] if len(values) >= 3 else GREY)).clip(0, 1).astype(np.float32)
+    return np.nan_to_num(np.array(values[:3])).clip(0, 1).astype(np.float32) if len(values) >= 3 else None
 
 
 def _map_name(written: str) -> str:
@@ -257,3 +256,15 @@ def _is_number(word: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def write_mesh(file: BinaryIO, mesh: Mesh, provenance: Mapping[str, Any] | None) -> None:
+    """See `Format.write_mesh`; colors follow the position on its line, as most readers understand."""
+    columns = y_up(mesh.vertices) if mesh.colors is None else np.hstack([y_up(mesh.vertices), mesh.colors])
+    lines = [f"# {line}" for line in to_lines(provenance)] if provenance else []
+    lines += ["v " + " ".join(f"{value:.7g}" for value in row) for row in columns.tolist()]
+    lines += [f"f {a} {b} {c}" for a, b, c in (mesh.faces + 1).tolist()]
+    file.write("\n".join([*lines, ""]).encode("ascii"))
+
+
+FORMATS.register(".obj")(Format(read_model=read_model, y_up=True, write_mesh=write_mesh))

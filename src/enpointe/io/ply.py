@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.core.files import read_bytes
 from enpointe.core.provenance import from_lines, to_lines
 from enpointe.geometry.checks import Floats, Indices
+from enpointe.geometry.colors import to_linear
+from enpointe.geometry.mesh import Mesh
+from enpointe.geometry.point_cloud import PointCloud
+from enpointe.io.assets.builder import GRAY, ModelBuilder, take
+from enpointe.io.assets.files import Files
+from enpointe.io.assets.model import Material
+from enpointe.io.formats import FORMATS, CloudArrays, Format
 
 HEADER_LIMIT = 1 << 20
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
@@ -30,11 +35,19 @@ FACE_LISTS = ("vertex_indices", "vertex_index")
 
 @dataclass(frozen=True)
 class PlyContent:
-    """What a file holds: points (n, 3), colours (n, 3) in [0, 1] if it has any, triangles (f, 3) if it has any."""
+    """What a file holds.
+
+    Attributes:
+        points: (n, 3).
+        colors: (n, 3) in [0, 1], if it has any.
+        faces: (f, 3) triangles, if it has any.
+        face_colors: (f, 3) in [0, 1], if it has any.
+    """
 
     points: NDArray[Any]
     colors: NDArray[Any] | None
     faces: Indices | None
+    face_colors: NDArray[Any] | None
     provenance: dict[str, Any] | None
 
 
@@ -69,44 +82,43 @@ class _Element:
         return sum(np.dtype(p.count_type or p.type).itemsize for p in self.properties)
 
 
-def read(path: Path) -> PlyContent:
-    """Read a PLY file; InputError wherever it is not one with at least one vertex."""
-    return parse(read_bytes(path), path)
+def parse(data: bytes, *, max_faces: int | None = None) -> PlyContent:
+    """What a file's bytes hold.
 
-
-def parse(data: bytes, path: PurePath, *, max_faces: int | None = None) -> PlyContent:
-    """As `read`, of a file's bytes; `path` names it in errors. More faces than `max_faces` are an InputError."""
-    elements, order, comments, start = _parse_header(data, path)
+    Raises:
+        InputError: they are no PLY file with at least one vertex, or declare more than `max_faces` faces.
+    """
+    elements, order, comments, start = _parse_header(data)
     if max_faces is not None and any(e.name == "face" and e.count > max_faces for e in elements):
-        raise InputError(f"{path}: expected at most {max_faces} faces, found more declared")
+        raise InputError(f"expected at most {max_faces} faces, found more declared")
     declared = sum(element.count * element.least_bytes(order == "") for element in elements)
     available = len(data) - start + (order == "")  # the last number of a text needs no blank after it
     if declared > available:
         what = ", ".join(f"{element.count} of {element.name}" for element in elements)
-        raise InputError(
-            f"{path}: expected {declared} bytes or more after the header for {what}, found {len(data) - start}"
-        )
-    body = memoryview(data)[start:] if order else _body_of_text(data[start:], path)
-    points = colors = faces = None
+        raise InputError(f"expected {declared} bytes or more after the header for {what}, found {len(data) - start}")
+    body = memoryview(data)[start:] if order else _body_of_text(data[start:])
+    points = colors = faces = face_colors = None
     at = 0
     for element in elements:
-        rows, at = _read_rows(element.stored_as(order or None), body, at, path)
+        rows, at = _read_rows(element.stored_as(order or None), body, at)
         if element.name == "vertex":
-            points, colors = _points(rows, path), _colors(rows, element)
+            points, colors = _points(rows), _colors(rows, element)
         elif element.name == "face":
-            faces = _triangles(rows, path)
+            faces, polygon = _triangles(rows)
+            polygon_colors = _colors(rows, element)
+            face_colors = None if polygon_colors is None else polygon_colors[polygon]
     if points is None or len(points) == 0:
-        raise InputError(f"{path}: expected at least one vertex, found none")
-    return PlyContent(points, colors, faces, from_lines(comments))
+        raise InputError("expected at least one vertex, found none")
+    return PlyContent(points, colors, faces, face_colors, from_lines(comments))
 
 
-def _parse_header(data: bytes, path: PurePath) -> tuple[list[_Element], str, list[str], int]:
+def _parse_header(data: bytes) -> tuple[list[_Element], str, list[str], int]:
     """Elements, byte order ("" for text), comments and where the body starts."""
     if data[:4].rstrip() != b"ply":
-        raise InputError(f"{path}: expected a PLY file, starting with 'ply', found {data[:12]!r}")
+        raise InputError(f"expected a PLY file, starting with 'ply', found {data[:12]!r}")
     end = data.find(b"end_header", 0, HEADER_LIMIT)
     if end < 0:
-        raise InputError(f"{path}: expected 'end_header' in the first {min(len(data), HEADER_LIMIT)} bytes, found none")
+        raise InputError(f"expected 'end_header' in the first {min(len(data), HEADER_LIMIT)} bytes, found none")
     newline = data.find(b"\n", end)
     order: str | None = None
     elements: list[_Element] = []
@@ -128,13 +140,13 @@ def _parse_header(data: bytes, path: PurePath) -> tuple[list[_Element], str, lis
             case ["property", kind, name] if elements and kind in TYPES:
                 elements[-1].properties.append(_Property(name, TYPES[kind]))
             case _:
-                raise InputError(f"{path}: expected a line of a PLY header, found {line[:80]!r}")
+                raise InputError(f"expected a line of a PLY header, found {line[:80]!r}")
     if order is None:
-        raise InputError(f"{path}: expected a 'format' line, one of {', '.join(ORDERS)}, found none")
+        raise InputError(f"expected a 'format' line, one of {', '.join(ORDERS)}, found none")
     for element in elements:
         names = [p.name for p in element.properties]
         if not names or len(set(names)) < len(names):
-            raise InputError(f"{path}: expected properties of different names in {element.name!r}, found {names}")
+            raise InputError(f"expected properties of different names in {element.name!r}, found {names}")
     return elements, order, comments, len(data) if newline < 0 else newline + 1
 
 
@@ -142,12 +154,12 @@ Rows = dict[str, Any]
 """Property name -> an array over rows; of a list property an array (n, length), or a list of n arrays."""
 
 
-def _read_rows(element: _Element, body: memoryview, at: int, path: PurePath) -> tuple[Rows, int]:
+def _read_rows(element: _Element, body: memoryview, at: int) -> tuple[Rows, int]:
     """The element's rows, from byte `at` on, and where they end."""
     if element.count == 0:
         return {p.name: np.empty(0, p.type) for p in element.properties}, at
     # Nearly every file's lists are all as long as the first row's; then all rows are one table.
-    lengths = {name: len(v) for name, v in _read_row(element, body, at, path)[0].items() if np.ndim(v)}
+    lengths = {name: len(v) for name, v in _read_row(element, body, at)[0].items() if np.ndim(v)}
     fields: list[Any] = []
     for p in element.properties:
         if p.count_type:
@@ -161,29 +173,29 @@ def _read_rows(element: _Element, body: memoryview, at: int, path: PurePath) -> 
         if all((table[f"{name} length"] == length).all() for name, length in lengths.items()):
             return {p.name: table[p.name] for p in element.properties}, end
     elif not lengths:
-        raise _cut_short(element, path)
+        raise _cut_short(element)
     rows = []
     for _ in range(element.count):
-        row, at = _read_row(element, body, at, path)
+        row, at = _read_row(element, body, at)
         rows.append(row)
     columns = {p.name: [row[p.name] for row in rows] for p in element.properties}
     return {p.name: columns[p.name] if p.count_type else np.array(columns[p.name]) for p in element.properties}, at
 
 
-def _read_row(element: _Element, body: memoryview, at: int, path: PurePath) -> tuple[Rows, int]:
+def _read_row(element: _Element, body: memoryview, at: int) -> tuple[Rows, int]:
     row: Rows = {}
     for p in element.properties:
         count = 1
         if p.count_type:
             stated = _take(body, at, p.count_type, 1)
             if stated is None:
-                raise _cut_short(element, path)
+                raise _cut_short(element)
             if not (stated[0] >= 0 and stated[0] == np.floor(stated[0])):
-                raise InputError(f"{path}: expected a list's length in {element.name}, found {stated[0]}")
+                raise InputError(f"expected a list's length in {element.name}, found {stated[0]}")
             count, at = int(stated[0]), at + stated.nbytes
         values = _take(body, at, p.type, count)
         if values is None:
-            raise _cut_short(element, path)
+            raise _cut_short(element)
         row[p.name] = values if p.count_type else values[0]
         at += values.nbytes
     return row, at
@@ -194,17 +206,17 @@ def _take(body: memoryview, at: int, kind: str, count: int) -> NDArray[Any] | No
     return np.frombuffer(body[at:end], dtype=kind) if end <= len(body) else None
 
 
-def _cut_short(element: _Element, path: PurePath) -> InputError:
-    return InputError(f"{path}: expected {element.count} rows of {element.name}, found the file's end before the last")
+def _cut_short(element: _Element) -> InputError:
+    return InputError(f"expected {element.count} rows of {element.name}, found the file's end before the last")
 
 
-def _body_of_text(text: bytes, path: PurePath) -> memoryview:
+def _body_of_text(text: bytes) -> memoryview:
     """A text's numbers as doubles, so that the rest of the reader knows binary files only."""
     words = text.split()
     try:
         return memoryview(np.fromiter(map(float, words), dtype=np.float64, count=len(words)).tobytes())
     except ValueError as error:
-        raise InputError(f"{path}: expected numbers after the header, found {str(error)[-60:]}") from None
+        raise InputError(f"expected numbers after the header, found {str(error)[-60:]}") from None
 
 
 def _colors(rows: Rows, element: _Element) -> NDArray[Any] | None:
@@ -217,24 +229,31 @@ def _colors(rows: Rows, element: _Element) -> NDArray[Any] | None:
     return None
 
 
-def _points(rows: Rows, path: PurePath) -> NDArray[Any]:
+def _points(rows: Rows) -> NDArray[Any]:
     columns = [rows.get(axis) for axis in "xyz"]
     if any(not isinstance(column, np.ndarray) or column.ndim != 1 for column in columns):
-        raise InputError(f"{path}: expected vertex properties x, y, z, found {', '.join(rows)}")
+        raise InputError(f"expected vertex properties x, y, z, found {', '.join(rows)}")
     return np.stack([np.asarray(column) for column in columns], axis=1)
 
 
-def _triangles(rows: Rows, path: PurePath) -> Indices:
-    """Polygons of any size as fans around their first corner (f, 3)."""
+def _triangles(rows: Rows) -> tuple[Indices, Indices]:
+    """Polygons of any size as fans around their first corner (f, 3), and the polygon (f,) that each is of."""
     found = next((rows[name] for name in FACE_LISTS if name in rows), None)
     if found is None:
-        raise InputError(f"{path}: expected a face property {' or '.join(FACE_LISTS)}, found {', '.join(rows)}")
-    blocks = [found] if isinstance(found, np.ndarray) and found.ndim == 2 else [row[None] for row in found]
-    fans = [np.stack([b[:, 0], b[:, i], b[:, i + 1]], axis=1) for b in blocks for i in range(1, b.shape[1] - 1)]
+        raise InputError(f"expected a face property {' or '.join(FACE_LISTS)}, found {', '.join(rows)}")
+    if isinstance(found, np.ndarray) and found.ndim == 2:
+        blocks = [(found, np.arange(len(found)))]
+    else:
+        blocks = [(row[None], np.array([number])) for number, row in enumerate(found)]
+    fans = [
+        (np.stack([corners[:, 0], corners[:, i], corners[:, i + 1]], axis=1), number)
+        for corners, number in blocks
+        for i in range(1, corners.shape[1] - 1)
+    ]
     if not fans:
-        return np.empty((0, 3), dtype=np.int64)
-    with np.errstate(invalid="ignore"):  # nonsense in a text becomes an index that Mesh refuses
-        return np.concatenate(fans).astype(np.int64)
+        return np.empty((0, 3), np.int64), np.empty(0, np.int64)
+    with np.errstate(invalid="ignore"):  # nonsense in a text becomes an index that is refused later
+        return np.concatenate([fan for fan, _ in fans]).astype(np.int64), np.concatenate([number for _, number in fans])
 
 
 def write(
@@ -244,7 +263,7 @@ def write(
     faces: Indices | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Binary little-endian, float positions, uchar colours: what viewers expect."""
+    """Binary little-endian, float positions, uchar colors: what viewers expect."""
     vertex: list[Any] = [("position", "<f4", 3)] + ([("color", "u1", 3)] if colors is not None else [])
     header = ["ply", "format binary_little_endian 1.0"]
     header += [f"comment {line}" for line in to_lines(provenance)] if provenance else []
@@ -264,13 +283,66 @@ def write(
         file.write(table.tobytes())
 
 
-def ply_has_faces(path: Path) -> bool:
-    """Whether the header of a file declares any; what is no PLY has none."""
-    with path.open("rb") as file:
-        for _ in range(1000):
-            words = file.readline(1000).split()
-            if words[:2] == [b"element", b"face"]:
-                return words[2:] != [b"0"]
-            if not words or words == [b"end_header"]:
-                break
-    return False
+def is_mesh(beginning: bytes) -> bool:
+    """See `Format.is_mesh`: whether a header declares any faces."""
+    header = beginning.partition(b"end_header")[0]
+    return any(
+        words[:2] == [b"element", b"face"] and words[2:] != [b"0"] for words in map(bytes.split, header.splitlines())
+    )
+
+
+def read_cloud(data: bytes) -> CloudArrays:
+    """See `Format.read_cloud`."""
+    content = parse(data)
+    return CloudArrays(content.points, content.colors)
+
+
+def read_model(data: bytes, files: Files, builder: ModelBuilder) -> None:
+    """See `Format.read_model`; z up by custom, as scanners use these files."""
+    content = parse(data, max_faces=builder.limits.faces)
+    if content.faces is None or len(content.faces) == 0:
+        raise InputError(f"expected a mesh, found {len(content.points)} points without any faces")
+    builder.room_for(len(content.faces))
+    corners = take(np.asarray(content.points, np.float64), content.faces, "vertices")
+    if content.colors is not None:
+        shade = _linear(content.colors)[content.faces]
+    elif content.face_colors is not None:
+        shade = np.repeat(_linear(content.face_colors)[:, None], 3, axis=1)
+    else:
+        gray = builder.add_material(Material(np.array(GRAY, np.float32)), colored=False)
+        builder.add(corners, gray, vertex=content.faces)
+        return
+    white = builder.add_material(Material(np.ones(3, np.float32)))
+    builder.add(corners, white, shade=shade, vertex=content.faces)
+
+
+def read_provenance(data: bytes) -> dict[str, Any] | None:
+    """See `Format.read_provenance`."""
+    _, _, comments, _ = _parse_header(data)
+    return from_lines(comments)
+
+
+def write_cloud(file: BinaryIO, cloud: PointCloud, provenance: Mapping[str, Any] | None) -> None:
+    """See `Format.write_cloud`; colors are rounded to 8 bits, channels are left out."""
+    write(file, cloud.points, cloud.colors, provenance=provenance)
+
+
+def write_mesh(file: BinaryIO, mesh: Mesh, provenance: Mapping[str, Any] | None) -> None:
+    """See `Format.write_mesh`; colors are rounded to 8 bits."""
+    write(file, mesh.vertices, mesh.colors, mesh.faces, provenance)
+
+
+def _linear(colors: NDArray[Any]) -> NDArray[np.float32]:
+    return to_linear(np.nan_to_num(colors).clip(0, 1).astype(np.float32))
+
+
+FORMATS.register(".ply")(
+    Format(
+        read_cloud=read_cloud,
+        read_model=read_model,
+        is_mesh=is_mesh,
+        read_provenance=read_provenance,
+        write_cloud=write_cloud,
+        write_mesh=write_mesh,
+    )
+)

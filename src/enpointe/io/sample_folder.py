@@ -17,7 +17,7 @@ from enpointe.core.files import replacing
 from enpointe.core.folders import replacing_folder
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.io.export import save_image
+from enpointe.io.png import save_image
 
 VIEWER_CLOUD, CLOUD, MESH = "cloud.ply", "cloud.npz", "mesh.glb"
 VIEWS, PAGE, META = "views.png", "view.html", "meta.json"

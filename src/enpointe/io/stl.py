@@ -1,47 +1,25 @@
-"""PLY and STL files: bare meshes, z up by custom, as scanners and printers use them."""
+"""STL files: bare triangles, z up by custom, as printers use them."""
 
 from __future__ import annotations
 
 import struct
-from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.io import ply
-from enpointe.io.assets.builder import GREY, ModelBuilder, take
-from enpointe.io.assets.model import Material, to_linear
+from enpointe.io.assets.builder import GRAY, ModelBuilder
+from enpointe.io.assets.files import Files
+from enpointe.io.assets.model import Material
+from enpointe.io.formats import FORMATS, Format
 
 _STL_HEADER, _STL_FACE = 84, 50
 
 
-def read_ply(data: bytes, builder: ModelBuilder) -> None:
-    """Add the faces of a PLY file, with the colours of its vertices if it has any.
-
-    Raises:
-        InputError: the file is damaged, or has vertices only.
-    """
-    content = ply.parse(data, PurePath("the file"), max_faces=builder.limits.faces)
-    if content.faces is None or len(content.faces) == 0:
-        raise InputError(f"expected a model with triangles, found {len(content.points)} points without any")
-    builder.room_for(len(content.faces))
-    corners = take(np.asarray(content.points, np.float64), content.faces, "vertices")
-    if content.colors is None:
-        builder.add(corners, builder.wear(Material(np.array(GREY, np.float32))))
-        return
-    linear = to_linear(np.nan_to_num(content.colors).clip(0, 1).astype(np.float32))
-    builder.add(corners, builder.wear(Material(np.ones(3, np.float32))), shade=linear[content.faces])
-
-
-def read_stl(data: bytes, builder: ModelBuilder) -> None:
-    """Add the faces of an STL file, binary or text.
-
-    Raises:
-        InputError: the file is damaged.
-    """
+def read_model(data: bytes, files: Files, builder: ModelBuilder) -> None:
+    """See `Format.read_model`; corners at one place are one vertex."""
     corners = _text_stl(data) if _is_text(data) else _binary_stl(data, builder)
-    builder.add(corners, builder.wear(Material(np.array(GREY, np.float32))))
+    builder.add(corners, builder.add_material(Material(np.array(GRAY, np.float32)), colored=False))
 
 
 def _is_text(data: bytes) -> bool:
@@ -74,3 +52,6 @@ def _text_stl(data: bytes) -> NDArray[np.float64]:
     if corners.ndim != 2 or corners.shape[1] != 3 or len(corners) % 3:
         raise InputError(f"expected three vertices of three numbers for each triangle, found {len(rows)} vertices")
     return corners.reshape(-1, 3, 3)
+
+
+FORMATS.register(".stl")(Format(read_model=read_model))

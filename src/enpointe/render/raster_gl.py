@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import DeviceError, InputError
-from enpointe.io.assets.model import SOLID, Material, Model, to_linear
+from enpointe.geometry.colors import to_linear
+from enpointe.io.assets.model import SOLID, Material, Model
 from enpointe.render.cameras import Camera
 from enpointe.render.views import View
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
+from PIL import Image
 
 from enpointe.core.errors import InputError
+from enpointe.core.warnings import LostDataWarning
 from enpointe.data.pools import pool
 from enpointe.evaluation.prompts import understood
 from enpointe.evaluation.runner.gather import Wanted, gather
@@ -87,6 +90,39 @@ def test_a_mesh_alone_is_sampled(tmp_path: Path) -> None:
     assert len(found.cloud) == 4096
     assert found.mesh is not None
     np.testing.assert_allclose(found.cloud.points.sum(axis=1), 1, atol=1e-5)
+
+
+def textured_box() -> bytes:
+    """A GLB whose red is a texture of one color, as trimesh writes it."""
+    box = trimesh.creation.box()
+    material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.new("RGB", (4, 4), (255, 0, 0)))
+    box.visual = trimesh.visual.TextureVisuals(uv=np.random.default_rng(0).random((8, 2)), material=material)
+    return bytes(trimesh.Scene(box).export(file_type="glb"))
+
+
+def test_materials_color_the_points_of_a_mesh(tmp_path: Path) -> None:
+    (tmp_path / "red.glb").write_bytes(textured_box())
+    (tmp_path / "m.mtl").write_text("newmtl a\nKd 1 0 0\nnewmtl b\nKd 0 0 1\n")
+    (tmp_path / "two.obj").write_text(
+        "mtllib m.mtl\nv 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nusemtl a\nf 1 2 3\nusemtl b\nf 1 3 4\n"
+    )
+    red, two = open_samples(str(tmp_path))
+    np.testing.assert_allclose(red.cloud.colors, np.tile((1, 0, 0), (4096, 1)), atol=1e-6)
+    x, z = two.cloud.points[:, 0], two.cloud.points[:, 2]  # turned: z up
+    np.testing.assert_allclose(two.cloud.colors[x > z], np.tile((1, 0, 0), ((x > z).sum(), 1)), atol=1e-6)
+    np.testing.assert_allclose(two.cloud.colors[x < z], np.tile((0, 0, 1), ((x < z).sum(), 1)), atol=1e-6)
+
+
+def test_points_that_are_gray_for_want_of_colors_are_warned_of_once(tmp_path: Path) -> None:
+    for name in "abc":
+        Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]])).save(tmp_path / f"{name}.ply")
+    np.savez(tmp_path / "d.npz", coords=np.eye(3))
+    cloud().save(tmp_path / "e.npz")
+    with pytest.warns(LostDataWarning) as warned:
+        assert len(list(open_samples(str(tmp_path)))) == 5
+    assert [str(warning.message).partition(": ")[2] for warning in warned] == [
+        "4 of 5 samples have no colors, or lost some, and are gray there"
+    ]
 
 
 def test_arr_0_with_a_broken_cloud(tmp_path: Path) -> None:

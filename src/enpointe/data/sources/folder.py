@@ -16,9 +16,9 @@ from enpointe.data.sources.embedded_captions import embedded_words
 from enpointe.io.assets.files import FolderFiles, ZipFiles, open_library
 from enpointe.io.assets.limits import LIMITS, AssetLimits
 from enpointe.io.assets.model import Model
-from enpointe.io.formats import KINDS, read_model
+from enpointe.io.formats import read_model, suffixes
 
-BLENDER_KINDS = ("dae", "fbx")
+BLENDER_SUFFIXES = (".dae", ".fbx")
 """Formats that only Blender reads."""
 MODEL_FOLDERS = ("gltf", "mesh", "meshes", "model", "models", "obj", "source")
 """Folders that hold a model beside those of its textures, as "models" and "images" of ShapeNet's objects."""
@@ -44,13 +44,13 @@ def folder(
     Raises:
         InputError: the folder cannot be read, or holds no models.
     """
-    suffixes = tuple(f".{kind}" for kind in (*KINDS, *BLENDER_KINDS, "zip"))
+    known = (*suffixes("read_model"), *BLENDER_SUFFIXES, ".zip")
     found = []
     for root, folders, names in os.walk(path, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(root, n) for n in sorted(names) if n.lower().endswith(suffixes) and not n.startswith(".")]
+        found += [Path(root, n) for n in sorted(names) if n.lower().endswith(known) and not n.startswith(".")]
     if not found:
-        raise InputError(f"{path}: expected files ending in {', '.join(suffixes)}, found none")
+        raise InputError(f"{path}: expected files ending in {', '.join(known)}, found none")
     table = captions or CaptionTable({})
     found.sort(key=lambda file: os.fsencode(file.relative_to(path).as_posix()))
     return [_asset(file, path, table, licence, creator, limits) for file in found]
@@ -93,7 +93,7 @@ def own_folder(file: Path, root: Path) -> Path:
 
 
 def load_file(path: Path, limits: AssetLimits = LIMITS, within: Path | None = None) -> Model:
-    """A model from one file and what it refers to; its kind follows from its suffix.
+    """A model from one file and what it refers to; its suffix names its format.
 
     Args:
         within: the folder that it may refer to; by default the one that it is in.
@@ -102,14 +102,14 @@ def load_file(path: Path, limits: AssetLimits = LIMITS, within: Path | None = No
         InputError: it cannot be read, is beyond the limits, or needs a Blender that is not there.
         RenderError: Blender was lost over it.
     """
-    kind = path.suffix.lower().removeprefix(".")
+    suffix = path.suffix.lower()
     files = FolderFiles(path.parent, limits, within)
-    if kind in BLENDER_KINDS:
+    if suffix in BLENDER_SUFFIXES:
         return _load_by_blender(path, files, limits, within)
-    if kind == "zip":
+    if suffix == ".zip":
         files.check(path.name)
         return _load_archive(path, limits)
-    return read_model(files.get(path.name), kind, files, limits=limits, strict=True)
+    return read_model(files.get(path.name), suffix, files, limits=limits, strict=True)
 
 
 def _load_by_blender(path: Path, files: FolderFiles, limits: AssetLimits, within: Path | None) -> Model:
@@ -129,13 +129,14 @@ def _load_archive(path: Path, limits: AssetLimits) -> Model:
     with open_library(path) as archive:
         entry = _model_in(archive, path)
         files = ZipFiles(archive, posixpath.dirname(entry), limits)
-        kind = posixpath.splitext(entry)[1].lower().removeprefix(".")
-        return read_model(files.get(posixpath.basename(entry)), kind, files, limits=limits, strict=True)
+        suffix = posixpath.splitext(entry)[1].lower()
+        return read_model(files.get(posixpath.basename(entry)), suffix, files, limits=limits, strict=True)
 
 
 def _model_in(archive: zipfile.ZipFile, path: Path) -> str:
     names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-    models = [name for name in names if posixpath.splitext(name)[1].lower().removeprefix(".") in KINDS]
+    known = suffixes("read_model")
+    models = [name for name in names if posixpath.splitext(name)[1].lower() in known]
     if len(models) != 1:
-        raise InputError(f"{path.name!r}: expected an archive of one model ({', '.join(KINDS)}), found {len(models)}")
+        raise InputError(f"{path.name!r}: expected an archive of one model ({', '.join(known)}), found {len(models)}")
     return models[0]

@@ -171,6 +171,5 @@ def _load(path: Path, limits: AssetLimits) -> Model:
         worn = node.lower().startswith(character) and "shield" not in node.lower()
         return worn or character not in CHARACTERS
 
-    kind = path.suffix.lstrip(".").lower()
     files = FolderFiles(path.parent, limits)
-    return read_model(files.get(path.name), kind, files, limits=limits, keep=keep, palette=PALETTE)
+    return read_model(files.get(path.name), path.suffix.lower(), files, limits=limits, keep=keep, palette=PALETTE)

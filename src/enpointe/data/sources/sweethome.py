@@ -108,7 +108,7 @@ def _load(
     limits: AssetLimits,
 ) -> Model:
     files = ZipFiles(kept_library(path), posixpath.dirname(entry), limits)
-    model = read_model(files.get(posixpath.basename(entry)), "obj", files, limits=limits)
+    model = read_model(files.get(posixpath.basename(entry)), ".obj", files, limits=limits)
     return replace(model, triangles=place(model.triangles, rotation, size))
 
 

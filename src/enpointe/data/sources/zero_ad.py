@@ -15,7 +15,7 @@ from enpointe.data.assets import Asset
 from enpointe.data.plain_words import words_of_path
 from enpointe.data.sources.pmd import Pmd, read_pmd
 from enpointe.data.sources.zero_ad_actors import Actor, read_actor
-from enpointe.io.assets.builder import GREY, ModelBuilder
+from enpointe.io.assets.builder import GRAY, ModelBuilder
 from enpointe.io.assets.files import Files, FolderFiles, MissingFileError, ZipFiles, kept_library, open_library
 from enpointe.io.assets.limits import LIMITS, AssetLimits
 from enpointe.io.assets.model import Material, Model
@@ -140,12 +140,12 @@ class _Assembly:
     def _wear(self, actor: Actor) -> int:
         key = actor.texture, actor.material
         if key not in self._worn:
-            self._worn[key] = self.builder.wear(self._material(actor))
+            self._worn[key] = self.builder.add_material(self._material(actor))
         return self._worn[key]
 
     def _material(self, actor: Actor) -> Material:
         if not actor.texture:
-            return Material(np.array(GREY, np.float32))
+            return Material(np.array(GRAY, np.float32))
         name = f"art/textures/skins/{actor.texture}"
         pixels = read_texture(self._either(name, (".cached.dds", "")), name, self.builder.limits)
         if "player" in actor.material:

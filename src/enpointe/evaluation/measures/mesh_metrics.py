@@ -118,10 +118,22 @@ def sample_surface(mesh: Mesh, n: int, seed: int | Sequence[int] = 0) -> Oriente
     Raises:
         InputError: n below 1, or a mesh without area.
     """
+    points, face, _ = draw_on_surface(mesh, n, seed)
+    normals = mesh.face_normals[face]
+    return OrientedPoints(points, normals / np.linalg.norm(normals, axis=1, keepdims=True))
+
+
+def draw_on_surface(
+    mesh: Mesh, n: int, seed: int | Sequence[int] = 0
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """n points (n, 3) spread evenly at random over the faces' area, their faces (n,) and corners' weights (n, 3).
+
+    Raises:
+        InputError: n below 1, or a mesh without area.
+    """
     if n < 1:
         raise InputError(f"samples: expected at least 1, found {n}")
-    normals = mesh.face_normals
-    sizes = np.linalg.norm(normals, axis=1)
+    sizes = np.linalg.norm(mesh.face_normals, axis=1)
     if not sizes.sum() > 0:
         raise InputError("mesh: expected a surface, found faces without area only")
     rng = np.random.default_rng(seed)
@@ -130,7 +142,7 @@ def sample_surface(mesh: Mesh, n: int, seed: int | Sequence[int] = 0) -> Oriente
     outside = u + v > 1  # the half of the parallelogram beyond the face, turned back onto it
     u[outside], v[outside] = 1 - u[outside], 1 - v[outside]
     a, b, c = _corners(mesh)[face].swapaxes(0, 1)
-    return OrientedPoints(a + u[:, None] * (b - a) + v[:, None] * (c - a), normals[face] / sizes[face, None])
+    return a + u[:, None] * (b - a) + v[:, None] * (c - a), face, np.stack([1 - u - v, u, v], axis=1)
 
 
 def self_intersection(mesh: Mesh, seed: int = 0) -> SelfIntersection:

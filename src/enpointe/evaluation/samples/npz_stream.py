@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import glob
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
+from enpointe.io import npz
 
 MEMORY_LIMIT = 1 << 31
 """Bytes that one batch, or one column-major array (which has no rows to read alone), may take."""
-
-ARRAY_LIMIT = 64
 
 CLOUDS = "arr_0"
 """The release's name of an array of clouds (n, points, 3)."""
@@ -61,14 +58,14 @@ def npz_paths(pattern: str) -> tuple[list[Path], int | None]:
 
 def array_infos(path: Path) -> dict[str, ArrayInfo]:
     """The headers of a file's arrays, by name; InputError where it is no NPZ file."""
-    with _archive(path) as archive:
+    with npz.open_archive(path, f"{path}: ") as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-        if len(names) > ARRAY_LIMIT:
-            raise InputError(f"{path}: expected at most {ARRAY_LIMIT} arrays, found {len(names)}")
+        if len(names) > npz.ARRAY_LIMIT:
+            raise InputError(f"{path}: expected at most {npz.ARRAY_LIMIT} arrays, found {len(names)}")
         infos = {}
         for name in names:
             with archive.open(f"{name}.npy") as stream:
-                infos[name] = _read_header(stream, name, path)
+                infos[name] = _info(stream, name, f"{path}: array {name!r}")
         return infos
 
 
@@ -154,12 +151,12 @@ class _RowReader:
 @contextmanager
 def _rows(path: Path, name: str, batch_size: int) -> Iterator[tuple[ArrayInfo, _RowReader]]:
     where = f"{path}: array {name!r}"
-    with _archive(path) as archive:
+    with npz.open_archive(path, f"{path}: ") as archive:
         if f"{name}.npy" not in archive.namelist():
             raise InputError(f"{where}: expected it, found {archive.namelist()[:8]}")
         entry = archive.getinfo(f"{name}.npy")
         with archive.open(entry) as stream:
-            info = _read_header(stream, name, path)
+            info = _info(stream, name, where)
             if not info.shape:
                 raise InputError(f"{where}: expected rows, found a single number")
             if info.dtype.kind not in "fiub":
@@ -175,29 +172,9 @@ def _rows(path: Path, name: str, batch_size: int) -> Iterator[tuple[ArrayInfo, _
             yield info, _RowReader(stream, info, where)
 
 
-def _read_header(stream: IO[bytes], name: str, path: Path) -> ArrayInfo:
-    version = np.lib.format.read_magic(stream)
-    if version not in ((1, 0), (2, 0)):
-        raise InputError(f"{path}: array {name!r}: expected format 1.0 or 2.0, found {version}")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, column_major, dtype = read(stream)
-    if min(shape, default=0) < 0:
-        raise InputError(f"{path}: array {name!r}: expected a shape from 0, found {shape}")
+def _info(stream: IO[bytes], name: str, where: str) -> ArrayInfo:
+    shape, column_major, dtype = npz.read_header(stream, where)
     return ArrayInfo(name, shape, dtype, column_major)
-
-
-@contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An opened zip; whatever is wrong with the file, then or while it is read, becomes an InputError."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: expected a file to read, found: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: expected an NPZ file, a zip of numpy arrays, found: {error}") from None
 
 
 def _joined(pending: dict[str, list[NDArray[Any]]], path: Path) -> dict[str, NDArray[Any]]:

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from enpointe.core.errors import InputError
+from enpointe.core.warnings import LostDataWarning
 from enpointe.data.caption_table import CaptionTable, read_captions
 from enpointe.data.pools.pool import Pool
 from enpointe.data.pools.pool import read as read_pool
 from enpointe.data.shards.records import NORMAL_SCALE, Record
 from enpointe.data.shards.store import Store
 from enpointe.data.shards.writer import INDEX, read_index, read_shard
-from enpointe.evaluation.measures.mesh_metrics import sample_surface
+from enpointe.evaluation.measures.mesh_metrics import draw_on_surface
 from enpointe.evaluation.samples.npz_stream import CLOUDS, array_infos, npz_paths, stream_clouds
 from enpointe.evaluation.samples.sample import Failure, Sample, SampleSet
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.io.load import GREY, read_provenance
-from enpointe.io.ply import ply_has_faces
+from enpointe.io import formats
+from enpointe.io.assets.builder import GRAY
 from enpointe.io.sample_folder import NAMES, STEMS, SampleFolder
 
 SURFACE_POINTS = 4096
 """Points that are spread over a mesh that comes without a cloud."""
 AT_ONCE = 64
 """Clouds of an NPZ file that are in memory together."""
-SUFFIXES = (".npz", ".ply", ".glb", ".obj")
 CAPTIONS = ("captions.csv", "captions.jsonl")
 
 
@@ -46,18 +46,18 @@ class FolderSamples(SampleSet):
         super().__init__(folder.name or str(folder), "folder", limit)
         self._folder = folder
         self._units: dict[str, list[Path]] = {}
-        others = 0
+        known, others = formats.suffixes("read_cloud", "read_model"), 0
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(folder)
             if any(part.startswith(".") for part in inside.parts) or not path.is_file():
                 continue
-            if path.suffix.lower() not in SUFFIXES:
+            if path.suffix.lower() not in known:
                 others += path.name not in (*CAPTIONS, *NAMES)
                 continue
             unit = inside.parent if path.stem in STEMS and inside.parent.parts else inside.with_suffix("")
             self._units.setdefault(unit.as_posix(), []).append(path)
         if not self._units:
-            raise InputError(f"{folder}: expected clouds or meshes ({', '.join(SUFFIXES)}), found none")
+            raise InputError(f"{folder}: expected clouds or meshes ({', '.join(known)}), found none")
         if others:
             self.notes.append(f"{self.place}: {others} files of other kinds not looked at")
         tables = [folder / name for name in CAPTIONS if (folder / name).is_file()]
@@ -67,29 +67,38 @@ class FolderSamples(SampleSet):
         return len(self._units)
 
     def _samples(self, only: set[str] | None = None) -> Iterator[Sample]:
+        gray = 0
         for name, paths in self._units.items():
             if only is not None and name not in only:
                 continue
             try:
-                sample = self._read(name, paths)
+                with warnings.catch_warnings(record=True) as lost:  # thousands of files may lack the same
+                    warnings.simplefilter("always", LostDataWarning)
+                    sample = self._read(name, paths)
             except (InputError, OSError) as error:
                 self.failures.append(Failure(name, self._in_words(error)))
                 continue
+            gray += any(issubclass(warning.category, LostDataWarning) for warning in lost)
             if self._sound(sample):
                 yield sample
+        if gray:
+            lack = (
+                f"{self.place}: {gray} of {len(self._units)} samples have no colors, or lost some, and are gray there"
+            )
+            warnings.warn(lack, LostDataWarning, stacklevel=2)
 
     def _read(self, name: str, paths: list[Path]) -> Sample:
         meta = SampleFolder(paths[0].parent).meta() if paths[0].stem in STEMS else {}
         cloud: PointCloud | None = None
         mesh: Mesh | None = None
-        for path in sorted(paths, key=lambda path: SUFFIXES.index(path.suffix.lower())):
-            suffix = path.suffix.lower()
-            if suffix == ".npz" or (suffix == ".ply" and not ply_has_faces(path)):
+        known = formats.suffixes("read_cloud", "read_model")
+        for path in sorted(paths, key=lambda path: known.index(path.suffix.lower())):
+            if not formats.holds_mesh(path):
                 cloud = cloud or PointCloud.load(path)
             elif mesh is None:
                 mesh = self._mesh(name, path, needed=cloud is None)
-            if not meta and suffix != ".obj":
-                meta = read_provenance(path) or {}
+            if not meta:
+                meta = formats.read_provenance(path) or {}
         if cloud is None:
             assert mesh is not None
             cloud = cloud_of(mesh)
@@ -149,7 +158,7 @@ class NpzSamples(SampleSet):
                 if only is not None and name not in only:
                     continue
                 try:
-                    sample = Sample(name, PointCloud(points, np.full(points.shape, GREY, np.float32)))
+                    sample = Sample(name, PointCloud(points, np.full(points.shape, GRAY, np.float32)))
                 except InputError as error:
                     self.failures.append(Failure(name, str(error)))
                     continue
@@ -229,15 +238,17 @@ def open_samples(place: str, limit: int | None = None) -> SampleSet:
 
 
 def cloud_of(mesh: Mesh, n: int = SURFACE_POINTS) -> PointCloud:
-    """n points spread over a mesh, coloured by the nearest vertices.
+    """n points spread over a mesh, with its vertices' colors interpolated; gray, with a LostDataWarning, without any.
 
     Raises:
         InputError: a mesh without area.
     """
-    points, _ = sample_surface(mesh, n)
+    points, face, weights = draw_on_surface(mesh, n)
     if mesh.colors is None:
-        return PointCloud(points.astype(np.float32), np.full(points.shape, GREY, np.float32))
-    return PointCloud(points.astype(np.float32), mesh.colors[cKDTree(mesh.vertices).query(points)[1]])
+        warnings.warn("the mesh has no colors, so points on it are gray", LostDataWarning, stacklevel=2)
+        return PointCloud(points.astype(np.float32), np.full(points.shape, GRAY, np.float32))
+    colors = np.einsum("nk,nkd->nd", weights, mesh.colors[mesh.faces[face]])
+    return PointCloud(points.astype(np.float32), colors.astype(np.float32))
 
 
 def _normals(record: Record) -> NDArray[np.float32] | None:

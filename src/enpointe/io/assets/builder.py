@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from enpointe.core.errors import InputError
 from enpointe.io.assets.limits import AssetLimits
 from enpointe.io.assets.model import Material, Model
 
-GREY = (0.7, 0.7, 0.7)
-"""Of what came without a colour."""
+GRAY = (0.7, 0.7, 0.7)
+"""Of what came without a color."""
 MAX_COORDINATE = 1e9
 """Beyond this no unit of length makes sense; damaged floats do."""
 MAX_PARTS = 20_000
@@ -20,18 +21,57 @@ MAX_PARTS = 20_000
 
 
 class ModelBuilder:
-    """Collects triangles and materials; the model has the file's own axes."""
+    """Collects triangles and materials; the model has the file's own axes.
 
-    def __init__(self, limits: AssetLimits) -> None:
-        self.limits = limits
+    Attributes:
+        limits: that it keeps.
+        keep: chooses among a scene's nodes by name.
+        palette: (rows, columns) of swatches that every texture is known to hold.
+        lost: why each texture and material file that could not be read is done without.
+        has_colors: whether the file gives a color to any of what was added.
+    """
+
+    def __init__(
+        self,
+        limits: AssetLimits,
+        *,
+        strict: bool = False,
+        keep: Callable[[str], bool] = lambda node: True,
+        palette: tuple[int, int] | None = None,
+    ) -> None:
+        """`strict` makes a texture or material file that cannot be read an error."""
+        self.limits, self.keep, self.palette = limits, keep, palette
         self.materials: list[Material] = []
+        self.lost: list[str] = []
+        self.has_colors = False
+        self._strict = strict
+        self._uncolored: set[int] = set()
+        self._pixels = 0
         self._parts: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]] = []
+        self._vertices: list[NDArray[np.int64] | None] = []
         self._faces = 0
 
-    def wear(self, material: Material) -> int:
-        """A number for a further material."""
+    def add_material(self, material: Material, *, colored: bool = True) -> int:
+        """A number for a further material; `colored`: whether its color comes from the file.
+
+        Raises:
+            InputError: with it, the model has more pixels of textures than allowed.
+        """
+        if material.texture is not None:
+            self._pixels += material.texture[..., 0].size
+            if self._pixels > self.limits.all_pixels:
+                raise InputError(f"expected textures of at most {self.limits.all_pixels} pixels in all, found more")
         self.materials.append(material)
-        return len(self.materials) - 1
+        number = len(self.materials) - 1
+        if not colored:
+            self._uncolored.add(number)
+        return number
+
+    def do_without(self, error: InputError) -> None:
+        """Notes what a texture or material file is missing for; where `strict`, raises that."""
+        if self._strict:
+            raise error
+        self.lost.append(str(error))
 
     def room_for(self, faces: int) -> None:
         """InputError if that many further triangles are too many; to be asked before they are made."""
@@ -43,8 +83,17 @@ class ModelBuilder:
         material: int | NDArray[np.int64],
         uv: NDArray[Any] | None = None,
         shade: NDArray[Any] | None = None,
+        *,
+        vertex: NDArray[np.int64] | None = None,
     ) -> None:
-        """Corners (f, 3, 3), their material's number or numbers (f,), uv (f, 3, 2), shade (f, 3, 3); see `Model`."""
+        """Adds triangles.
+
+        Args:
+            triangles: (f, 3, 3) corners.
+            material: their number or numbers (f,).
+            uv, shade: (f, 3, 2) and (f, 3, 3), see `Model`.
+            vertex: (f, 3) numbers of the corners' vertices; by default corners at one place are one vertex.
+        """
         self.room_for(len(triangles))
         if len(self._parts) >= MAX_PARTS:
             raise InputError(f"expected a model of at most {MAX_PARTS} parts, found more")
@@ -53,6 +102,7 @@ class ModelBuilder:
         if not worst <= MAX_COORDINATE:  # NaN is not
             raise InputError(f"expected coordinates within {MAX_COORDINATE:g} of the origin, found {worst}")
         f = len(triangles)
+        colored = shade is not None or (f > 0 and not self._uncolored.issuperset(np.unique(material).tolist()))
         if uv is None:
             uv = np.zeros((f, 3, 2), np.float32)
         if shade is None:
@@ -60,6 +110,8 @@ class ModelBuilder:
         uv = np.nan_to_num(uv.astype(np.float32), posinf=0, neginf=0)
         shade = np.nan_to_num(shade.astype(np.float32)).clip(0, 1)
         self._parts.append((triangles.astype(np.float64), uv, shade, np.broadcast_to(np.int64(material), f)))
+        self._vertices.append(vertex)
+        self.has_colors |= colored
 
     def build(self) -> Model:
         """All of it.
@@ -71,6 +123,25 @@ class ModelBuilder:
             raise InputError("expected a model with triangles, found none")
         triangles, uv, shade, material = (np.concatenate(arrays) for arrays in zip(*self._parts, strict=True))
         return Model(triangles, uv, shade, material, tuple(self.materials))
+
+    def vertices(self) -> NDArray[np.int64]:
+        """(f, 3) numbers of the vertices that the model's corners are."""
+        numbers, start = [], 0
+        for (triangles, *_), vertex in zip(self._parts, self._vertices, strict=True):
+            if vertex is None:
+                vertex = grouped(triangles.reshape(-1, 3).T).reshape(-1, 3)
+            numbers.append(vertex + start)
+            start += int(vertex.max(initial=-1)) + 1
+        return np.concatenate(numbers)
+
+
+def grouped(columns: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
+    """Numbers (n,) from 0 on, the same for rows that have the same values in all columns (n,), in their order."""
+    number: NDArray[np.int64] = np.zeros(1, np.int64)
+    for column in columns:
+        _, other = np.unique(column, return_inverse=True)
+        _, number = np.unique(number * (int(other.max(initial=0)) + 1) + other, return_inverse=True)
+    return number
 
 
 def take(values: NDArray[Any], indices: NDArray[np.int64], what: str) -> NDArray[Any]:

@@ -21,6 +21,10 @@ class MissingFileError(InputError):
     """A model refers to a file that is not there."""
 
 
+class OutsideFileError(InputError):
+    """A model refers to a file outside its folder."""
+
+
 class Files(Protocol):
     """What a model file may refer to: its buffers, materials and textures."""
 
@@ -29,7 +33,8 @@ class Files(Protocol):
 
         Raises:
             MissingFileError: there is no such file.
-            InputError: it is not within the folder, not readable, or more than the asset's share of bytes.
+            OutsideFileError: it is not within the folder.
+            InputError: it is not readable, or more than the asset's share of bytes.
         """
         ...
 
@@ -67,10 +72,21 @@ class FolderFiles:
             except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a zero byte, too long a name
                 raise InputError(f"{name[:80]!r}: expected the name of a file, found {error!r:.120}") from error
             if not within:
-                raise InputError(f"{name!r}: expected a file within the model's own folder, found one outside")
+                raise OutsideFileError(f"{name!r}: expected a file within the model's own folder, found one outside")
             if there:
                 return path
         raise MissingFileError(f"{name!r}: expected a file within the model's folder, found none")
+
+
+class Siblings(FolderFiles):
+    """The files beside a user's own model, of which those elsewhere are missing, not forbidden."""
+
+    def get(self, name: str) -> bytes:
+        """See `Files.get`."""
+        try:
+            return super().get(name)
+        except OutsideFileError as error:
+            raise MissingFileError(str(error)) from None
 
 
 class ZipFiles:
@@ -86,7 +102,7 @@ class ZipFiles:
         for candidate in _spellings(name):
             entry = posixpath.normpath(posixpath.join(self.folder, candidate))
             if entry.startswith(("/", "../")) or (self.folder != "." and not entry.startswith(self.folder + "/")):
-                raise InputError(f"{name!r}: expected a file within the model's own folder, found one outside")
+                raise OutsideFileError(f"{name!r}: expected a file within the model's own folder, found one outside")
             if entry in self.archive.NameToInfo:
                 data = read_entry(self.archive, entry, self.left)
                 self.left -= len(data)
@@ -123,11 +139,11 @@ def read_bounded(path: Path, most: int = LIMITS.bytes) -> bytes:
         raise InputError(f"{path.name!r}: expected at most {most} bytes, found {size}")
     try:
         with path.open("rb") as file:
-            data = file.read(most + 1)  # it may grow meanwhile
+            data = file.read(size + 1)  # it may grow meanwhile
     except OSError as error:
         raise InputError(f"{path.name!r}: expected a readable file, found {error}") from error
-    if len(data) > most:
-        raise InputError(f"{path.name!r}: expected at most {most} bytes, found more")
+    if len(data) > size:
+        raise InputError(f"{path.name!r}: expected {size} bytes, found more while it was read")
     return data
 
 

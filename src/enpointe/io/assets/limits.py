@@ -16,12 +16,14 @@ class AssetLimits:
         faces: triangles of the whole scene, polygons cut and instances counted.
         pixels: of one texture.
         texture_side: textures are shrunk to this, which is about what a view of 512 pixels can show.
+        all_pixels: of all textures together, as they are kept.
     """
 
     bytes: int = 256 * 2**20
     faces: int = 2_000_000
     pixels: int = 64_000_000
     texture_side: int = 512
+    all_pixels: int = 2**28
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -38,3 +40,5 @@ LIMITS = AssetLimits()
 """For folders of anybody's models."""
 CLOUD_LIMITS = AssetLimits(texture_side=256)
 """For clouds sampled without rendering: thousands of points cannot show more of a texture, only sparkle."""
+OWN_LIMITS = AssetLimits(bytes=4 * 2**30, faces=4_000_000, texture_side=2048)
+"""For a user's own files, one at a time."""

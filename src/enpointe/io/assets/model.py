@@ -1,4 +1,4 @@
-"""A real model as coloured triangles, and what its points look like."""
+"""A model as colored triangles, and the colors of its points."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
+from enpointe.geometry.colors import to_linear, to_srgb
 
 SOLID = 128
 """A texture of less coverage (of 255) is cut away, of more is there."""
@@ -16,7 +17,7 @@ SOLID = 128
 
 @dataclass(frozen=True)
 class Material:
-    """What a face wears.
+    """The surface of faces.
 
     Attributes:
         color: (3,) sRGB in [0, 1]; multiplies the texture where there is one.
@@ -33,7 +34,7 @@ class Material:
 
     @property
     def smooth(self) -> bool:
-        """Whether a picture shows its texture interpolated (as displayed, coverage weighing colour).
+        """Whether an image shows its texture interpolated (as displayed, coverage weighing color).
 
         Swatches are not: next to one lies another that has nothing to do with it.
         """
@@ -47,7 +48,7 @@ class Model:
     Attributes:
         triangles: (f, 3, 3) corners.
         uv: (f, 3, 2) texture coordinates, v upwards.
-        shade: (f, 3, 3) colours of the corners in [0, 1], linear light, multiplying the material.
+        shade: (f, 3, 3) colors of the corners in [0, 1], linear light, multiplying the material.
         material: (f,) indices into `materials`.
     """
 
@@ -58,7 +59,7 @@ class Model:
     materials: tuple[Material, ...]
 
     def normalized(self) -> Model:
-        """The same in the unit frame: centred, longest side 1.
+        """The same in the unit frame: centered, longest side 1.
 
         Raises:
             InputError: it has no triangles, no extent, or too much of it for numbers.
@@ -72,7 +73,7 @@ class Model:
 
 
 def unit_frame(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Triangles (f, 3, 3), moved and scaled so that their bounding box is centred and its longest side 1.
+    """Triangles (f, 3, 3), moved and scaled so that their bounding box is centered and its longest side 1.
 
     Raises:
         InputError: there are none, they have no extent, or one too large for numbers.
@@ -94,13 +95,13 @@ def solid_points(
 ) -> NDArray[np.bool_]:
     """Which of n points, on faces (n,) at barycentric weights (n, 3), no texture cuts away (as leaves do).
 
-    A point wears the nearest texel, or, to `interpolate`, what lies between texels of a smooth texture.
+    A point has the nearest texel, or, to `interpolate`, what lies between texels of a smooth texture.
     """
     solid = np.ones(len(face), bool)
-    for index, worn in enumerate(model.materials):
-        if worn.texture is not None and (worn.texture[..., 3] < SOLID).any():
+    for index, one in enumerate(model.materials):
+        if one.texture is not None and (one.texture[..., 3] < SOLID).any():
             at = np.flatnonzero(model.material[face] == index)
-            solid[at] = _texels(model, worn, face[at], weights[at], interpolate)[:, 3] >= SOLID
+            solid[at] = _texels(model, one, face[at], weights[at], interpolate)[:, 3] >= SOLID
     return solid
 
 
@@ -109,21 +110,21 @@ def sample_colors(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """What n points on faces (n,) at barycentric weights (n, 3) look like; see `solid_points`.
 
-    Returns sRGB colours (n, 3) in [0, 1] and a number (n,) of each point's material or swatch, in no
+    Returns sRGB colors (n, 3) in [0, 1] and a number (n,) of each point's material or swatch, in no
     particular order.
     """
     material = model.material[face]
-    colors = np.stack([worn.color for worn in model.materials]).astype(np.float32)[material]
-    swatches = [0 if worn.palette is None else int(worn.palette.max()) for worn in model.materials]
+    colors = np.stack([one.color for one in model.materials]).astype(np.float32)[material]
+    swatches = [0 if one.palette is None else int(one.palette.max()) for one in model.materials]
     number = (np.arange(len(swatches)) + np.cumsum([0, *swatches[:-1]]))[material]
-    for index, worn in enumerate(model.materials):
-        if worn.texture is None or len(at := np.flatnonzero(material == index)) == 0:
+    for index, one in enumerate(model.materials):
+        if one.texture is None or len(at := np.flatnonzero(material == index)) == 0:
             continue
-        texture = (_texels(model, worn, face[at], weights[at], interpolate)[:, :3] / 255).astype(np.float32)
-        colors[at] = to_srgb(to_linear(texture) * to_linear(worn.color)) if worn.linear else texture * worn.color
-        if worn.palette is not None:
+        texture = (_texels(model, one, face[at], weights[at], interpolate)[:, :3] / 255).astype(np.float32)
+        colors[at] = to_srgb(to_linear(texture) * to_linear(one.color)) if one.linear else texture * one.color
+        if one.palette is not None:
             # Of the whole face, not of the point: a face that touches a swatch's edge stays in one piece.
-            number[at] += _at(worn.palette, model.uv[face[at]].mean(axis=1))
+            number[at] += _at(one.palette, model.uv[face[at]].mean(axis=1))
     if not (model.shade == 1).all():
         shade = np.einsum("nk,nkd->nd", weights, model.shade[face]).astype(np.float32)
         tinted = np.flatnonzero((shade < 0.999).any(axis=1))
@@ -132,16 +133,16 @@ def sample_colors(
 
 
 def _texels(
-    model: Model, worn: Material, face: NDArray[np.integer[Any]], weights: NDArray[np.float64], interpolate: bool
+    model: Model, material: Material, face: NDArray[np.integer[Any]], weights: NDArray[np.float64], interpolate: bool
 ) -> NDArray[Any]:
     """(n, 4) values of a material's texture from 0 to 255."""
-    assert worn.texture is not None
+    assert material.texture is not None
     uv = np.einsum("nk,nkd->nd", weights, model.uv[face])
-    return _between(worn.texture, uv) if interpolate and worn.smooth else _at(worn.texture, uv)
+    return _between(material.texture, uv) if interpolate and material.smooth else _at(material.texture, uv)
 
 
 def _between(texture: NDArray[np.uint8], uv: NDArray[np.floating]) -> NDArray[np.float32]:
-    """A repeating texture bilinearly at uv (n, 2); what is transparent has no say in the colour."""
+    """A repeating texture bilinearly at uv (n, 2); what is transparent does not count in the color."""
     rows, columns = texture.shape[:2]
     x, y = uv[:, 0] % 1.0 * columns - 0.5, (1 - uv[:, 1]) % 1.0 * rows - 0.5
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)
@@ -161,14 +162,3 @@ def _at(grid: NDArray[Any], uv: NDArray[np.floating]) -> NDArray[Any]:
     uv = uv % 1.0
     row = np.minimum((1 - uv[:, 1]) * rows, rows - 1).astype(int)
     return grid[row, np.minimum(uv[:, 0] * columns, columns - 1).astype(int)]
-
-
-def to_linear(srgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def to_srgb(linear: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The inverse of `to_linear`."""
-    linear = linear.clip(0, 1)
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)

@@ -26,21 +26,15 @@ _ELEMENTS_A_FACE = 10
 class Document:
     """A glTF file's tree, and its arrays when they are asked for."""
 
-    def __init__(self, data: bytes, kind: str, files: Files, limits: AssetLimits) -> None:
-        """`kind` is "glb" or "gltf".
+    def __init__(self, data: bytes, files: Files, limits: AssetLimits, *, binary: bool) -> None:
+        """`binary`: a GLB file.
 
         Raises:
             InputError: the file is damaged, or needs an extension that is not known here.
         """
         self.files = files
         self.limits = limits
-        text, self._binary = _chunks(data) if kind == "glb" else (data, b"")
-        try:
-            self.tree: dict[str, Any] = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"expected a tree in JSON, found a damaged header ({error})") from error
-        if not isinstance(self.tree, dict):
-            raise InputError(f"expected a tree in JSON, found a {type(self.tree).__name__}")
+        self.tree, self._binary = read_tree(data, binary=binary)
         for name in self.tree.get("extensionsRequired", ()):
             if name not in _UNDERSTOOD and not str(name).startswith("KHR_materials_"):
                 raise InputError(f"expected a file without the extension {name!r:.60}, which cannot be read here")
@@ -138,6 +132,22 @@ class Document:
         if count == 0:
             return np.empty((0, width), kind)
         return np.ndarray((count, width), kind, data, offset, (stride, kind.itemsize))
+
+
+def read_tree(data: bytes, *, binary: bool) -> tuple[dict[str, Any], bytes]:
+    """A file's tree, and the buffer that a binary one has.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    text, buffer = _chunks(data) if binary else (data, b"")
+    try:
+        tree: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"expected a tree in JSON, found a damaged header ({error})") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"expected a tree in JSON, found a {type(tree).__name__}")
+    return tree, buffer
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes]:

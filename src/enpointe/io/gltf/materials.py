@@ -1,4 +1,4 @@
-"""Materials of glTF files, as far as a surface's own colour goes."""
+"""Materials of glTF files, as far as a surface's own color goes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
+from enpointe.geometry.colors import to_srgb
 from enpointe.io.assets.builder import ModelBuilder
 from enpointe.io.assets.files import MissingFileError
-from enpointe.io.assets.model import Material, to_srgb
+from enpointe.io.assets.model import Material
 from enpointe.io.assets.textures import DamagedTextureError, mean_color, read_texture
 from enpointe.io.gltf.document import Document
 
@@ -20,7 +21,7 @@ _TRANSFORM = "KHR_texture_transform"
 
 
 @dataclass(frozen=True)
-class Outfit:
+class Surface:
     """One material: the builder's numbers of it without and with its texture, and where that lies."""
 
     plain: int
@@ -36,21 +37,17 @@ class Outfit:
         return np.stack([placed[:, 0], 1 - placed[:, 1]], axis=1)
 
 
-class Wardrobe:
-    """The materials of a document, each made when it is first worn."""
+class Surfaces:
+    """The materials of a document, each made when it is first used."""
 
-    def __init__(
-        self, document: Document, builder: ModelBuilder, palette: tuple[int, int] | None, *, strict: bool
-    ) -> None:
+    def __init__(self, document: Document, builder: ModelBuilder) -> None:
         self.document = document
         self.builder = builder
-        self.palette = palette
-        self.strict = strict
-        self._made: dict[int | None, Outfit] = {}
+        self._made: dict[int | None, Surface] = {}
         self._textures: dict[int, NDArray[np.uint8] | None] = {}
 
-    def outfit(self, index: Any) -> Outfit:
-        """Of material `index`, or of none.
+    def of(self, index: Any) -> Surface:
+        """That of material `index`, or of none.
 
         Raises:
             InputError: the file has no such material, or a texture cannot be read.
@@ -59,19 +56,20 @@ class Wardrobe:
             self._made[index] = self._make({} if index is None else self.document.item("materials", index))
         return self._made[index]
 
-    def _make(self, described: dict[str, Any]) -> Outfit:
+    def _make(self, described: dict[str, Any]) -> Surface:
         factor, info = _base(described)
-        color = to_srgb(_color(factor))
-        picture = None if info is None else self._texture(info["index"])
-        if info is None or picture is None:
-            number = self.builder.wear(Material(color, linear=True))
-            return Outfit(number, number)
-        picture = _cut(picture, described)
-        swatches = None if self.palette is None else _swatches(picture, self.palette)
+        color = to_srgb(_color((1, 1, 1) if factor is None else factor))
+        texture = None if info is None else self._texture(info["index"])
+        if info is None or texture is None:
+            number = self.builder.add_material(Material(color, linear=True), colored=factor is not None)
+            return Surface(number, number)
+        texture = _cut(texture, described)
+        palette = self.builder.palette
+        swatches = None if palette is None else _swatches(texture, palette)
         placing = info.get("extensions", {}).get(_TRANSFORM, {})
-        return Outfit(
-            plain=self.builder.wear(Material(mean_color(picture) * color, linear=True)),
-            textured=self.builder.wear(Material(color, picture, linear=True, palette=swatches)),
+        return Surface(
+            plain=self.builder.add_material(Material(mean_color(texture) * color, linear=True)),
+            textured=self.builder.add_material(Material(color, texture, linear=True, palette=swatches)),
             uv_set=int(placing.get("texCoord", info.get("texCoord", 0))),
             uv_from_file=_uv_transform(placing) if placing else None,
         )
@@ -79,55 +77,54 @@ class Wardrobe:
     def _texture(self, index: Any) -> NDArray[np.uint8] | None:
         texture = self.document.item("textures", index)
         source = texture.get("extensions", {}).get("EXT_texture_webp", {}).get("source", texture.get("source"))
-        if source is None:
-            raise InputError(f"expected a picture for texture {index}, found none that can be read here")
         if source not in self._textures:
             try:
-                self._textures[source] = self._picture(source)
-            except (MissingFileError, DamagedTextureError):
-                if self.strict:
-                    raise
+                self._textures[source] = self._image(source)
+            except (MissingFileError, DamagedTextureError) as error:
+                self.builder.do_without(error)
                 self._textures[source] = None
         return self._textures[source]
 
-    def _picture(self, source: Any) -> NDArray[np.uint8]:
+    def _image(self, source: Any) -> NDArray[np.uint8]:
+        if source is None:
+            raise DamagedTextureError("expected an image of every texture, found one without any that can be read here")
         image = self.document.item("images", source)
         if "uri" in image:
             uri = str(image["uri"])
             name, data = (f"image {source}" if uri.startswith("data:") else uri), self.document.fetch(uri)
         else:
             name, data = f"image {source}", bytes(self.document.view(image["bufferView"]))
-        return read_texture(data, name, self.document.limits, shrink=self.palette is None)
+        return read_texture(data, name, self.document.limits, shrink=self.builder.palette is None)
 
 
 def _base(described: dict[str, Any]) -> tuple[Any, dict[str, Any] | None]:
-    """The factor (4,) of the surface's own colour, and the reference to its texture."""
+    """The factor (4,) of the surface's own color, and the reference to its texture; None where there is none."""
     old = described.get("extensions", {}).get(_SPECULAR)
     if old is not None:
-        return old.get("diffuseFactor", (1, 1, 1, 1)), old.get("diffuseTexture")
+        return old.get("diffuseFactor"), old.get("diffuseTexture")
     metallic = described.get("pbrMetallicRoughness", {})
-    return metallic.get("baseColorFactor", (1, 1, 1, 1)), metallic.get("baseColorTexture")
+    return metallic.get("baseColorFactor"), metallic.get("baseColorTexture")
 
 
 def _color(factor: Any) -> NDArray[np.float32]:
     values = np.array(factor, float)
     if values.shape not in ((3,), (4,)):
-        raise InputError(f"expected four numbers as a material's colour, found {values.shape}")
+        raise InputError(f"expected four numbers as a material's color, found {values.shape}")
     return np.nan_to_num(values[:3]).clip(0, 1).astype(np.float32)
 
 
-def _cut(picture: NDArray[np.uint8], described: dict[str, Any]) -> NDArray[np.uint8]:
+def _cut(texture: NDArray[np.uint8], described: dict[str, Any]) -> NDArray[np.uint8]:
     """The texture's coverage as its material has it (section 3.9.4): opaque, cut at a value, or its own."""
     mode = described.get("alphaMode", "OPAQUE")
     if mode == "BLEND":
-        return picture
-    picture = picture.copy()
+        return texture
+    texture = texture.copy()
     if mode == "MASK":
-        covered = picture[..., 3] >= 255 * float(described.get("alphaCutoff", 0.5))
-        picture[..., 3] = np.where(covered, 255, 0)
+        covered = texture[..., 3] >= 255 * float(described.get("alphaCutoff", 0.5))
+        texture[..., 3] = np.where(covered, 255, 0)
     else:
-        picture[..., 3] = 255
-    return picture
+        texture[..., 3] = 255
+    return texture
 
 
 def _uv_transform(placing: dict[str, Any]) -> NDArray[np.float64]:

@@ -1,12 +1,8 @@
-"""glTF 2.0 files, text and binary (y up; textures' v downwards, turned here).
-
-Format: Khronos, "glTF 2.0 Specification" (ISO/IEC 12113:2022). Skins are posed as the file's nodes stand;
-animations and morph targets are left out, as are points and lines.
-"""
+"""The triangles of a glTF document's scene (y up; textures' v downwards, turned here)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,39 +11,30 @@ from numpy.typing import NDArray
 from enpointe.core.errors import InputError
 from enpointe.io.assets.builder import ModelBuilder, take
 from enpointe.io.gltf.document import Document
-from enpointe.io.gltf.materials import Wardrobe
+from enpointe.io.gltf.materials import Surfaces
 
 Matrix = NDArray[np.float64]
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 
 
-def read_gltf(
-    document: Document,
-    builder: ModelBuilder,
-    *,
-    keep: Callable[[str], bool],
-    palette: tuple[int, int] | None,
-    strict: bool,
-) -> None:
-    """Add the triangles of the document's scene to `builder`.
-
-    `keep` chooses among the nodes by name; `palette` is the (rows, columns) of swatches of every texture.
+def add_scene(document: Document, builder: ModelBuilder) -> None:
+    """Adds the triangles of the document's scene to `builder`.
 
     Raises:
         InputError: the document is damaged, or its nodes are no trees.
     """
-    wardrobe = Wardrobe(document, builder, palette, strict=strict)
+    surfaces = Surfaces(document, builder)
     globals_ = dict(_placed_nodes(document))
     for index, world in globals_.items():
         node = document.item("nodes", index)
         if "mesh" not in node:
             continue
         mesh = document.item("meshes", node["mesh"])
-        if not keep(str(node.get("name") or mesh.get("name") or "")):
+        if not builder.keep(str(node.get("name") or mesh.get("name") or "")):
             continue
         pose = _pose(document, node["skin"], globals_) if "skin" in node else None
         for primitive in mesh["primitives"]:
-            _add(document, builder, wardrobe, primitive, world, pose)
+            _add(document, builder, surfaces, primitive, world, pose)
 
 
 def _placed_nodes(document: Document) -> Iterator[tuple[int, Matrix]]:
@@ -112,7 +99,7 @@ def _pose(document: Document, skin: Any, globals_: dict[int, Matrix]) -> NDArray
 def _add(
     document: Document,
     builder: ModelBuilder,
-    wardrobe: Wardrobe,
+    surfaces: Surfaces,
     primitive: dict[str, Any],
     world: Matrix,
     pose: NDArray[np.float64] | None,
@@ -136,15 +123,15 @@ def _add(
         if np.linalg.det(world[:3, :3]) < 0:
             faces = faces[:, ::-1]
     corners = take(placed, faces, "vertices")
-    outfit = wardrobe.outfit(primitive.get("material"))
-    uv_name = f"TEXCOORD_{outfit.uv_set}"
+    surface = surfaces.of(primitive.get("material"))
+    uv_name = f"TEXCOORD_{surface.uv_set}"
     uv = None
     if uv_name in attributes:
-        uv = take(outfit.place_uv(document.vectors(attributes[uv_name], 2)), faces, "texture coordinates")
+        uv = take(surface.place_uv(document.vectors(attributes[uv_name], 2)), faces, "texture coordinates")
     shade = None
     if "COLOR_0" in attributes:
-        shade = take(document.accessor(attributes["COLOR_0"])[:, :3], faces, "colours")
-    builder.add(corners, outfit.plain if uv is None else outfit.textured, uv, shade)
+        shade = take(document.accessor(attributes["COLOR_0"])[:, :3], faces, "colors")
+    builder.add(corners, surface.plain if uv is None else surface.textured, uv, shade, vertex=faces)
 
 
 def _faces(indices: NDArray[np.int64], mode: int) -> NDArray[np.int64]:

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from enpointe.core.errors import InputError, RenderError
+from enpointe.geometry.colors import to_srgb
 from enpointe.io.assets.builder import ModelBuilder, take
 from enpointe.io.assets.files import FolderFiles, read_bounded
 from enpointe.io.assets.limits import LIMITS, AssetLimits
-from enpointe.io.assets.model import Material, Model, to_srgb
+from enpointe.io.assets.model import Material, Model
 from enpointe.io.assets.textures import fetch_texture, read_texture
 from enpointe.render.blender.process import BlenderProcess
 
@@ -87,14 +88,14 @@ def read_with_blender(
         if "error" in answer:
             said = " ".join(answer["error"].replace(f"{name}{os.sep}", "").split())
             raise InputError(f"{path.name!r}: expected a sound {kind} file, found {said}")
-        builder = ModelBuilder(limits)
+        builder = ModelBuilder(limits, strict=strict)
         for worn in answer["materials"]:
-            builder.wear(_material(worn, names, files, limits, strict))
+            builder.add_material(_material(worn, names, files, builder))
         plain = -1
         with (folder / "arrays").open("rb") as file:
             for part in answer["parts"]:
                 if not part["materials"] and plain < 0:
-                    plain = builder.wear(Material(np.full(3, 0.8, np.float32), linear=True))
+                    plain = builder.add_material(Material(np.full(3, 0.8, np.float32), linear=True))
                 _add(builder, part, file, plain)
     return builder.build()
 
@@ -133,19 +134,17 @@ def _without_textures(data: bytes) -> tuple[bytes, dict[str, str]]:
     return _IMAGE_FILE.sub(stand_in, data), names
 
 
-def _material(
-    worn: Mapping[str, Any], names: Mapping[str, str], files: FolderFiles, limits: AssetLimits, strict: bool
-) -> Material:
+def _material(worn: Mapping[str, Any], names: Mapping[str, str], files: FolderFiles, builder: ModelBuilder) -> Material:
     color = to_srgb(np.nan_to_num(np.array(worn["color"], np.float32)))
     texture: NDArray[np.uint8] | None = None
     if worn["packed"] is not None:
-        texture = read_texture(read_bounded(Path(worn["packed"]), limits.bytes), worn["image"], limits)
+        texture = read_texture(read_bounded(Path(worn["packed"]), builder.limits.bytes), worn["image"], builder.limits)
     elif worn["image"] is not None:
         name = worn["image"].replace("\\", "/")
         name = names.get(posixpath.basename(name), name)
         if not names and name.startswith("../"):
             name = posixpath.basename(name)  # FBX: from where the author had exported to
-        texture = fetch_texture(files, name, limits, strict=strict)
+        texture = fetch_texture(files, name, builder)
     if texture is not None and not worn["cuts"]:
         texture[..., 3] = 255
     return Material(color, texture, linear=True)

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from enpointe.core.errors import InputError, RenderError
-from enpointe.io.assets.model import SOLID, Material, Model, to_linear, to_srgb
+from enpointe.geometry.colors import to_linear, to_srgb
+from enpointe.io.assets.model import SOLID, Material, Model
 from enpointe.render.blender.exr import read_exr
 from enpointe.render.blender.import_files import read_with_blender
 from enpointe.render.blender.process import BlenderLimits, BlenderProcess
