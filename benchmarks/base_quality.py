@@ -23,6 +23,7 @@ from enpointe.checkpoints.embedded import embedded_path, read_network, text_enco
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.diffusion.schedule import velocity_time
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.base import Pipeline
 from enpointe.training.recipes import FIRST_FAMILIES
 from enpointe.training.tasks.base import to_model
@@ -34,7 +35,7 @@ SHAPE_POINTS = 512
 @torch.inference_mode()
 def errors_by_level(path: Path, families: tuple[str, ...], n_points: int) -> list[Row]:
     """The first table, over one object of each family."""
-    network, weights = read_network(path, "point_transformer")
+    network, weights = read_network(path, PointTransformer)
     rng = np.random.default_rng(0)
     found = [example(name, 4096, rng) for name in families]
     dense = torch.from_numpy(np.stack([to_model(cloud.points, cloud.colors) for cloud, _ in found]))

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import Report, Row, arguments
-from enpointe.checkpoints.config import PointNet2Config
 from enpointe.checkpoints.embedded import embedded_path, read_network
 from enpointe.core.config import from_dict
 from enpointe.data.pools import pool
@@ -28,7 +27,7 @@ from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
 from enpointe.evaluation.measures.features import extract
 from enpointe.evaluation.measures.scores import p_fid
-from enpointe.nn.pointnet2 import PointNet2
+from enpointe.nn.pointnet2 import PointNet2, PointNet2Config
 from enpointe.training.tasks.classifier import ClassifierTask, quality
 
 SEED = 20_000
@@ -94,8 +93,7 @@ def main() -> None:
     parser.add_argument("--quality", type=Path, metavar="JSON", help="where to write the held-out objects' part too")
     options = parser.parse_args()
     report = Report("classifier", options)
-    network, weights = read_network(options.weights or embedded_path("classifier"), "pointnet2")
-    assert isinstance(network, PointNet2)
+    network, weights = read_network(options.weights or embedded_path("classifier"), PointNet2)
     networks = {PLAIN: network, "rounded to float16": copy.deepcopy(network).half().float()}
     classes = weights.info["classes"]
     report.note("weights", weights.sha256)

@@ -104,8 +104,7 @@ def compare(name: str, field: Field, grid_size: int) -> Row:
 
 def network_fields(path: Path, n_points: int) -> dict[str, Field]:
     """The SDF network's field of a cloud of each of `SUBJECTS`."""
-    network, _ = read_network(path, "sight_sdf")
-    assert isinstance(network, SightSDF)
+    network, _ = read_network(path, SightSDF)
     fields = {}
     for name in SUBJECTS:
         rng = np.random.default_rng(0)

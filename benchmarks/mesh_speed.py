@@ -64,8 +64,7 @@ def grid_queries(grid_size: int, method: Method = "interpolated", released: Fiel
     """
     fields: dict[str, Field] = dict(SHAPES)
     if embedded_path("sdf").is_file():
-        network, _ = read_network(embedded_path("sdf"), "sight_sdf")
-        assert isinstance(network, SightSDF)
+        network, _ = read_network(embedded_path("sdf"), SightSDF)
         fields["embedded SDF network, a chair"] = sdf_field(network, on_chair(CLOUD_POINTS), torch.device("cpu"))
     if released is not None:
         fields["released SDF network, a chair"] = released

@@ -26,6 +26,7 @@ from enpointe.diffusion.samplers.dpmpp import DPMpp
 from enpointe.diffusion.samplers.heun import Heun
 from enpointe.diffusion.samplers.unipc import UniPC
 from enpointe.diffusion.schedule import KarrasSchedule, Level
+from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.families.pocket.pipeline import SIGMA_MAX, SIGMA_MIN, Preset
 from enpointe.pipelines.families.pocket.upsampling import SIGMA_MAX as UP_SIGMA_MAX
 from enpointe.pipelines.families.pocket.upsampling import SIGMA_MIN as UP_SIGMA_MIN
@@ -147,7 +148,7 @@ def mixture_problem(n: int, seeds: int, guidance: float) -> Problem:
 
 def base_problem(prompts: int, seeds: int, n_points: int) -> Problem:
     """The embedded base model as the pipeline runs it, but for fewer points: the same seeds of every prompt."""
-    network, weights = read_network(embedded_path("base"), "point_transformer")
+    network, weights = read_network(embedded_path("base"), PointTransformer)
     tokens = text_encoder(torch.device("cpu")).condition(PROMPTS[:prompts], weights.info["text_tokens"]).float().clone()
     cond = {"grids": {"text": tokens.repeat_interleave(seeds, dim=0)}}
     start = torch.cat([SeededNoise(list(range(seeds)))((seeds, 6, n_points)) for _ in range(prompts)])
@@ -158,7 +159,7 @@ def base_problem(prompts: int, seeds: int, n_points: int) -> Problem:
 
 def upsampler_problem(seeds: int) -> Problem | None:
     """The embedded upsampler on a grey cell of a procedural car; None if its file is of another kind."""
-    network, weights = read_network(embedded_path("up"), "point_transformer")
+    network, weights = read_network(embedded_path("up"), PointTransformer)
     if "cell" not in weights.info:
         return None
     shape = CellShape(**weights.info["cell"])

@@ -10,11 +10,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from enpointe.checkpoints.config import PointTransformerConfig, SightSDFConfig
 from enpointe.checkpoints.registry import MODELS
 from enpointe.checkpoints.weights import save_weights
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.nn.sight import SightSDF, nearest_offsets
+from enpointe.nn.point_transformer import PointTransformerConfig
+from enpointe.nn.sight import SightSDF, SightSDFConfig, nearest_offsets
 from enpointe.pipelines.families.pocket import members
 from enpointe.pipelines.families.pocket.pipeline import PocketPipeline, Preset
 
@@ -77,7 +77,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         network = config.build()
         torch.nn.init.normal_(network.output_proj.weight, std=0.15)  # zero at first: nothing would matter
-        info = {"kind": "point_transformer", "config": vars(config), **more}
+        info = {**config.described(), **more}
         save_weights(folder / f"pocket-{name}.safetensors", network.state_dict(), info, "float32")
     return folder
 
@@ -99,8 +99,7 @@ def tiny_sdf(tiny_folder: Path) -> SightSDF:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    info = {"kind": "sight_sdf", "config": vars(SDF)}
-    save_weights(tiny_folder / "pocket-sdf.safetensors", sdf.state_dict(), info, "float32")
+    save_weights(tiny_folder / "pocket-sdf.safetensors", sdf.state_dict(), SDF.described(), "float32")
     return sdf.requires_grad_(False).eval()
 
 

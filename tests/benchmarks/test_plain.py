@@ -8,7 +8,7 @@ import pytest
 import torch
 from benchmarks.plain import ReferencePoints, ReferenceSDF, plain_attention
 
-from enpointe.checkpoints.config import PointTransformerConfig
+from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.nn.sdf import SDFTransformer
 
 SINGLE, HALF = 1e-5, 3e-2

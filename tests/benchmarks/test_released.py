@@ -13,9 +13,9 @@ from benchmarks.speed import Turns
 
 from benchmarks import common, mesh_speed, random_weights, released, speed
 from enpointe.checkpoints import structure
-from enpointe.checkpoints.config import SDFConfig
 from enpointe.checkpoints.released import RELEASED
 from enpointe.core.errors import InputError
+from enpointe.nn.sdf import SDFConfig
 
 
 @pytest.fixture

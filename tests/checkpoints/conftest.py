@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from enpointe.checkpoints import structure
 from enpointe.checkpoints.adapters import to_released
-from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.checkpoints.hub import download
 from enpointe.checkpoints.registry import MODELS, ModelSpec, ReleasedFile, register_model
+from enpointe.nn.point_transformer import PointTransformerConfig
 
 CONFIG = PointTransformerConfig(width=32, layers=2, heads=2, vector=5, vector_as_token=True)
 

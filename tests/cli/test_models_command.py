@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from enpointe.checkpoints import structure
-from enpointe.checkpoints.config import SDFConfig
 from enpointe.checkpoints.registry import MODELS, ModelSpec, ReleasedFile, register_model
 from enpointe.cli import main
+from enpointe.nn.sdf import SDFConfig
 
 SOURCE = Path(__file__).parents[2] / "src"
 CONFIG = SDFConfig(width=8, encoder_layers=1, encoder_heads=1, decoder_layers=1, decoder_heads=1)

@@ -10,7 +10,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from enpointe.checkpoints.config import PointNet2Config
 from enpointe.checkpoints.weights import save_weights
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.data.procedural.families import FAMILIES
@@ -19,7 +18,8 @@ from enpointe.evaluation import classifiers
 from enpointe.evaluation.classifiers import Classifier, load_classifier
 from enpointe.evaluation.measures.features import embed
 from enpointe.evaluation.measures.scores import p_fid
-from enpointe.nn.pointnet2 import PointNet2
+from enpointe.nn.pointnet2 import PointNet2, PointNet2Config
+from enpointe.nn.sight import SightSDFConfig
 
 SEED = 30_000
 """Far from the seeds that the classifier learned from."""
@@ -105,14 +105,15 @@ def test_choices(choice: str, path: Path | None) -> None:
 
 
 CONFIG = PointNet2Config(classes=2, width=0.1, samples=(4, 2), neighbours=(2, 2))
-INFO = {"kind": "pointnet2", "config": {**vars(CONFIG)}, "classes": ["a", "b"], "quality": {}}
+SIGHT = SightSDFConfig(width=4, layers=1, nearest=2, grids=(3,))
+INFO = {**CONFIG.described(), "classes": ["a", "b"], "quality": {}}
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"kind": "sight_sdf"}, "weights of a pointnet2, found 'sight_sdf'"),
-        ({"config": {}}, "a config of pointnet2"),
+        (SIGHT.described(), "weights of a PointNet2, found those of a sight_sdf"),
+        ({"config": {}}, "can be built, found PointNet2Config"),
         ({"classes": ["a"]}, "names of 2 classes"),
         ({"classes": ["a", 2]}, "names of 2 classes"),
         ({"classes": None}, "names of 2 classes"),

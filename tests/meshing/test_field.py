@@ -9,10 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from enpointe.checkpoints.config import SDFConfig
 from enpointe.core.errors import InputError
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.field import sdf_field
+from enpointe.nn.sdf import SDFConfig
 from enpointe.nn.sight import SightSDF, nearest_offsets
 
 Floats = NDArray[np.float32]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.nn import neighbourhood
 from enpointe.nn.neighbourhood import Neighbourhood, offsets
+from enpointe.nn.point_transformer import PointTransformerConfig
 from rounding import assert_same_sums
 
 

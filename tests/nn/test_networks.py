@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from enpointe.checkpoints.config import PointTransformerConfig, SDFConfig
 from enpointe.core.errors import InputError
 from enpointe.nn.blocks import Transformer, position_features, time_features
-from enpointe.nn.point_transformer import PointTransformer
+from enpointe.nn.point_transformer import PointTransformer, PointTransformerConfig
+from enpointe.nn.sdf import SDFConfig
 from enpointe.nn.text_encoder import BertEncoder
 from rounding import assert_same_sums
 

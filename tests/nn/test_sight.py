@@ -8,8 +8,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from enpointe.checkpoints.config import SightSDFConfig
-from enpointe.nn.sight import DIRECTIONS, HALF, at_queries, lines_of_sight, nearest_offsets
+from enpointe.nn.sight import DIRECTIONS, HALF, SightSDFConfig, at_queries, lines_of_sight, nearest_offsets
 from rounding import assert_same_sums
 
 

@@ -10,14 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.core.errors import InputError
 from enpointe.diffusion.sampler import make_sampler
 from enpointe.diffusion.samplers.ddpm import DDPM
 from enpointe.diffusion.samplers.dpmpp import DPMpp
 from enpointe.diffusion.samplers.heun import Heun
 from enpointe.diffusion.schedule import DiscreteProcess
-from enpointe.nn.point_transformer import PointTransformer
+from enpointe.nn.point_transformer import PointTransformer, PointTransformerConfig
 from enpointe.pipelines.stage import Stage, run
 
 Golden = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]

@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.checkpoints.weights import load_into, read_weights
 from enpointe.core.config import from_dict
 from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.data.pools.pool import Pool
 from enpointe.diffusion.schedule import VelocityProcess
+from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.core.errors import InputError, OutputError, WeightsError
+from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.training.checkpoint import read_checkpoint, save_checkpoint
 from enpointe.training.ema import EMA
 from enpointe.training.log import Log

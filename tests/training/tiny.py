@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.data.pools import pool
+from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.training import checkpoint
 from enpointe.training.loop import train_task
 from enpointe.training.settings import Phase, Settings

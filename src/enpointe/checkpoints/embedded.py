@@ -5,33 +5,24 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 import torch
 from tokenizers import Tokenizer
+from torch import nn
 
-from enpointe.checkpoints.config import JointConfig, PointNet2Config, PointTransformerConfig, SightSDFConfig
 from enpointe.checkpoints.registry import ASSETS
 from enpointe.checkpoints.weights import Weights, load_into, read_weights
-from enpointe.core.config import from_dict
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.encoders.efficientnet import PictureEncoder
 from enpointe.encoders.joint import JointSpace
 from enpointe.encoders.minilm import TextEncoder
 from enpointe.nn.efficientnet import EfficientNetLite0
 from enpointe.nn.joint import JointHeads
-from enpointe.nn.point_transformer import PointTransformer
-from enpointe.nn.pointnet2 import PointNet2
-from enpointe.nn.sight import SightSDF
+from enpointe.nn.network import build
 from enpointe.nn.text_encoder import BertEncoder
 
-Config = PointTransformerConfig | SightSDFConfig | PointNet2Config | JointConfig
-CONFIGS: dict[str, type[Config]] = {
-    "point_transformer": PointTransformerConfig,
-    "sight_sdf": SightSDFConfig,
-    "pointnet2": PointNet2Config,
-    "joint": JointConfig,
-}
-"""What a weight file calls its network, and what describes one."""
+N = TypeVar("N", bound=nn.Module)
 
 
 @lru_cache(maxsize=2)
@@ -41,9 +32,7 @@ def text_encoder(device: torch.device) -> TextEncoder:
     Raises:
         WeightsError: its files are missing or damaged.
     """
-    path = ASSETS / "minilm.safetensors"
-    network = BertEncoder()  # not on the meta device: filling its tensors imports PyTorch's decompositions, 2 s
-    load_into(network, read_weights(path), path)
+    network, _ = read_network(ASSETS / "minilm.safetensors", BertEncoder)
     try:
         tokenizer = Tokenizer.from_file(str(ASSETS / "minilm-tokenizer.json"))
     except Exception as error:
@@ -58,9 +47,7 @@ def picture_encoder(device: torch.device) -> PictureEncoder:
     Raises:
         WeightsError: its file is missing or damaged.
     """
-    path = ASSETS / "efficientnet-lite0.safetensors"
-    network = EfficientNetLite0()
-    load_into(network, read_weights(path), path)
+    network, _ = read_network(ASSETS / "efficientnet-lite0.safetensors", EfficientNetLite0)
     return PictureEncoder(network.to(device))
 
 
@@ -69,24 +56,24 @@ def embedded_path(member: str) -> Path:
     return ASSETS / f"pocket-{member}.safetensors"
 
 
-def read_network(path: Path, kind: str) -> tuple[PointTransformer | SightSDF | PointNet2 | JointHeads, Weights]:
+def read_network(path: Path, cls: type[N]) -> tuple[N, Weights]:
     """A network with its weights, as the file itself describes it, on the CPU, in evaluation mode.
 
     Args:
-        kind: one of CONFIGS.
+        cls: the class that the file's kind of network must be.
 
     Raises:
         WeightsError: missing, damaged, or of another kind.
     """
     weights = read_weights(path)
-    found = weights.info.get("kind")
-    if found != kind:
-        raise WeightsError(f"{path}: expected weights of a {kind}, found {found!r}")
+    kind: Any = weights.info.get("kind")
     try:
-        config: Config = from_dict(CONFIGS[kind], weights.info["config"])
-    except (InputError, KeyError, TypeError) as error:
-        raise WeightsError(f"{path}: expected a config of {kind}, found {error}") from error
-    network = config.build()
+        # Not on the meta device: filling its tensors imports PyTorch's decompositions, 2 s.
+        network = build(kind, weights.info.get("config", {}))
+    except (InputError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: expected a network that can be built, found {error}") from error
+    if not isinstance(network, cls):
+        raise WeightsError(f"{path}: expected weights of a {cls.__name__}, found those of a {kind}")
     load_into(network, weights, path)
     return network, weights
 
@@ -98,8 +85,7 @@ def load_joint(device: torch.device) -> JointSpace:
     Raises:
         WeightsError: its file or an encoder's is missing or damaged.
     """
-    heads, weights = read_network(embedded_path("joint"), "joint")
-    assert isinstance(heads, JointHeads)
+    heads, weights = read_network(embedded_path("joint"), JointHeads)
     return JointSpace(
         text_encoder(device),
         picture_encoder(device),

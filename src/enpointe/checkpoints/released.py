@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from enpointe.checkpoints.adapters import IMAGE
-from enpointe.checkpoints.config import PointTransformerConfig, SDFConfig
 from enpointe.diffusion.channels import ChannelScaling
 from enpointe.diffusion.schedule import DiscreteProcess
+from enpointe.nn.point_transformer import PointTransformerConfig
+from enpointe.nn.pointnet2 import PointNet2Config
+from enpointe.nn.sdf import SDFConfig
 
 CLIP_WIDTH = 768
 """Width of CLIP ViT-L/14's picture and text vectors."""
@@ -56,3 +58,6 @@ RELEASED: dict[str, ReleasedModel] = {
 
 RELEASED_SDF = SDFConfig(width=256, encoder_layers=8, encoder_heads=4, decoder_layers=4, decoder_heads=4)
 """The released "sdf" model: a cloud of 4,096 points in, signed distances out (section 4.4)."""
+
+RELEASED_POINTNET = PointNet2Config(classes=40, width=2)
+"""The released "pointnet": ModelNet40's classes, for P-FID and P-IS (section 5.1)."""

@@ -10,23 +10,17 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from enpointe.checkpoints.adapters import to_released
-from enpointe.checkpoints.released import RELEASED, RELEASED_SDF
+from enpointe.checkpoints.released import RELEASED, RELEASED_POINTNET, RELEASED_SDF
 from enpointe.core.errors import InputError, WeightsError
 
 _SHOWN = 6
 """How many keys a message names at most."""
 
 
-def _pointnet() -> nn.Module:
-    from enpointe.nn.pointnet2 import PointNet2
-
-    return PointNet2()
-
-
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     **{name: model.config.build for name, model in RELEASED.items()},
     "sdf": RELEASED_SDF.build,
-    "pointnet": _pointnet,
+    "pointnet": RELEASED_POINTNET.build,
 }
 
 

@@ -74,8 +74,7 @@ def _released(path: Path | None, device: torch.device | str) -> Classifier:
 
 
 def _pocket(path: Path, device: torch.device | str) -> Classifier:
-    network, weights = read_network(path, "pointnet2")
-    assert isinstance(network, PointNet2)
+    network, weights = read_network(path, PointNet2)
     classes, quality = weights.info.get("classes"), weights.info.get("quality")
     names = tuple(classes) if isinstance(classes, list) else ()
     if (

@@ -8,11 +8,14 @@ network to look with, not one to train.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from enpointe.nn.network import NetworkConfig, network
 
 SIZE = 224
 """Pixels along a side that it was trained at; any multiple of 32 works."""
@@ -104,6 +107,17 @@ class Block(nn.Module):
         inside = x if self.expand is None else F.relu6(self.expand(x))
         out: Tensor = self.project(F.relu6(self.depthwise(inside)))
         return x + out if self.adds else out
+
+
+@network
+@dataclass(frozen=True)
+class EfficientNetLite0Config(NetworkConfig):
+    """There is only one size."""
+
+    kind: ClassVar[str] = "efficientnet_lite0"
+
+    def build(self) -> EfficientNetLite0:
+        return EfficientNetLite0()
 
 
 class EfficientNetLite0(nn.Module):

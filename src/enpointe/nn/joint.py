@@ -6,10 +6,14 @@ The objective is CLIP's (arXiv 2103.00020, section 2.3), the encoders below stay
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from enpointe.nn.network import NetworkConfig, network
 
 SHARPEST = 100.0
 """The most that cosines are multiplied by, as in CLIP."""
@@ -38,6 +42,22 @@ class Tower(nn.Module):
         # Far beyond what it has seen, a feature says no more than at the border.
         x = self.dropout(((features - self.middle) / self.spread).clamp(-6, 6))
         return F.normalize(self.straight(x) + self.output(self.dropout(F.gelu(self.hidden(x)))).float(), dim=-1)
+
+
+@network
+@dataclass(frozen=True)
+class JointConfig(NetworkConfig):
+    """Arguments of `JointHeads`."""
+
+    kind: ClassVar[str] = "joint"
+    texts: int
+    pictures: int
+    hidden: int = 512
+    width: int = 128
+    dropout: float = 0.2
+
+    def build(self) -> JointHeads:
+        return JointHeads(**vars(self))
 
 
 class JointHeads(nn.Module):

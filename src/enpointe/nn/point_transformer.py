@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,32 @@ from torch import Tensor, nn
 from enpointe.core.errors import InputError
 from enpointe.nn.blocks import MLP, Transformer, init_weights, position_features, time_features
 from enpointe.nn.neighbourhood import Neighbourhood
+from enpointe.nn.network import NetworkConfig, network
+
+
+@network
+@dataclass(frozen=True)
+class PointTransformerConfig(NetworkConfig):
+    """Arguments of `PointTransformer`."""
+
+    kind: ClassVar[str] = "point_transformer"
+    width: int
+    layers: int
+    heads: int
+    input_channels: int = 6
+    output_channels: int = 12
+    time_as_token: bool = True
+    vector: int = 0
+    vector_as_token: bool = False
+    grids: tuple[tuple[str, int], ...] = ()
+    low_res: bool = False
+    channel_scales: tuple[float, ...] = (1.0,) * 6
+    channel_biases: tuple[float, ...] = (0.0,) * 6
+    position_bands: int = 0
+    neighbours: int = 0
+
+    def build(self) -> PointTransformer:
+        return PointTransformer(**vars(self))
 
 
 class PointTransformer(nn.Module):

@@ -7,11 +7,14 @@ state dict are those of the released `pointnet` checkpoint.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from enpointe.nn.network import NetworkConfig, network
 
 BLOCK = 2048
 """Rows that go through a level's layers together on a CPU."""
@@ -37,6 +40,24 @@ class Grouping(NamedTuple):
     """(B, S, K), indices into the N points, as `ball_query` gives them."""
     counts: Tensor
     """(B, S), how many of the K are there; the others repeat the first."""
+
+
+@network
+@dataclass(frozen=True)
+class PointNet2Config(NetworkConfig):
+    """Arguments of `PointNet2`."""
+
+    kind: ClassVar[str] = "pointnet2"
+    classes: int
+    width: float = 1
+    channels: int = 0
+    samples: tuple[int, int] = (512, 128)
+    radii: tuple[float, float] = (0.2, 0.4)
+    neighbours: tuple[int, int] = (32, 64)
+    dropout: float = 0.4
+
+    def build(self) -> PointNet2:
+        return PointNet2(**vars(self))
 
 
 class PointNet2(nn.Module):

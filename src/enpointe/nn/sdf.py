@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from enpointe.nn.blocks import KeysValues, Perceiver, Transformer, init_weights
+from enpointe.nn.network import NetworkConfig, network
+
+
+@network
+@dataclass(frozen=True)
+class SDFConfig(NetworkConfig):
+    """Arguments of `SDFTransformer`."""
+
+    kind: ClassVar[str] = "sdf"
+    width: int
+    encoder_layers: int
+    encoder_heads: int
+    decoder_layers: int
+    decoder_heads: int
+
+    def build(self) -> SDFTransformer:
+        return SDFTransformer(**vars(self))
 
 
 class SDFTransformer(nn.Module):

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from enpointe.nn.network import NetworkConfig, network
 
 HALF = 0.6
 """Half the side of the cube that the grids fill: the unit frame and a margin."""
@@ -70,6 +74,21 @@ def at_queries(grid: Tensor, queries: Tensor) -> Tensor:
     where = (queries / HALF).transpose(1, 2)[:, None, None].flip(-1)  # grid_sample's last axis is the first of where
     sampled = F.grid_sample(grid, where, padding_mode="border", align_corners=False)
     return sampled[:, :, 0, 0].transpose(1, 2)
+
+
+@network
+@dataclass(frozen=True)
+class SightSDFConfig(NetworkConfig):
+    """Arguments of `SightSDF`."""
+
+    kind: ClassVar[str] = "sight_sdf"
+    width: int
+    layers: int
+    nearest: int
+    grids: tuple[int, ...]
+
+    def build(self) -> SightSDF:
+        return SightSDF(**vars(self))
 
 
 class SightSDF(nn.Module):

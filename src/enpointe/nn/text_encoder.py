@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from enpointe.nn.attention import attention, merge_heads
+from enpointe.nn.network import NetworkConfig, network
 
 
 class BertLayer(nn.Module):
@@ -30,6 +34,23 @@ class BertLayer(nn.Module):
         )
         x = self.attention_norm(x + self.attention_out(merge_heads(attention(q, k, v, mask[:, None, None]))))
         return self.output_norm(x + self.output(F.gelu(self.hidden(x))))
+
+
+@network
+@dataclass(frozen=True)
+class BertConfig(NetworkConfig):
+    """Arguments of `BertEncoder`; the defaults are all-MiniLM-L6-v2's."""
+
+    kind: ClassVar[str] = "bert_encoder"
+    vocabulary: int = 30522
+    width: int = 384
+    layers: int = 6
+    heads: int = 12
+    hidden: int = 1536
+    positions: int = 512
+
+    def build(self) -> BertEncoder:
+        return BertEncoder(**vars(self))
 
 
 class BertEncoder(nn.Module):

@@ -8,13 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from enpointe.checkpoints.config import JointConfig, PointNet2Config, PointTransformerConfig, SightSDFConfig
 from enpointe.checkpoints.weights import load_into, read_weights
 from enpointe.core.device import find_device, keep_freed_memory
 from enpointe.core.errors import InputError
 from enpointe.data.pools import pool
 from enpointe.encoders.minilm import WIDTH as TEXT_WIDTH
 from enpointe.nn.efficientnet import CHANNELS, STATISTICS
+from enpointe.nn.joint import JointConfig
+from enpointe.nn.point_transformer import PointTransformerConfig
+from enpointe.nn.pointnet2 import PointNet2Config
+from enpointe.nn.sight import SightSDFConfig
 from enpointe.training.loop import train_task
 from enpointe.training.parallel import Group, cores_for, processes
 from enpointe.training.settings import Phase, Settings

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 import enpointe
-from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.checkpoints.embedded import embedded_path
 from enpointe.checkpoints.registry import ASSETS, MODELS
 from enpointe.checkpoints.weights import read_weights, save_weights
@@ -27,6 +26,7 @@ from enpointe.core.progress import Progress
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing import surface
+from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.nn.sight import SightSDF
 from enpointe.pipelines.base import Pipeline
 from enpointe.pipelines.families.pocket.pipeline import PocketPipeline, Preset

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.core.errors import InputError
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.pipelines.families.pocket.upsampling import (
     CellFrame,
     CellShape,

@@ -13,14 +13,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from enpointe.checkpoints.config import PointNet2Config
 from enpointe.checkpoints.weights import load_into, read_weights
 from enpointe.core.config import from_dict
 from enpointe.core.errors import InputError
 from enpointe.data.pools.models import RealModel
 from enpointe.data.pools.pool import Pool
 from enpointe.geometry.unit_ball import normalized
-from enpointe.nn.pointnet2 import PointNet2, PointNet2Output
+from enpointe.nn.pointnet2 import PointNet2, PointNet2Config, PointNet2Output
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
 from enpointe.training.tasks import classifier

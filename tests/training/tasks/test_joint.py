@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from enpointe.checkpoints.config import JointConfig
 from enpointe.checkpoints.embedded import read_network
 from enpointe.core.errors import InputError
 from enpointe.data.captions import draw_paint
@@ -19,7 +18,7 @@ from enpointe.data.pools.pool import Pool
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.nn.efficientnet import CHANNELS, STATISTICS
-from enpointe.nn.joint import JointHeads
+from enpointe.nn.joint import JointConfig, JointHeads
 from enpointe.training import recipes
 from enpointe.training.loop import train_task
 from enpointe.training.settings import Phase, Settings
@@ -212,8 +211,7 @@ def test_the_recipe_from_a_pool_to_weights(tmp_path: Path, monkeypatch: pytest.M
     told: list[str] = []
     options = {"run_dir": tmp_path / "run", "data": tmp_path / "two.pool", "device": "cpu", "report": told.append}
     best = recipes.train("pocket-joint", steps=1, **options)
-    heads, weights = read_network(best, "joint")
-    assert isinstance(heads, JointHeads)
+    heads, weights = read_network(best, JointHeads)
     assert heads.pictures.middle.abs().sum() > 0
     assert weights.info["training"]["recipe"] == "pocket-joint"
     assert told[0].startswith("looks: part 1 of 1")

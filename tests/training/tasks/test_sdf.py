@@ -10,10 +10,9 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
-from enpointe.checkpoints.config import SightSDFConfig
 from enpointe.core.errors import InputError
 from enpointe.data.pools.pool import Pool
-from enpointe.nn.sight import SightSDF, nearest_offsets
+from enpointe.nn.sight import SightSDF, SightSDFConfig, nearest_offsets
 from enpointe.training.task import Batch
 from enpointe.training.tasks.sdf import SIGN_SCALE, SIGN_WEIGHT, SOFT, STRAY, SDFTask
 

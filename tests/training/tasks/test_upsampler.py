@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.core.errors import InputError
 from enpointe.data.pools.pool import Pool
 from enpointe.data.pools.rows import SCALE
+from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.pipelines.families.pocket.upsampling import CellShape, spacing
 from enpointe.training.task import Batch
 from enpointe.training.tasks.upsampler import UpsamplerTask

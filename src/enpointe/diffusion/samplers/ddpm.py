@@ -38,7 +38,7 @@ class DDPM(Sampler):
         return steps
 
     def __call__(self, denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise) -> Iterator[Step]:
-        alpha_bars = 1 / (1 + sigmas.double() ** 2)
+        alpha_bars = 1 / (1 + sigmas**2)
         now, after = alpha_bars[:-1], alpha_bars[1:]
         betas = 1 - now / after
         of_x0 = betas * after.sqrt() / (1 - now)

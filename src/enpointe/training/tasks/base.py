@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.checkpoints.embedded import text_encoder
 from enpointe.core.errors import InputError
 from enpointe.data.pools.pool import Pool
@@ -23,6 +22,7 @@ from enpointe.diffusion.loss import velocity_loss
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.samplers.dpmpp import DPMpp
 from enpointe.diffusion.schedule import KarrasSchedule, VelocityProcess
+from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.render.plot import splat
 from enpointe.training.levels import normal_levels
 from enpointe.training.task import Batch, Losses
@@ -74,8 +74,7 @@ class BaseTask:
         torch.manual_seed(seed)
         self.network: nn.Module = config.build()
         self.network_info: dict[str, Any] = {
-            "kind": "point_transformer",
-            "config": {**vars(config)},
+            **config.described(),
             "prediction": "velocity",
             "text_tokens": text_tokens,
         }

@@ -12,12 +12,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from enpointe.checkpoints.config import PointNet2Config
 from enpointe.core.errors import InputError
 from enpointe.data.pools.pool import Pool
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.geometry.unit_ball import normalized
-from enpointe.nn.pointnet2 import Grouping, PointNet2, PointNet2Output
+from enpointe.nn.pointnet2 import Grouping, PointNet2, PointNet2Config, PointNet2Output
 from enpointe.training.task import Batch, Losses
 
 CATALOGUE = ("cabinet", "door", "window")
@@ -79,8 +78,7 @@ class ClassifierTask:
         self._pointnet = config.build()
         self.network: nn.Module = self._pointnet
         self.network_info: dict[str, Any] = {
-            "kind": "pointnet2",
-            "config": {**vars(config)},
+            **config.described(),
             "classes": list(self.classes),
         }
         self._pool = pool

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from enpointe.checkpoints.config import JointConfig
 from enpointe.core.errors import InputError
 from enpointe.data.pools.pool import Pool
 from enpointe.data.procedural.families import FAMILIES
+from enpointe.nn.joint import JointConfig
 from enpointe.training.task import Batch, Losses
 from enpointe.training.tasks.base import PROMPTS
 from enpointe.training.tasks.joint_images import CAPTIONS, VIEWS, Looks, says
@@ -60,7 +60,7 @@ class JointTask:
         torch.manual_seed(seed)
         heads = config.build()
         self.network: nn.Module = heads
-        self.network_info: dict[str, Any] = {"kind": "joint", "config": {**vars(config)}}
+        self.network_info: dict[str, Any] = config.described()
         self._looks = looks
         groups = sorted({pool.family[i] for i in looks.index})
         self._group = np.array([groups.index(pool.family[i]) for i in looks.index])

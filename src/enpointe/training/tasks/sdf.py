@@ -11,14 +11,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from enpointe.checkpoints.config import SightSDFConfig
 from enpointe.core.errors import InputError, MeshError
 from enpointe.data.pools.pool import Pool
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.field import sdf_field
 from enpointe.meshing.marching_cubes import mesh_from_field
-from enpointe.nn.sight import SightSDF, nearest_offsets
+from enpointe.nn.sight import SightSDF, SightSDFConfig, nearest_offsets
 from enpointe.render.plot import views
 from enpointe.training.task import Batch, Losses
 
@@ -60,7 +59,7 @@ class SDFTask:
         torch.manual_seed(seed)
         self._sight = config.build()
         self.network: nn.Module = self._sight
-        self.network_info: dict[str, Any] = {"kind": "sight_sdf", "config": {**vars(config)}}
+        self.network_info: dict[str, Any] = config.described()
         self._pool, self._n_queries, self._jitter, self._sparsest = pool, n_queries, jitter, sparsest
         # Real models have no distances.
         self._training, self._held_out = (

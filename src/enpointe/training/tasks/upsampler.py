@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import nn
 
-from enpointe.checkpoints.config import PointTransformerConfig
 from enpointe.core.errors import InputError
 from enpointe.data.pools.pool import Pool
 from enpointe.diffusion.loss import velocity_loss
 from enpointe.diffusion.schedule import VelocityProcess
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.pipelines.families.pocket.upsampling import (
     CellFrame,
     CellShape,
@@ -61,8 +61,7 @@ class UpsamplerTask:
         self._shape = shape or CellShape()
         self.network: nn.Module = config.build()
         self.network_info: dict[str, Any] = {
-            "kind": "point_transformer",
-            "config": {**vars(config)},
+            **config.described(),
             "prediction": "velocity",
             "cell": {**vars(self._shape)},
         }

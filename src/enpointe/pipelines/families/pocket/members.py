@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 
@@ -18,8 +17,6 @@ from enpointe.nn.sight import SightSDF
 from enpointe.pipelines.families.pocket.things import things_of
 from enpointe.pipelines.families.pocket.upsampling import CellShape
 from enpointe.pipelines.families.pocket.vocabulary import Vocabulary
-
-N = TypeVar("N", PointTransformer, SightSDF)
 
 
 class Members:
@@ -55,7 +52,7 @@ class Members:
 
     @cached_property
     def _base(self) -> tuple[PointTransformer, Weights]:
-        network, weights = self._read("base", PointTransformer)
+        network, weights = read_network(self._path("base"), PointTransformer)
         n_tokens, nouns = weights.info.get("text_tokens"), weights.info.get("nouns")
         if "text" not in network.grid_embed or not isinstance(n_tokens, int) or n_tokens < 1 or not nouns:
             raise self._another_member("base", "grid text, text_tokens, nouns", weights)
@@ -65,7 +62,7 @@ class Members:
     @cached_property
     def up(self) -> tuple[PointTransformer, CellShape]:
         """The network that draws new points, and the cells that it was trained on."""
-        network, weights = self._read("up", PointTransformer)
+        network, weights = read_network(self._path("up"), PointTransformer)
         try:
             shape = CellShape(**weights.info["cell"])
         except (KeyError, TypeError, InputError) as error:
@@ -78,15 +75,9 @@ class Members:
     @cached_property
     def sdf(self) -> SightSDF:
         """The signed-distance network."""
-        network, weights = self._read("sdf", SightSDF)
+        network, weights = read_network(self._path("sdf"), SightSDF)
         self.hashes["sdf"] = weights.sha256
         return network.to(self._device)
-
-    def _read(self, member: str, cls: type[N]) -> tuple[N, Weights]:
-        kind = "sight_sdf" if cls is SightSDF else "point_transformer"
-        network, weights = read_network(self._path(member), kind)
-        assert isinstance(network, cls)
-        return network, weights
 
     def _path(self, member: str) -> Path:
         return self._paths.get(member) or embedded_path(member)
