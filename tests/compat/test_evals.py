@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import runpy
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from enpointe.core.errors import InputError
 from enpointe.evaluation.measures.features import extract
 from enpointe.evaluation.measures.frechet import FeatureStatistics, frechet_distance
 from enpointe.evaluation.measures.inception import inception_score
 from enpointe.geometry.unit_ball import normalized
 from enpointe.nn.pointnet2 import PointNet2
+from point_e.evals.fast import as_enpointe
 from point_e.evals.feature_extractor import (
     FeatureExtractor,
     PointNetClassifier,
@@ -26,7 +30,14 @@ from point_e.evals.feature_extractor import (
     normalize_point_clouds,
 )
 from point_e.evals.fid_is import FIDStatistics, InvalidFIDException, compute_inception_score, compute_statistics
-from point_e.evals.npz_stream import NpzStreamer, NumpyArrayInfo
+from point_e.evals.npz_stream import (
+    CombinedReader,
+    MemoryNpzArrayReader,
+    NpzStreamer,
+    NumpyArrayInfo,
+    open_npz_arrays,
+)
+from point_e.evals.pointnet2_cls_ssg import get_model
 
 Read = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
 
@@ -124,6 +135,73 @@ def test_classifier(cache: Path, tmp_path: Path, network: PointNet2) -> None:
     assert relative_error(features[1], own) > 1e-4
 
 
+@pytest.mark.slow
+def test_a_changed_classifier_is_the_one_that_is_used(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its modules' own calls, which give what enpointe's network does."""
+    np.savez(tmp_path / "clouds.npz", np.random.default_rng(1).normal(size=(3, 600, 3)))
+    streamer = NpzStreamer(str(tmp_path / "clouds.npz"))
+    classifier = PointNetClassifier(["cpu"], device_batch_size=2, cache_dir=str(cache))
+    expected = classifier.features_and_preds(streamer)
+    calls: list[Any] = []
+    classifier.models[0].sa2.register_forward_hook(lambda module, args, output: calls.append(len(output[1])))
+    for found, plain in zip(classifier.features_and_preds(streamer), expected, strict=True):
+        assert relative_error(found, plain) < 1e-4
+    assert calls == [2, 1]
+    classifier.models[0] = classifier.models[0].train().eval()
+
+    def doubled(clouds: Any) -> Any:
+        calls.append("normalized")
+        return 2 * normalized(clouds)
+
+    monkeypatch.setattr("point_e.evals.feature_extractor.normalize_point_clouds", doubled)
+    changed = PointNetClassifier(["cpu"], cache_dir=str(cache)).features_and_preds(streamer)
+    assert calls[-1] == "normalized"
+    assert relative_error(changed[0], expected[0]) > 1e-2
+
+
+@pytest.mark.slow
+def test_what_stands_for_a_classifier_is_what_it_is_set_to(network: PointNet2) -> None:
+    model = get_model(40, normal_channel=False, width_mult=2).eval()
+    model.load_state_dict(network.state_dict())
+    cloud = torch.from_numpy(normalized(np.random.default_rng(2).normal(size=(1, 700, 3)))).float().transpose(1, 2)
+    for change in ({}, {"npoint": 100}, {"radius": 0.5}, {"nsample": 8}):
+        vars(model.sa1).update(change)
+        stand_in = as_enpointe(model)
+        assert stand_in is not None
+        with torch.no_grad():
+            found, expected = stand_in(cloud).features, model(cloud, features=True)[2]
+        assert relative_error(found.numpy(), expected.numpy()) < 1e-4
+    model.bn2.eps = 0.1
+    assert as_enpointe(model) is None
+    assert as_enpointe(get_model(40)) is None  # in training
+
+
+@pytest.mark.slow
+def test_a_client_asks_the_classifier_s_networks_itself(cache: Path) -> None:
+    class Logits(PointNetClassifier):
+        def logits(self, clouds: Tensor) -> Tensor:
+            return self.models[0](clouds, features=True)[0]
+
+    classifier = Logits(["cpu"], cache_dir=str(cache))
+    with torch.no_grad():
+        log_probs, pooled, features = classifier.models[0](torch.randn(2, 3, 600), features=True)
+        assert (log_probs.shape, pooled.shape, features.shape) == ((2, 40), (2, 2048, 1), (2, 512))
+        assert classifier.logits(torch.randn(2, 3, 600)).shape == (2, 40)
+
+
+@pytest.mark.golden
+def test_recorded_features(golden: Read) -> None:
+    tensors, _ = golden("pointnet")
+    model = get_model(tensors["w.fc3.bias"].shape[0], normal_channel=False, width_mult=1).eval()
+    model.load_state_dict({key.removeprefix("w."): value for key, value in tensors.items() if key.startswith("w.")})
+    with torch.no_grad():
+        log_probs, _, features = model(tensors["normalized"].transpose(1, 2), features=True)
+    assert relative_error(log_probs.numpy(), tensors["log_probs"].numpy()) < 2e-5
+    assert relative_error(features.numpy(), tensors["features"].numpy()) < 2e-5
+
+
 def test_devices() -> None:
     assert get_torch_devices()
     assert all(torch.device(device) for device in get_torch_devices())
@@ -159,6 +237,39 @@ def test_npz_streamer(batches: tuple[Path, Path]) -> None:
     info = NumpyArrayInfo.infos_from_first_file(pattern)["arr_0"]
     assert (info.name, info.dtype, info.shape, info.elem_shape) == ("arr_0", np.float64, (3, 40, 3), (40, 3))
     info.validate()
+
+
+def test_readers_of_arrays(tmp_path: Path) -> None:
+    path = str(tmp_path / "all.npz")
+    arrays = {
+        "rows": np.arange(10.0).reshape(5, 2), "columns": np.asfortranarray(np.arange(10).reshape(5, 2)),
+        "names": np.array(list("abcde")), "nothing": np.array([""] * 5).astype("U0"),
+    }  # fmt: skip
+    np.savez(path, **arrays, longer=np.arange(6), object=np.array([None]))
+    with open_npz_arrays(path, list(arrays)) as readers:
+        assert isinstance(readers[1], MemoryNpzArrayReader)
+        both = CombinedReader(list(arrays), readers)
+        for start, count in ((0, 3), (3, 2)):
+            batch = both.read_batch(3)
+            assert batch is not None
+            for name, values in arrays.items():
+                np.testing.assert_array_equal(batch[name], values[start : start + count])
+        assert both.read_batch(3) is None
+    with open_npz_arrays(path, ["rows", "longer"]) as readers, pytest.raises(InputError, match="arrays of one length"):
+        list(iter(lambda: CombinedReader(["rows", "longer"], readers).read_batch(4), None))
+    for name, message in (("object", "plain values"), ("other", "expected an array 'other'")):
+        with pytest.raises(InputError, match=message), open_npz_arrays(path, [name]):
+            pass
+
+
+def test_a_cut_array_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "cut.npz"
+    whole = io.BytesIO()
+    np.save(whole, np.arange(8.0).reshape(4, 2))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("arr_0.npy", whole.getvalue()[:-8])
+    with pytest.raises(InputError, match="array data: expected 64 bytes, found 56"):
+        list(NpzStreamer(str(path)).stream(4, ["arr_0"]))
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
 import enpointe.encoders.clip as clip_module
@@ -95,6 +100,7 @@ def test_released_checkpoints_fit(golden_folder: Path, name: str) -> None:
         state = model_from_config(MODEL_CONFIGS[name], torch.device("meta")).state_dict()
     assert {key: list(value.shape) for key, value in state.items()} == manifest
     assert list(state) == list(manifest)
+    assert all(value.is_meta for value in state.values())
 
 
 def test_configs_have_the_release_s_keys() -> None:
@@ -221,6 +227,38 @@ def test_a_batch_of_texts_pictures_and_nothing(monkeypatch: pytest.MonkeyPatch) 
         clip(1, texts=["red"], images=[picture])
 
 
+def test_clip_is_a_module_and_a_frozen_one_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clip_module, "clip", lambda device: FakeClip())
+    clip = ImageCLIP(CPU)
+    assert isinstance(clip, torch.nn.Module)
+    calls: list[int] = []
+    clip.register_forward_hook(lambda module, args, output: calls.append(len(output)))
+    assert clip(2, texts=["red", None])[:, 0].tolist() == [3, 0]
+    assert calls == [2]
+    assert clip.images_to_tensor([Image.new("RGB", (30, 20)), None]).shape == (2, 3, 224, 224)
+    assert (clip.feature_dim, clip.grid_size, clip.grid_feature_dim) == (768, 16, 1024)
+    model = model_from_config({**MODEL_CONFIGS["base40M"], **SMALL}, CPU)
+    assert not any("clip" in name.split(".") for name, _ in model.named_modules())
+    assert isinstance(model.clip.model, ImageCLIP)
+
+
+def test_the_smaller_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Any] = []
+
+    def load(device: torch.device, release: Any) -> FakeClip:
+        loaded.append(release)
+        return FakeClip()
+
+    monkeypatch.setattr(clip_module, "clip", load)
+    clip = FrozenImageCLIP(CPU, clip_name="ViT-B/32")
+    assert (clip.feature_dim, clip.grid_size, clip.grid_feature_dim) == (512, 7, 768)
+    clip.embed_text(["a cup"])
+    assert loaded == [clip_module.BASE]
+    for wrong in ({"clip_name": "RN50"}, {"dtype": torch.float16}):
+        with pytest.raises(InputError, match="expected"):
+            ImageCLIP(CPU, **wrong)
+
+
 def test_cached_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clip_module, "clip", lambda device: FakeClip())
     text = model_from_config({**MODEL_CONFIGS["base40M-textvec"], **SMALL}, CPU)
@@ -264,3 +302,62 @@ def test_a_checkpoint_in_the_release_s_cache_is_used(tmp_path: Path, monkeypatch
         load_checkpoint("base40m", CPU)
     with pytest.raises(InputError, match="address"):
         fetch_file_cached("https://example.org/other.pt")
+
+
+def test_further_names_and_other_shapes_come_from_one_s_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENPOINTE_OFFLINE", "1")
+    monkeypatch.setitem(MODEL_PATHS, "mine", "https://example.org/files/mine.pt")
+    state = model_from_config({**MODEL_CONFIGS["base40M"], **SMALL}, CPU).state_dict()
+    for name in ("mine.pt", "base_40m.pt"):
+        torch.save(state, tmp_path / name)
+    for name in ("mine", "base40M"):
+        loaded = load_checkpoint(name, CPU, cache_dir=str(tmp_path))
+        assert list(loaded) == list(state)
+        assert all(torch.equal(loaded[key], state[key]) for key in state)
+    save_file(state, tmp_path / "mine.pt")
+    assert load_checkpoint("mine", CPU, cache_dir=str(tmp_path)).keys() == state.keys()
+
+
+def test_what_training_leaves_beside_the_weights(tmp_path: Path) -> None:
+    pointnet = {"model_state_dict": {"a": torch.ones(2)}, "instance_acc": np.float64(0.5), "epoch": np.int64(3)}
+    torch.save(pointnet, tmp_path / "pointnet.pt")
+    loaded = load_checkpoint("pointnet", CPU, cache_dir=str(tmp_path))
+    assert (loaded["instance_acc"], loaded["epoch"]) == (0.5, 3)
+    assert loaded["model_state_dict"]["a"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"PK nothing", "found something else; nothing was run"),
+        (b"", "a damaged one"),
+        (pickle.dumps(Path("here"), protocol=2), r"found code \(pathlib.PosixPath\); nothing was run"),
+        (b"00000000{nothing", "a damaged one"),
+    ],
+)
+def test_a_file_that_is_none(tmp_path: Path, content: bytes, found: str) -> None:
+    (tmp_path / "sdf.pt").write_bytes(content)
+    with pytest.raises(WeightsError, match=found):
+        load_checkpoint("sdf", CPU, cache_dir=str(tmp_path))
+
+
+def test_another_address_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ENPOINTE_OFFLINE", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    folder, cache = tmp_path / "server", tmp_path / "cache"
+    folder.mkdir()
+    torch.save({"a": torch.arange(3)}, folder / "mine.pt")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setitem(MODEL_PATHS, "mine", f"{address}/mine.pt")
+        assert load_checkpoint("mine", CPU, progress=False, cache_dir=str(cache))["a"].tolist() == [0, 1, 2]
+        with pytest.raises(WeightsError, match=r"other\.pt: expected to download it .* 404"):
+            fetch_file_cached(f"{address}/other.pt", progress=False, cache_dir=str(cache))
+        server.shutdown()
+    assert [path.name for path in cache.iterdir()] == ["mine.pt"]
+    assert load_checkpoint("mine", CPU, cache_dir=str(cache))["a"].tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match="address: expected http or https"):
+        fetch_file_cached("file:///etc/passwd", progress=False, cache_dir=str(cache / "none"))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from enpointe.core.errors import InputError
 from point_e.diffusion.configs import DIFFUSION_CONFIGS, diffusion_from_config
+from point_e.diffusion.fast import process_of
 from point_e.diffusion.k_diffusion import (
     GaussianToKarrasDenoiser,
     KarrasDenoiser,
@@ -86,16 +87,24 @@ def assert_near(ours: Tensor, theirs: Tensor, tolerance: float = 1e-3) -> None:
 
 @pytest.mark.golden
 @pytest.mark.usefixtures("recorded_sizes")
+@pytest.mark.parametrize("subclassed", [False, True])
 @pytest.mark.parametrize("name", ["sampler_heun_churn", "sampler_heun_plain_up0", "sampler_ddpm"])
-def test_recorded_cascades(golden: Golden, replay: Callable[[dict[str, Tensor]], None], name: str) -> None:
+def test_recorded_cascades(
+    golden: Golden, replay: Callable[[dict[str, Tensor]], None], name: str, subclassed: bool
+) -> None:
+    """By way of enpointe's stages, and by the release's own functions: those are used for a subclass of a diffusion."""
     tensors, about = golden(name)
     models = [Predictor(golden, part) for part in PROCESSES]
     respacing = {"respacing": str(about["respacing"])} if about.get("respacing") else {}
+    diffusions = [diffusion_from_config({**DIFFUSION_CONFIGS[key], **respacing}) for key in PROCESSES.values()]
+    for diffusion in diffusions if subclassed else ():
+        diffusion.__class__ = type("Subclass", (type(diffusion),), {})
+    assert all((process_of(diffusion) is None) == subclassed for diffusion in diffusions)
     replay(tensors)
     sampler = PointCloudSampler(
         device=CPU,
         models=models,
-        diffusions=[diffusion_from_config({**DIFFUSION_CONFIGS[key], **respacing}) for key in PROCESSES.values()],
+        diffusions=diffusions,
         num_points=[model.model.n_ctx for model in models],
         aux_channels=["R", "G", "B"],
         **about["options"],

@@ -56,6 +56,7 @@ def test_recorded_samples(golden: Golden, tmp_path: Path) -> None:
         cloud.write_ply(file)
     for name in ("points", "colors"):
         np.testing.assert_array_equal(getattr(Cloud.load(ours), name), getattr(Cloud.load(theirs), name))
+    assert ours.read_bytes() == theirs.read_bytes()
 
 
 class Ellipsoid(PointCloudSDFModel):
@@ -98,6 +99,7 @@ def test_recorded_mesh(golden: Golden, tmp_path: Path) -> None:
     theirs.write_bytes(tensors["ply"].numpy().tobytes())
     with ours.open("wb") as file:
         mesh.write_ply(file)
+    assert ours.read_bytes().partition(b"end_header")[0] == theirs.read_bytes().partition(b"end_header")[0]
     found, expected = Mesh.load(ours), Mesh.load(theirs)
     np.testing.assert_array_equal(found.faces, expected.faces)
     np.testing.assert_array_equal(found.colors, expected.colors)
@@ -120,6 +122,36 @@ def test_a_field_of_one_sign_is_recentered_and_channels_can_be_left_out() -> Non
     assert not mesh.has_vertex_colors()
     with pytest.raises(MeshError):
         marching_cubes_mesh(make_cloud(), Ellipsoid(offset=float("inf")), grid_size=8)
+
+
+class HalfSpace(Ellipsoid):
+    """0.1 - x."""
+
+    def predict_sdf(self, x: Tensor, encoded: Any) -> Tensor:
+        return 0.1 - x[:, 0]
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+def test_small_grids(size: int) -> None:
+    """A plane between the samples comes out whole, whatever the grid."""
+    cloud = make_cloud()
+    mesh = marching_cubes_mesh(cloud, HalfSpace(), grid_size=size, batch_size=5, side_length=2.0, progress=True)
+    np.testing.assert_allclose(mesh.verts[:, 0], 0.1, atol=1e-6)
+    assert (len(mesh.verts), len(mesh.faces)) == (size**2, 2 * (size - 1) ** 2)
+    assert mesh.vertex_channels is not None
+    assert mesh.vertex_channels["label"].tolist() == cloud.nearest_points(mesh.verts).tolist()
+    with pytest.raises(InputError, match="grid_size: expected at least 2"):
+        marching_cubes_mesh(cloud, Ellipsoid(), grid_size=1)
+
+
+def test_a_surface_that_meets_the_box_stays_open() -> None:
+    whole, cut = (
+        marching_cubes_mesh(make_cloud(), Ellipsoid(), grid_size=24, side_length=side) for side in (1.02, 0.5)
+    )
+    mesh = Mesh(whole.verts, whole.faces)
+    assert mesh.is_watertight
+    assert mesh.volume == pytest.approx(4 / 3 * np.pi * 0.3**3 / (1.3 * 0.8), rel=0.03)  # positive: faces outward
+    assert not Mesh(cut.verts, cut.faces).is_watertight
 
 
 def test_cloud_files_by_name_and_open(tmp_path: Path) -> None:
@@ -165,6 +197,77 @@ def test_mesh_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected arrays verts and faces, found coords"):
         make_cloud().save(str(tmp_path / "cloud.npz"))
         TriMesh.load(str(tmp_path / "cloud.npz"))
+
+
+def test_channels_of_any_plain_type(tmp_path: Path) -> None:
+    cloud = make_cloud(3)
+    cloud.channels |= {"name": np.array(["a", "bb", "c"]), "flag": np.array([True, False, True]), "one": np.array(2.5)}
+    memory = io.BytesIO()
+    np.savez(memory, coords=cloud.coords, **cloud.channels)
+    memory.seek(0)
+    cloud.save(str(tmp_path / "cloud.npz"))
+    for loaded in (PointCloud.load(memory), PointCloud.load(str(tmp_path / "cloud.npz"))):
+        assert loaded.channels.keys() == cloud.channels.keys()
+        for name, values in cloud.channels.items():
+            assert (loaded.channels[name].dtype, loaded.channels[name].shape) == (values.dtype, values.shape)
+            np.testing.assert_array_equal(loaded.channels[name], values)
+    del cloud.channels["one"]  # of no point
+    assert cloud.combine(cloud).subsample([4, 0]).channels["name"].tolist() == ["bb", "a"]
+    assert cloud.nearest_points(cloud.coords[[2, 0]]).tolist() == [2, 0]
+    cloud.channels["any"] = np.array([object(), None, 1])
+    with pytest.raises(InputError, match="any: expected an array of plain values"):
+        cloud.save(str(tmp_path / "objects.npz"))
+    np.savez(tmp_path / "objects.npz", coords=cloud.coords, any=cloud.channels["any"])
+    with pytest.raises(InputError, match="expected an NPZ file"):
+        PointCloud.load(str(tmp_path / "objects.npz"))
+    np.save(tmp_path / "single.npy", cloud.coords)
+    with pytest.raises(InputError, match="found: a single array"):
+        PointCloud.load(str(tmp_path / "single.npy"))
+
+
+def test_means_of_neighbors_keep_their_precision() -> None:
+    cloud = make_cloud(5)
+    cloud.channels = {"exact": np.array([1.0, 2.0, 3.0, 4.0, 5.0]) / 3, "count": np.arange(5)}
+    whole = cloud.subsample([1], average_neighbors=True)
+    assert whole.channels["exact"].tolist() == [1.0]
+    assert whole.channels["count"].tolist() == [2.0]
+    assert whole.channels["exact"].dtype == whole.channels["count"].dtype == np.float64
+
+
+def test_a_ply_file_is_as_lenient_as_the_release_s() -> None:
+    def written(*arrays: Any) -> bytes:
+        file = io.BytesIO()
+        write_ply(file, *arrays)
+        return file.getvalue()
+
+    assert b"element vertex 0\n" in written(np.zeros((0, 3)))
+    assert written(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3))).endswith(b"vertex_index\nend_header\n")
+    nan = written(np.array([[np.nan, np.inf, -1.0]]))
+    np.testing.assert_array_equal(np.frombuffer(nan[-12:], "<f4"), np.array([np.nan, np.inf, -1], np.float32))
+    assert written(np.zeros((1, 3)), np.array([[-0.001, 0.0, 1.000001]]))[-3:] == bytes([0, 0, 255])
+    mesh = written([[0, 0, 0]] * 3, None, [[0, 1, 2]])
+    assert mesh.partition(b"end_header\n")[0].endswith(b"element face 1\nproperty list uchar int vertex_index\n")
+    assert mesh[-13:] == bytes([3]) + np.array([0, 1, 2], "<u4").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ((np.zeros((2, 2)),), "coords: expected shape"),
+        (([[0.0, 1.0, 2.0], [3.0]],), "coords: expected shape"),
+        ((np.full((1, 3), 1e300),), "coords: expected numbers that float32"),
+        ((np.zeros((2, 3)), np.zeros((1, 3))), "rgb: expected 2 rows"),
+        ((np.zeros((1, 3)), np.full((1, 3), -0.01)), "rgb: expected values"),
+        ((np.zeros((1, 3)), np.full((1, 3), np.nan)), "rgb: expected values"),
+        ((np.zeros((1, 3)), None, np.array([[0, -1, 2]])), "faces: expected whole numbers"),
+        ((np.zeros((1, 3)), None, np.array([[0.0, 1.0, 2.0]])), "faces: expected whole numbers"),
+    ],
+)
+def test_what_a_ply_file_cannot_hold(arrays: tuple[Any, ...], message: str) -> None:
+    file = io.BytesIO()
+    with pytest.raises(InputError, match=message):
+        write_ply(file, *arrays)
+    assert file.getvalue() == b""
 
 
 def test_ply_files_buffered_or_not(tmp_path: Path) -> None:

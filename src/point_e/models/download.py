@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -25,6 +27,14 @@ MODEL_PATHS: dict[str, str] = {name: RELEASE_URL + release.file for name, releas
 
 LIMIT = 1 << 33
 """Bytes that a file from an address of a script's own may have; the largest of the release's has 5e9."""
+
+
+# A training script leaves NumPy's numbers beside the weights, such as an accuracy, under NumPy's old name or its new.
+_SCALAR = np.float64(0).__reduce__()[0]
+_NUMBERS: list[Any] = [
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *{np.dtype, *(type(np.dtype(code)) for code in "?bhilqBHILQefd")},
+]
 
 
 def default_cache_dir() -> str:
@@ -90,9 +100,12 @@ def _read(path: Path, device: torch.device | str) -> dict[str, Any]:
             beginning = file.read(9)
         if beginning[8:] == b"{":
             return load_file(path, device=str(device))
-        loaded = torch.load(path, map_location=device, weights_only=True)
+        with torch.serialization.safe_globals(_NUMBERS):
+            loaded = torch.load(path, map_location=device, weights_only=True)
     except UnpicklingError as error:
-        raise WeightsError(f"{path}: expected tensors and plain values, found other code, not run ({error})") from error
+        code = re.search(r"GLOBAL ([\w.]+)", str(error))
+        found = f"code ({code[1]})" if code else "something else"
+        raise WeightsError(f"{path}: expected tensors and plain values, found {found}; nothing was run") from error
     except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, KeyError) as error:
         raise WeightsError(f"{path}: expected a whole checkpoint, found a damaged one ({error})") from error
     if not isinstance(loaded, dict):

@@ -13,10 +13,11 @@ from enpointe.core.errors import InputError
 from enpointe.nn.attention import attention, merge_heads, split_heads
 from point_e._originals import Originals
 
-from .checkpoint import checkpoint
-from .pretrained_clip import FrozenImageCLIP, ImageType
+from .checkpoint import checkpoint as checkpoint
+from .pretrained_clip import FrozenImageCLIP as FrozenImageCLIP
 from .pretrained_clip import ImageCLIP as ImageCLIP
-from .util import timestep_embedding
+from .pretrained_clip import ImageType as ImageType
+from .util import timestep_embedding as timestep_embedding
 
 Device = torch.device | str
 
