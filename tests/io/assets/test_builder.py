@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from enpointe.core.errors import InputError
-from enpointe.io.assets.builder import ModelBuilder, fans, grouped
+from enpointe.io.assets.builder import ModelBuilder, fans, first_of, grouped
 from enpointe.io.assets.limits import AssetLimits
 from enpointe.io.assets.model import Material
 
@@ -21,6 +21,15 @@ def test_polygons_are_cut_into_fans() -> None:
 def test_equal_rows_have_one_number_in_the_order_of_their_values() -> None:
     rows = np.array([(2, 0.5), (1, 0.5), (2, 0.5), (1, -1), (1, 0.5)])
     np.testing.assert_array_equal(grouped(rows.T), [2, 1, 2, 0, 1])
+
+
+@pytest.mark.parametrize("values", [[3, 0, 3, 7], [9e9, -1, 9e9, 9e99], [-(2**60), 2**60, 0, 0], []])
+def test_numbers_keep_the_order_of_the_values(values: list[float]) -> None:
+    column = np.array(values)
+    different, first, number = np.unique(column, return_index=True, return_inverse=True)
+    np.testing.assert_array_equal(grouped([column]), number)
+    np.testing.assert_array_equal(first_of(grouped([column])), first)
+    assert len(different) == len(first)
 
 
 def test_vertices_are_numbered_through_the_parts() -> None:

@@ -139,9 +139,25 @@ def grouped(columns: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
     """Numbers (n,) from 0 on, the same for rows that have the same values in all columns (n,), in their order."""
     number: NDArray[np.int64] = np.zeros(1, np.int64)
     for column in columns:
-        _, other = np.unique(column, return_inverse=True)
-        _, number = np.unique(number * (int(other.max(initial=0)) + 1) + other, return_inverse=True)
+        other = _ranks(column)
+        number = _ranks(number * (int(other.max(initial=0)) + 1) + other)
     return number
+
+
+def _ranks(values: NDArray[Any]) -> NDArray[np.int64]:
+    """(n,) how many different values (n,) are lower."""
+    if len(values) and values.dtype.kind in "iu" and values.min() >= 0 and values.max() < 4 * len(values):
+        there = np.zeros(int(values.max()) + 1, bool)  # in linear time
+        there[values] = True
+        return (np.cumsum(there) - 1)[values]
+    return np.unique(values, return_inverse=True)[1]
+
+
+def first_of(number: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of the numbers that `grouped` gave stands first."""
+    first = np.empty(int(number.max(initial=-1)) + 1, np.int64)
+    first[number[::-1]] = np.arange(len(number))[::-1]  # what is assigned last stays
+    return first
 
 
 def take(values: NDArray[Any], indices: NDArray[np.int64], what: str) -> NDArray[Any]:

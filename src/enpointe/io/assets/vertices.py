@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.geometry.mesh import Mesh
-from enpointe.io.assets.builder import grouped
+from enpointe.io.assets.builder import first_of, grouped
 from enpointe.io.assets.model import Model, sample_colors
 
 INSET = 1e-3
@@ -29,8 +29,8 @@ def to_mesh(model: Model, vertex: NDArray[np.int64], *, colored: bool) -> Mesh:
     """
     corners = model.triangles.reshape(-1, 3)
     if not colored:
-        _, first, faces = np.unique(vertex, return_index=True, return_inverse=True)
-        return Mesh(corners[first].astype(np.float32), faces.reshape(-1, 3))
+        number = grouped([vertex.ravel()])
+        return Mesh(corners[first_of(number)].astype(np.float32), number.reshape(-1, 3))
     place, first, color = _places(model, vertex.ravel())
     # The places of a vertex follow one another.
     owner = vertex.ravel()[first]
@@ -55,11 +55,11 @@ def _places(
     if textured.any():
         columns += list(np.where(textured[:, None], model.uv.reshape(-1, 2), 0).T)
     place = grouped(columns)
-    _, first = np.unique(place, return_index=True)
+    first = first_of(place)
     shade = model.shade.reshape(-1, 3)
     if (shade != shade[first][place]).any():  # the colors of faces
         place = grouped([*columns, *shade.T])
-        _, first = np.unique(place, return_index=True)
+        first = first_of(place)
     if not textured.any():  # any face around shows the color
         return place, first, sample_colors(model, first // 3, np.eye(3)[first % 3])[0]
     middle = model.uv.mean(axis=1, keepdims=True)
