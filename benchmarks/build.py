@@ -15,18 +15,18 @@ from statistics import median
 
 from benchmarks.common import Report, Row, arguments
 from enpointe.data.build.build import build_shards
-from enpointe.data.build.maker import Recipe
+from enpointe.data.build.config import BuildConfig
 from enpointe.data.sources.procedural import Procedural
 from enpointe.render.raster import RasterRenderer
 
 
-def build(workers: int, objects: int, recipe: Recipe) -> Row:
+def build(workers: int, objects: int, config: BuildConfig) -> Row:
     """Seconds of one build, and CPU seconds of the driving process and of its workers."""
     folder = tempfile.mkdtemp()
     before = cpu()
     start = time.perf_counter()
     try:
-        built = build_shards(Procedural(objects), Path(folder) / "out", RasterRenderer, recipe, workers=workers)
+        built = build_shards(Procedural(objects), Path(folder) / "out", RasterRenderer, config, workers=workers)
     finally:
         shutil.rmtree(folder)
     seconds = time.perf_counter() - start
@@ -50,10 +50,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     report = Report("build", options)
-    recipe = Recipe("raster", size=64 if options.quick else options.size)
+    config = BuildConfig("raster", size=64 if options.quick else options.size)
     objects, repeats = (3, 1) if options.quick else (options.objects, options.repeats)
-    opening = min(float(build(1, 1, recipe)["workers' CPU s"]) for _ in range(repeats))
-    rows = [build(workers, objects, recipe) for _ in range(repeats) for workers in (1, 2)]
+    opening = min(float(build(1, 1, config)["workers' CPU s"]) for _ in range(repeats))
+    rows = [build(workers, objects, config) for _ in range(repeats) for workers in (1, 2)]
     report.table("procedural objects, 20 views, from source to index", rows)
     one, two = (median(float(row["seconds"]) for row in rows if row["workers"] == n) for n in (1, 2))
     driver, made = (median(float(row[name]) for row in rows) for name in ("driver CPU s", "workers' CPU s"))

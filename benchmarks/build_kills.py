@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.common import Report, Row, arguments
 from enpointe.data.build.build import WORK, build_shards
-from enpointe.data.build.maker import Recipe
+from enpointe.data.build.config import BuildConfig
 from enpointe.data.sources.procedural import Procedural
 from enpointe.render.raster import RasterRenderer
 
@@ -27,9 +27,9 @@ POLL, LATEST = 0.02, 2.0
 
 def build(out: Path, assets: int, size: int, workers: int) -> None:
     """Begin or resume it; what the processes that are killed do."""
-    recipe = Recipe("raster", size=size)
+    config = BuildConfig("raster", size=size)
     build_shards(
-        Procedural(assets), out, RasterRenderer, recipe, workers=workers, resume=True, per_shard=PER_SHARD
+        Procedural(assets), out, RasterRenderer, config, workers=workers, resume=True, per_shard=PER_SHARD
     )  # fmt: skip
 
 

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Report, Row, arguments
+from enpointe.core.progress import Progress
 from enpointe.data.build.build import build_shards
-from enpointe.data.build.maker import Recipe
+from enpointe.data.build.config import BuildConfig
 from enpointe.data.sources.procedural import Procedural
 from enpointe.render.raster import RasterRenderer
 
@@ -32,17 +33,17 @@ def resident(process: int) -> float:
 
 @dataclass
 class Watch:
-    """Notes the memory every so many assets; told of each that is done."""
+    """Notes the memory every so many assets; it is called after each."""
 
     every: int
     start: float = field(default_factory=time.perf_counter)
     rows: list[Row] = field(default_factory=list)
 
-    def __call__(self, done: int, total: int) -> None:
-        if done % self.every and done != total:
+    def __call__(self, progress: Progress) -> None:
+        if progress.done % self.every and progress.done != progress.total:
             return
         workers = [resident(child.pid) for child in multiprocessing.active_children() if child.pid]
-        row = {"assets": done, "driver MB": resident(os.getpid()), "worker MB": max(workers, default=None)}
+        row = {"assets": progress.done, "driver MB": resident(os.getpid()), "worker MB": max(workers, default=None)}
         self.rows.append({**row, "seconds": time.perf_counter() - self.start})
 
 
@@ -61,12 +62,12 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=1024)
     options = parser.parse_args()
     report = Report("build_memory", options)
-    recipe = Recipe("raster", views=options.views, size=options.size, points=options.points)
+    config = BuildConfig("raster", views=options.views, size=options.size, points=options.points)
     assets = ROWS if options.quick else options.assets
     watch = Watch(max(1, assets // ROWS))
     with tempfile.TemporaryDirectory() as folder:
-        built = build_shards(Procedural(assets), Path(folder) / "out", RasterRenderer, recipe, progress=watch)
-        watch(assets, assets)
+        built = build_shards(Procedural(assets), Path(folder) / "out", RasterRenderer, config, progress=watch)
+        watch(Progress("models", assets, assets))
     how = f"{options.views} views of {options.size} x {options.size}, {options.points} points"
     report.table(f"resident memory, {how}; the last row after the index", watch.rows)
     made = watch.rows[:-1]

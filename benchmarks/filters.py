@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 from benchmarks.common import Report, arguments
 from enpointe.data.build import filters
 from enpointe.data.build.build import DROPS, build_shards, read_lines
-from enpointe.data.build.maker import Recipe
+from enpointe.data.build.config import BuildConfig, Thresholds
 from enpointe.data.shards.descriptors import descriptor
 from enpointe.data.shards.reader import read_shards
 from enpointe.data.shards.store import Store
@@ -69,7 +69,7 @@ def figures(place: Path) -> Figures:
 def summary(sets: Mapping[str, Figures]) -> list[dict[str, Any]]:
     """Quantiles of each figure, how many assets each threshold drops, and the nearest to it on either side."""
     rows = []
-    limits = asdict(filters.Thresholds())
+    limits = asdict(Thresholds())
     for place, measured in sets.items():
         for name, pairs in measured.items():
             values, limit = np.array([value for value, _ in pairs]), limits[THRESHOLDS[name]]
@@ -96,7 +96,7 @@ def plot(sets: Mapping[str, Figures], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 6), layout="constrained")
-    limits = asdict(filters.Thresholds())
+    limits = asdict(Thresholds())
     for axes, (name, title) in zip(figure.subplots(2, 2).flat, TITLES.items(), strict=True):
         values = {place: np.array([value for value, _ in measured[name]]) for place, measured in sets.items()}
         everything = np.concatenate(list(values.values()))
@@ -130,8 +130,8 @@ def main() -> None:
         places = list(options.shards)
         if options.quick:
             places.append(Path(folder) / "procedural")
-            recipe = Recipe("raster", views=4, size=64, points=256)
-            build_shards(Procedural(4), places[-1], RasterRenderer, recipe)
+            config = BuildConfig("raster", views=4, size=64, points=256)
+            build_shards(Procedural(4), places[-1], RasterRenderer, config)
         sets = {place.name: figures(place) for place in places}
     report.table("figures", summary(sets))
     if path := options.plot or (None if options.quick else PLOT):

@@ -27,7 +27,8 @@ from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments
 from enpointe.checkpoints.embedded import embedded_path, picture_encoder, read_network, text_encoder
-from enpointe.data.assets import Asset, sample_model
+from enpointe.data.asset_clouds import sample_model
+from enpointe.data.assets import Asset
 from enpointe.data.captions import draw_paint, held_out, with_article
 from enpointe.data.pools import pool
 from enpointe.data.pools.models import RealModel
@@ -35,7 +36,7 @@ from enpointe.data.procedural.colors import PAINT
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.family import Family
 from enpointe.data.procedural.sampling import sample_surface
-from enpointe.data.sources.kaykit import kaykit
+from enpointe.data.sources.kaykit import KayKit
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.io.assets.model import sample_colors
@@ -99,7 +100,7 @@ def cached_sets(n: int, kaykit_folder: Path | None, cache: Path | None) -> list[
         return [Set(**stored) for stored in torch.load(cache, weights_only=True)]
     sets = [procedural(n, new_pairs=False), procedural(n, new_pairs=True)]
     if kaykit_folder is not None:
-        sets.append(real(kaykit(kaykit_folder)))
+        sets.append(real(KayKit().open(kaykit_folder)))
     if cache is not None:
         torch.save([vars(one) for one in sets], cache)
     return sets

@@ -23,12 +23,13 @@ from benchmarks.common import Report, Row, arguments
 from enpointe.core.errors import DeviceError
 from enpointe.data.assets import Asset
 from enpointe.data.build import filters
+from enpointe.data.build.config import BuildConfig
+from enpointe.data.build.convert import convert_asset
 from enpointe.data.build.fuse import fuse
-from enpointe.data.build.maker import Recipe, make
 from enpointe.data.shards import descriptors
 from enpointe.data.shards.records import webp
-from enpointe.data.sources.registry import open_source
-from enpointe.data.sources.sweethome import DEBIAN_FOLDER
+from enpointe.data.sources import open_source
+from enpointe.data.sources.sweethome3d import DEBIAN_FOLDER
 from enpointe.render.cameras import random_cameras
 from enpointe.render.raster import RasterRenderer
 
@@ -74,11 +75,11 @@ def stages(name: str, assets: list[Asset], size: int) -> Row:
 
 def whole(name: str, assets: list[Asset], size: int) -> Row:
     """As a build's worker does it, from file to encoded record."""
-    recipe = Recipe("raster", size=size)
+    config = BuildConfig("raster", size=size)
     with RasterRenderer() as renderer:
-        make(assets[0], renderer, recipe)
+        convert_asset(assets[0], renderer, config)
         start = time.process_time()
-        made = [make(asset, renderer, recipe)[0].status for asset in assets]
+        made = [convert_asset(asset, renderer, config)[0].status for asset in assets]
         seconds = (time.process_time() - start) / len(assets)
     return {
         "models": name, "objects": len(made), "kept": made.count("kept"), "CPU s an object": seconds,

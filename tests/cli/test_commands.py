@@ -158,7 +158,7 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
         (["data", "show", "--family", "dragon"], "'dragon'"),
         (["data", "show", "--data", "none"], "none: expected a pool"),
         (["data", "show", "--data", "none", "--family", "car"], "not allowed with"),
-        (["data", "build", "--out", "data.safetensors", "--kaykit", "none"], "none: expected folders of"),
+        (["data", "build", "--out", "data.safetensors", "--kaykit", "none"], "none: expected a folder of models"),
         (["data", "build", "--out", "data.safetensors", "--sweethome", "none"], "none: expected .sh3f libraries"),
         (["data", "build", "--out", "data.bin"], "data.bin"),
         (["data", "build", "--out", "data.safetensors", "--points", "63"], "from 64 to 16384, got '63'"),
@@ -231,6 +231,18 @@ def test_real_models_among_the_data_are_built_named_and_shown(
         assert picture.size == (6 * 200, 244)
         pictures = np.asarray(picture.convert("L"))[:200].reshape(200, 6, 200)
     assert ((pictures < 250).sum(axis=(0, 2)) > 100).tolist() == [True] * 5 + [False]
+
+
+@pytest.mark.parametrize(("families", "counted"), [(["car"], "1 family"), (["car", "mug"], "2 families")])
+def test_families_are_shown_and_counted(
+    families: list[str], counted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "show", *(word for name in families for word in ("--family", name))]) == 0
+    assert capsys.readouterr().out == f"wrote {Path('out', 'data.png')}: {counted}\n"
+    with Image.open(Path("out", "data.png")) as image:
+        assert image.size == (6 * 200, 244 * len(families))
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.fake_build import RECIPE
+from data.fake_build import CONFIG
 from enpointe.cli import main
 from enpointe.core.errors import DeviceError
 from enpointe.data.build.build import build_shards
@@ -35,7 +35,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     except DeviceError as error:
         pytest.skip(str(error))
     out = tmp_path_factory.mktemp("build") / "shards"
-    build_shards(Procedural(6, seed=4), out, partial(RasterRenderer, "rays"), RECIPE, per_shard=2, method="fork")
+    build_shards(Procedural(6, seed=4), out, partial(RasterRenderer, "rays"), CONFIG, per_shard=2, method="fork")
     return out
 
 

@@ -55,7 +55,7 @@ def test_build_leaves_shards_lists_and_buckets(shards: Path) -> None:
 def test_check_says_what_is_there(shards: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(shards)]) == 0
     out = capsys.readouterr().out
-    assert out == f"{shards}: 3 records are whole, with 12 pictures and 192 points; licences: 3 MIT\n"
+    assert out == f"{shards}: 3 records are whole, with 12 images and 192 points; licences: 3 MIT\n"
     assert main(["data", "check", str(shards), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["licences"] == {"MIT": 3}
 
@@ -68,7 +68,7 @@ def test_check_says_what_is_there(shards: Path, capsys: pytest.CaptureFixture[st
         ("index.json", "expected an index of shards"),
     ],
 )
-def test_check_tells_damage(shards: Path, capsys: pytest.CaptureFixture[str], name: str, said: str) -> None:
+def test_check_reports_damage(shards: Path, capsys: pytest.CaptureFixture[str], name: str, said: str) -> None:
     whole = (shards / name).read_bytes()
     try:
         damaged = (
@@ -91,7 +91,7 @@ def test_show_writes_a_page_with_everything_in_it(
 ) -> None:
     page = tmp_path / "sheet.html"
     assert main(["data", "show", str(shards), "--out", str(page), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"file": str(page), "shown": 3}
+    assert json.loads(capsys.readouterr().out) == {"file": str(page), "shown": 3, "warnings": []}
     text = page.read_text()
     data = json.loads(re.findall(r'id="data">(.*?)</script>', text, re.DOTALL)[0])
     viewer = json.loads(re.findall(r'id="viewer">(.*?)</script>', text, re.DOTALL)[0])
@@ -109,11 +109,11 @@ def test_show_writes_a_page_with_everything_in_it(
         (["--source", "kaykit"], "expected a folder"),
         (["--source", "kaykit", "--path", "nowhere"], "nowhere"),
         (["--source", "procedural", "--captions", "c.csv"], "argument --captions: expected only with --source folder"),
-        (["--source", "procedural", "--lit", "4"], "argument --lit: expected only with --renderer blender"),
+        (["--source", "procedural", "--lit", "4"], "renderer raster: expected no samples for lit views"),
         (["--source", "procedural", "--bucket-by", "joint"], "argument --bucket-by: expected only with --buckets"),
     ],
 )
-def test_options_in_vain_are_told(
+def test_options_without_effect_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
     assert main(["data", "build", "--out", str(tmp_path / "out"), *arguments]) == 2

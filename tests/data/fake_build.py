@@ -1,4 +1,4 @@
-"""Assets and a renderer that cost next to nothing, for builds that are killed and watched."""
+"""Assets and a renderer that cost next to nothing, for builds that are killed and supervised."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ import numpy as np
 
 from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
-from enpointe.data.build import filters
-from enpointe.data.build.maker import Recipe
+from enpointe.data.build.config import BuildConfig, Thresholds
 from enpointe.io.assets.model import Material, Model
 from enpointe.render.cameras import Camera
 from enpointe.render.views import View
 
-RECIPE = Recipe(
-    "fake", views=4, size=24, points=128, thresholds=filters.Thresholds(flat=0.03, empty=0.01, duplicate=0.05)
-)
+CONFIG = BuildConfig("fake", views=4, size=24, points=128, thresholds=Thresholds(flat=0.03, empty=0.01, duplicate=0.05))
 
 
 def box(size: Sequence[float], color: Sequence[float]) -> Model:

@@ -15,11 +15,12 @@ import trimesh
 from PIL import Image
 
 from enpointe.core.errors import InputError
-from enpointe.data.assets import AssetCloud, sample_asset, sample_model
+from enpointe.data.asset_clouds import AssetCloud, sample_asset, sample_model
 from enpointe.data.sources import kaykit as kaykit_module
-from enpointe.data.sources.kaykit import kaykit
-from enpointe.data.sources.sweethome import DEBIAN_FOLDER, place, read_properties, sweethome
-from enpointe.data.sources.sweethome_names import clean_name
+from enpointe.data.sources._sweethome3d_model import place
+from enpointe.data.sources._sweethome3d_names import clean_name
+from enpointe.data.sources.kaykit import KayKit
+from enpointe.data.sources.sweethome3d import DEBIAN_FOLDER, SweetHome3D, read_properties
 from enpointe.data.visibility import DepthMaps, plan
 from enpointe.geometry.colors import to_linear, to_srgb
 from enpointe.io.assets.files import FolderFiles
@@ -249,7 +250,7 @@ def test_swatches_of_a_palette_are_materials_of_their_own(tmp_path: Path) -> Non
     material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.fromarray(picture))
     box.visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
     (pack / "chair_A.glb").write_bytes(bytes(trimesh.Scene(box).export(file_type="glb")))
-    (asset,) = kaykit(tmp_path)
+    (asset,) = KayKit().open(tmp_path)
     assert (asset.name, asset.licence) == ("chair", "unknown")
     cloud = sample_asset(asset, 3000, np.random.default_rng(0))
     np.testing.assert_allclose(cloud.material_colors * 255, [(30, 30, 200), (200, 30, 30)], atol=1)
@@ -269,7 +270,7 @@ def test_a_gltf_that_refers_outside_its_folder_is_refused(tmp_path: Path) -> Non
         "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}],
     }  # fmt: skip
     (tmp_path / "pack" / "bad.gltf").write_text(json.dumps(header))
-    (asset,) = kaykit(tmp_path)
+    (asset,) = KayKit().open(tmp_path)
     with pytest.raises(InputError, match="outside"):
         asset.load()
 
@@ -303,7 +304,7 @@ def test_vertex_colours_are_linear_light(tmp_path: Path) -> None:
 
 def test_a_library_gives_named_attributed_and_coloured_models(tmp_path: Path) -> None:
     library(tmp_path)
-    (asset,) = sweethome(tmp_path)
+    (asset,) = SweetHome3D().open(tmp_path)
     assert asset.key == "sweethome/Test/box/box"
     assert (asset.name, asset.nouns, asset.tags) == ("smartphone", ("smartphone", "phone"), ("phone",))
     assert (asset.licence, asset.creator, asset.category) == ("CC-BY-3.0", "Jörg", "Miscellaneous")
@@ -320,7 +321,7 @@ def test_a_library_gives_named_attributed_and_coloured_models(tmp_path: Path) ->
 
 def test_a_texture_on_the_authors_own_disk_is_the_file_of_that_name(tmp_path: Path) -> None:
     library(tmp_path, texture="C:/Users/someone/front.png")
-    cloud = sample_asset(sweethome(tmp_path)[0], 1000, np.random.default_rng(0))
+    cloud = sample_asset(SweetHome3D().open(tmp_path)[0], 1000, np.random.default_rng(0))
     assert cloud.colors[:, 1].max() == 1
 
 
@@ -328,29 +329,29 @@ def test_a_texture_on_the_authors_own_disk_is_the_file_of_that_name(tmp_path: Pa
 def test_a_texture_outside_the_models_folder_is_refused(tmp_path: Path, texture: str) -> None:
     library(tmp_path, texture=texture)
     with pytest.raises(InputError, match="outside"):
-        sweethome(tmp_path)[0].load()
+        SweetHome3D().open(tmp_path)[0].load()
 
 
 @pytest.mark.parametrize("model", ["../../etc/passwd", "/lib/../secret.png", "/lib/none.obj", "/secret.png", ""])
 def test_a_catalogue_that_names_a_wrong_model_is_refused(tmp_path: Path, model: str) -> None:
     library(tmp_path, CATALOGUE.replace("/lib/box/box.obj", model))
     with pytest.raises(InputError, match="model 1"):
-        sweethome(tmp_path)
+        SweetHome3D().open(tmp_path)
 
 
 def test_a_truncated_library_and_an_entry_too_large_are_refused(tmp_path: Path) -> None:
     path = library(tmp_path)
-    (asset,) = sweethome(tmp_path, AssetLimits(bytes=100))
+    (asset,) = SweetHome3D().open(tmp_path, AssetLimits(bytes=100))
     with pytest.raises(InputError, match="at most 100 bytes"):
         asset.load()
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(InputError, match="zip library"):
-        sweethome(tmp_path)
+        SweetHome3D().open(tmp_path)
 
 
 def test_damaged_bytes_within_a_library_are_refused(tmp_path: Path) -> None:
     path = library(tmp_path)
-    (asset,) = sweethome(tmp_path)
+    (asset,) = SweetHome3D().open(tmp_path)
     data = bytearray(path.read_bytes())
     at = data.index(b"lib/box/box.obj") + 40
     data[at : at + 20] = bytes(20)
@@ -365,13 +366,13 @@ def test_damaged_bytes_within_a_library_are_refused(tmp_path: Path) -> None:
 def test_an_obj_without_sound_faces_is_refused(tmp_path: Path, obj: bytes) -> None:
     library(tmp_path, obj=obj)
     with pytest.raises(InputError):
-        sample_asset(sweethome(tmp_path)[0], 10, np.random.default_rng(0))
+        sample_asset(SweetHome3D().open(tmp_path)[0], 10, np.random.default_rng(0))
 
 
 def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
-    for source in (sweethome, kaykit):
+    for source in (SweetHome3D(), KayKit()):
         with pytest.raises(InputError, match="found none"):
-            source(tmp_path)
+            source.open(tmp_path)
 
 
 def test_the_catalogues_rotation_is_in_the_files_axes() -> None:
@@ -450,7 +451,7 @@ def check(cloud: AssetCloud) -> None:
 
 
 def test_kaykit_is_listed_with_words_and_attribution(packs: Path) -> None:
-    assets = kaykit(packs)
+    assets = KayKit().open(packs)
     assert len(assets) == len({asset.key for asset in assets}) == 403
     assert {(asset.licence, asset.creator) for asset in assets} == {("CC0-1.0", "Kay Lousberg")}
     spoken = " ".join(noun for asset in assets for noun in asset.nouns)
@@ -462,12 +463,12 @@ def test_kaykit_is_listed_with_words_and_attribution(packs: Path) -> None:
     "key", ["furniture-bits/chair_A", "dungeon-remastered/chest", "character-pack-adventures/Mage"]
 )
 def test_kaykit_models_become_clouds(packs: Path, key: str) -> None:
-    (asset,) = (asset for asset in kaykit(packs) if asset.key == f"kaykit/{key}")
+    (asset,) = (asset for asset in KayKit().open(packs) if asset.key == f"kaykit/{key}")
     check(sample_asset(asset, 1024, np.random.default_rng(0)))
 
 
 def test_a_knight_faces_forward_and_stands_upright(packs: Path) -> None:
-    (asset,) = (asset for asset in kaykit(packs) if asset.key.endswith("/Knight"))
+    (asset,) = (asset for asset in KayKit().open(packs) if asset.key.endswith("/Knight"))
     cloud = sample_asset(asset, 1024, np.random.default_rng(0))
     extent = cloud.points.max(axis=0) - cloud.points.min(axis=0)
     assert extent[1] < extent[0]
@@ -479,7 +480,7 @@ def test_a_knight_faces_forward_and_stands_upright(packs: Path) -> None:
 def test_installed_sweethome_models_become_clouds() -> None:
     if not DEBIAN_FOLDER.is_dir():
         pytest.skip(f"no libraries at {DEBIAN_FOLDER}; Debian's sweethome3d-furniture installs them")
-    assets = sweethome()
+    assets = SweetHome3D().open()
     assert len({asset.key for asset in assets}) == len(assets)
     for asset in assets[:: len(assets) // 4]:
         check(sample_asset(asset, 1024, np.random.default_rng(0)))

@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from enpointe.core.errors import DeviceError, InputError, RenderError
-from enpointe.data.sources.kaykit import kaykit
+from enpointe.data.sources.kaykit import KayKit
 from enpointe.io.assets.model import Material, Model
 from enpointe.render.blender.import_files import read_with_blender
 from enpointe.render.blender.process import BlenderLimits, BlenderProcess, find_blender
@@ -110,7 +110,7 @@ def assert_agree(mine: View, other: View) -> None:
 def test_both_renderers_agree_on_real_models(blender: BlenderRenderer, raster: RasterRenderer, key: str) -> None:
     if not KAYKIT.is_dir():
         pytest.skip(f"no models at {KAYKIT}")
-    model = {asset.key: asset for asset in kaykit(KAYKIT)}[f"kaykit/{key}"].load().normalized()
+    model = {asset.key: asset for asset in KayKit().open(KAYKIT)}[f"kaykit/{key}"].load().normalized()
     for mine, other in zip(blender.render(model, cameras()), raster.render(model, cameras()), strict=True):
         assert_agree(mine, other)
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from enpointe.core.errors import DeviceError, InputError
-from enpointe.data.assets import scatter
+from enpointe.data.asset_clouds import scatter
 from enpointe.data.build.fuse import FusedCloud, dense_cloud, fuse, usable_pixels
-from enpointe.data.sources.kaykit import kaykit
+from enpointe.data.sources.kaykit import KayKit
 from enpointe.geometry.colors import to_linear, to_srgb
 from enpointe.io.assets.model import Material, Model
 from enpointe.render.cameras import Camera, look_at_centre, random_cameras
@@ -326,7 +326,7 @@ def test_opengl_and_rays_agree_on_shapes(shape: Callable[[], Model]) -> None:
 def test_opengl_and_rays_agree_on_a_real_model(key: str) -> None:
     if not KAYKIT.is_dir():
         pytest.skip(f"{KAYKIT} is absent")
-    model = next(asset for asset in kaykit(KAYKIT) if asset.key == key).load().normalized()
+    model = next(asset for asset in KayKit().open(KAYKIT) if asset.key == key).load().normalized()
     with opened("gl") as gl, opened("rays") as rays:
         views = gl.render(model, cameras(5))
         agree(views, rays.render(model, cameras(5)))

@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set handlers
     previous = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
     try:
-        options = build_parser().parse_args(arguments)
         with warnings_on_stderr():
+            options = build_parser().parse_args(arguments)
             options.run(options)
         sys.stdout.flush()
     except EnpointeError as error:

@@ -7,14 +7,17 @@ module writes down its name nowhere else. Other packages add theirs through an e
 from __future__ import annotations
 
 import pkgutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from enpointe.core.errors import InputError
+from enpointe.core.warnings import EnpointeWarning
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -36,15 +39,16 @@ class Registry(Mapping[str, T], Generic[T]):
         self._found: dict[str, T] = {}
         self._complete = False
 
-    def register(self, name: str) -> Callable[[T], T]:
+    def register(self, name: str) -> Callable[[V], V]:
         """A decorator that puts what it decorates under `name`.
 
         Raises:
             InputError: something else has that name.
         """
 
-        def put(value: T) -> T:
-            if self._found.setdefault(name, value) is not value:
+        def put(value: V) -> V:  # a T, which a type cannot say; the decorated name keeps its own type
+            registered: object = self._found.setdefault(name, cast(T, value))
+            if registered is not value:
                 raise InputError(f"{self.kind}: expected a name that is free, found a second {name!r}")
             return value
 
@@ -89,4 +93,11 @@ class Registry(Mapping[str, T], Generic[T]):
         for module in self._modules():
             import_module(f"{self._package}.{module}")
         for entry in entry_points(group=self._group) if self._group else ():
-            entry.load()
+            try:
+                entry.load()
+            except Exception as error:  # noqa: BLE001 - another package's module may raise anything, and the others go on
+                warnings.warn(
+                    f"{self.kind}: expected {entry.value} to be importable, found {error!r}",
+                    EnpointeWarning,
+                    stacklevel=2,
+                )

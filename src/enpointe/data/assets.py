@@ -1,20 +1,16 @@
-"""Real 3D models as coloured surface clouds for training.
+"""Real and procedural 3D models with their names and attribution, before they are loaded.
 
-`kaykit.kaykit` and `sweethome.sweethome` list models with their names and attribution; `sample_asset`
-makes a cloud of one. Signed distances of real models are not offered: few of them are closed solids.
+The modules of `sources` list them; `asset_clouds.sample_asset` samples a cloud of one, `build` renders them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from enpointe.core.errors import InputError
-from enpointe.data.visibility import DepthMaps, plan
-from enpointe.io.assets.model import Model, sample_colors, solid_points, unit_frame
+if TYPE_CHECKING:
+    from enpointe.io.assets.model import Model
 
 
 @dataclass(frozen=True)
@@ -43,99 +39,3 @@ class Asset:
     source: str
     load: Callable[[], Model]
     captions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class AssetCloud:
-    """Points of the visible surface, in random order, evenly spread.
-
-    Attributes:
-        points: (n, 3) in the unit frame: centred, longest side 1, z up, front along -y.
-        colors: (n, 3) sRGB in [0, 1].
-        normals: (n, 3) unit, on the side from which the point is seen.
-        material: (n,) which material (a swatch of a palette counts as one) the point wears.
-        material_colors: (m, 3) mean sRGB colour of each, the commonest first.
-    """
-
-    points: NDArray[np.float32]
-    colors: NDArray[np.float32]
-    normals: NDArray[np.float32]
-    material: NDArray[np.uint8]
-    material_colors: NDArray[np.float32]
-
-
-def sample_asset(asset: Asset, n_points: int, rng: np.random.Generator) -> AssetCloud:
-    """Load a model and sample `n_points` of what can be seen of its surface.
-
-    Raises:
-        InputError: the model cannot be read or has no surface, or `n_points` is not positive.
-    """
-    if n_points < 1:
-        raise InputError(f"expected at least one point, found n_points = {n_points}")
-    try:
-        return sample_model(asset.load(), n_points, rng)
-    except InputError as error:
-        raise InputError(f"{asset.key}: {error}") from error
-
-
-def sample_model(model: Model, n_points: int, rng: np.random.Generator) -> AssetCloud:
-    """As `sample_asset`, of a model that is loaded.
-
-    Raises:
-        InputError: it has no surface.
-    """
-    triangles = unit_frame(model.triangles)
-    cross = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    area = np.linalg.norm(cross, axis=1) / 2
-    if not area.sum() > 0:
-        raise InputError("expected a model with a surface, found one without area")
-    radius = float(np.linalg.norm(triangles.reshape(-1, 3), axis=1).max())
-    wanted, resolution = plan(float(area.sum()), radius)
-    face, weights = scatter(area, max(wanted, int(2.5 * n_points)), rng)
-    solid = solid_points(model, face, weights)
-    if solid.any():
-        face, weights = face[solid], weights[solid]
-    points = np.einsum("nk,nkd->nd", weights, triangles[face]).astype(np.float32)
-    normals = (cross[face] / (2 * area[face, None])).astype(np.float32)
-
-    maps = DepthMaps.of(points, resolution)
-    enough = min(len(points), int(2.5 * n_points))
-    seen, towards = maps.look(points[:enough], normals[:enough])
-    if seen.sum() < n_points and enough < len(points):
-        seen, towards = maps.look(points, normals)
-    pick = np.flatnonzero(seen)
-    pick = pick[:n_points] if len(pick) >= n_points else np.concatenate([pick, rng.choice(pick, n_points - len(pick))])
-    colors, number = sample_colors(model, face[pick], weights[pick])
-    inward = np.einsum("nd,nd->n", normals[pick], towards[pick]) < 0
-    outward = np.where(inward[:, None], -normals[pick], normals[pick])
-    # Cut-outs and hidden parts do not count for the frame, hence once more.
-    return AssetCloud(_centered(points[pick]), colors, outward, *_compact(number, colors))
-
-
-def _centered(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = points.min(axis=0), points.max(axis=0)
-    return ((points - (low + high) / 2) / max(float((high - low).max()), 1e-12)).astype(np.float32)
-
-
-def scatter(
-    area: NDArray[np.float64], n: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Faces (n,) and barycentric weights (n, 3), uniform in area, each area strip hit once; shuffled."""
-    strips = (np.arange(n) + rng.random(n)) / n
-    cumulative = np.cumsum(area)
-    # Faces without area have no width here; the bound is for a strip that rounds to the very end.
-    face = np.searchsorted(cumulative / cumulative[-1], strips, side="right").clip(0, np.flatnonzero(area)[-1])
-    rng.shuffle(face)
-    root, second = np.sqrt(rng.random(n)), rng.random(n)
-    return face, np.stack([1 - root, root * (1 - second), root * second], axis=1)
-
-
-def _compact(number: NDArray[np.int64], colors: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Materials numbered by how common they are; beyond 256 the rarest share one."""
-    _, index, count = np.unique(number, return_inverse=True, return_counts=True)
-    rank = np.empty(len(count), np.int64)
-    rank[np.argsort(-count, kind="stable")] = np.arange(len(count))
-    material = np.minimum(rank[index], 255)
-    total = np.bincount(material)
-    mean = np.stack([np.bincount(material, colors[:, c]) / total for c in range(3)], axis=1)
-    return material.astype(np.uint8), mean.astype(np.float32)

@@ -30,35 +30,37 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a table says of one asset; empty where it says nothing."""
+class Annotation:
+    """Captions and attribution of one asset; empty where they are not known."""
 
     captions: tuple[str, ...] = ()
     licence: str = ""
     creator: str = ""
     source: str = ""
 
-    def before(self, other: Said) -> Said:
-        """This, and what `other` says where this says nothing."""
-        return Said(*(ours or theirs for ours, theirs in zip(vars(self).values(), vars(other).values(), strict=True)))
+    def completed(self, other: Annotation) -> Annotation:
+        """This one, with `other`'s values where it has none."""
+        return Annotation(
+            *(ours or theirs for ours, theirs in zip(vars(self).values(), vars(other).values(), strict=True))
+        )
 
 
 class CaptionTable:
-    """Identifier -> what is said of it. An identifier is a path, with or without suffix, or a file's bare name."""
+    """Identifier -> annotation. An identifier is a path, with or without suffix, or a file's bare name."""
 
-    def __init__(self, entries: Mapping[str, Said]) -> None:
+    def __init__(self, entries: Mapping[str, Annotation]) -> None:
         self._entries = entries
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, path: str) -> Said:
-        """What is said of the asset at a relative path with slashes; the exactest identifier counts."""
+    def find(self, path: str) -> Annotation:
+        """The annotation of the asset at a relative path with slashes; the most exact identifier counts."""
         bare = path.rsplit(".", 1)[0] if "." in path.rsplit("/", 1)[-1] else path
         for spelling in (path, bare, path.rsplit("/", 1)[-1], bare.rsplit("/", 1)[-1]):
             if spelling in self._entries:
                 return self._entries[spelling]
-        return Said()
+        return Annotation()
 
 
 def read_captions(path: Path) -> CaptionTable:
@@ -78,14 +80,14 @@ def read_captions(path: Path) -> CaptionTable:
         text = read_bounded(path, MAX_TABLE).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: expected text in UTF-8, found {error}") from error
-    entries: dict[str, Said] = {}
+    entries: dict[str, Annotation] = {}
     for line, row in _csv_rows(text, path) if kind == ".csv" else _json_rows(text, path):
         name = row["id"].strip().replace("\\", "/").removeprefix("./")
         if not name:
             raise InputError(f"{path}, line {line}: expected an identifier, found none")
-        before = entries.get(name, Said())
+        before = entries.get(name, Annotation())
         captions = tuple(dict.fromkeys(before.captions + tuple(filter(None, map(plain, row["captions"])))))
-        entries[name] = Said(
+        entries[name] = Annotation(
             captions[:MAX_CAPTIONS],
             *(" ".join(row[field].split()) or getattr(before, field) for field in ("licence", "creator", "source")),
         )
@@ -121,15 +123,15 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not written.strip():
             continue
         try:
-            said = json.loads(written)
+            entry = json.loads(written)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}, line {line}: expected JSON, found {error}") from error
-        columns = _named(said) if isinstance(said, dict) else {}
+        columns = _named(entry) if isinstance(entry, dict) else {}
         if not columns:
             raise InputError(f"{path}, line {line}: expected an object with 'id' and 'caption', found {written[:80]!r}")
-        captions = said[columns["caption"]]
+        captions = entry[columns["caption"]]
         captions = captions if isinstance(captions, list) else [captions]
-        row = {field: said.get(columns.get(field)) or "" for field in _COLUMNS} | {"captions": captions}
+        row = {field: entry.get(columns.get(field)) or "" for field in _COLUMNS} | {"captions": captions}
         row["id"] = str(row["id"])
         texts = [row[field] for field in ("licence", "creator", "source")] + captions
         if not all(isinstance(value, str) for value in texts):

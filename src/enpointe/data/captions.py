@@ -8,10 +8,13 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from enpointe.data.procedural.colors import PAINT, SYNONYMS
-from enpointe.data.procedural.family import Family, Slot
+from enpointe.data.procedural.family import Assembly, Family, Slot
 
 Paint = dict[str, str]
 """Slot name -> colour name."""
+
+_NAMED_SHARE = 0.01
+"""A slot that covers less of the surface is not worth a word."""
 
 
 def held_out(family: str, color: str) -> bool:
@@ -26,6 +29,17 @@ def draw_paint(family: Family, rng: np.random.Generator) -> Paint:
     while held_out(family.name, paint[main.name]):
         paint[main.name] = _color(main, rng)
     return paint
+
+
+def shown_slots(assembly: Assembly) -> set[str]:
+    """The paint slots that cover enough of an assembly's surface to be worth a word."""
+    vertices, faces, owner = assembly.mesh()
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    area = np.bincount(owner, np.linalg.norm(np.cross(b - a, c - a), axis=1), len(assembly.parts))
+    shown: dict[str, float] = {}
+    for part, share in zip(assembly.parts, area / area.sum(), strict=True):
+        shown[part.slot] = shown.get(part.slot, 0.0) + float(share)
+    return {slot for slot, share in shown.items() if share > _NAMED_SHARE}
 
 
 def caption(

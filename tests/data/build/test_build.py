@@ -16,26 +16,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.fake_build import RECIPE, FakeRenderer, asset, boxes, troublesome
+from data.fake_build import CONFIG, FakeRenderer, asset, boxes, troublesome
 from data.hostile import make_hostile, matches
 from enpointe.core.errors import DeviceError, InputError
 from enpointe.data.assets import Asset
-from enpointe.data.build.build import Built, build_shards
-from enpointe.data.build.fuse import sampler
-from enpointe.data.build.maker import Recipe
+from enpointe.data.build.build import BuildSummary, build_shards
+from enpointe.data.build.config import BuildConfig
+from enpointe.data.build.fuse import sampling_method
 from enpointe.data.build.workers import Limits
 from enpointe.data.shards.check import check_shards
 from enpointe.data.shards.reader import read_shards
 from enpointe.data.shards.records import record_id
-from enpointe.data.sources.folder import folder
+from enpointe.data.sources.folder import Folder
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked here, for speed")
 COUNT, PER_SHARD = 40, 9
 
 
-def build(out: Path | str, assets: list[Asset] | None = None, recipe: Recipe = RECIPE, **options: Any) -> Built:
+def build(
+    out: Path | str, assets: list[Asset] | None = None, config: BuildConfig = CONFIG, **options: Any
+) -> BuildSummary:
     arguments = {"per_shard": PER_SHARD, "method": "fork", **options}
-    return build_shards(assets or boxes(COUNT), out, FakeRenderer, recipe, **arguments)
+    return build_shards(assets or boxes(COUNT), out, FakeRenderer, config, **arguments)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -78,11 +80,11 @@ def test_records_hold_what_was_made(built: Path) -> None:
     rng = np.random.default_rng(3)
     size, color = rng.uniform(0.2, 1, 3), rng.uniform(0, 1, 3)
     points = record.cloud().points
-    assert len(points) == RECIPE.points
+    assert len(points) == CONFIG.points
     np.testing.assert_allclose(np.ptp(points, axis=0), size / size.max(), atol=0.12)  # pixels are coarse
     np.testing.assert_allclose(record.colors / 255, np.broadcast_to(color, (len(points), 3)), atol=1 / 255)
     assert record.captions == ("box/003", "thing")
-    assert len(record.views) == RECIPE.views
+    assert len(record.views) == CONFIG.views
     camera = record.views[0].camera
     pixels, _ = camera.project(points)
     picture = record.views[0].pixels()
@@ -146,12 +148,12 @@ def test_kill_9_at_any_moment_and_resume(built: Path, tmp_path: Path) -> None:
 RENDERED = """
 import sys
 from enpointe.data.build.build import build_shards
-from enpointe.data.build.maker import Recipe
+from enpointe.data.build.config import BuildConfig
 from enpointe.data.sources.procedural import Procedural
 from enpointe.render.raster import RasterRenderer
-recipe = Recipe("raster", views=4, size=48, points=256)
+config = BuildConfig("raster", views=4, size=48, points=256)
 build_shards(
-    Procedural(24), sys.argv[1], RasterRenderer, recipe, workers=2, resume=True, per_shard=5, method="fork"
+    Procedural(24), sys.argv[1], RasterRenderer, config, workers=2, resume=True, per_shard=5, method="fork"
 )
 """
 """A build as in earnest. benchmarks/build_kills.py does the same at full size, 20 times."""
@@ -255,7 +257,7 @@ def test_what_may_be_resumed(built: Path, tmp_path: Path) -> None:
     assert build(built, resume=True).index.records == COUNT
     assert content(built) == before
     with pytest.raises(InputError, match="points 99, found one with 128"):
-        build(built, recipe=replace(RECIPE, points=99), resume=True)
+        build(built, config=replace(CONFIG, points=99), resume=True)
     with pytest.raises(InputError, match="assets 49, found one with 48"):
         build(built, [*boxes(COUNT), asset("new", boxes(1)[0].load)], resume=True)
     (tmp_path / "mine").mkdir()
@@ -267,15 +269,15 @@ def test_what_may_be_resumed(built: Path, tmp_path: Path) -> None:
 def test_clouds_of_one_build_are_sampled_in_one_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path / "out", boxes(2))
     (record,) = (record for record in read_shards(tmp_path / "out") if record.key == "box/001")
-    assert record.provenance["sampling"] == sampler()
-    monkeypatch.setattr("enpointe.data.build.build.sampler", lambda: "dice 6.0")
-    with pytest.raises(InputError, match=f"sampling dice 6.0, found one with {sampler()}"):
+    assert record.provenance["sampling"] == sampling_method()
+    monkeypatch.setattr("enpointe.data.build.build.sampling_method", lambda: "dice 6.0")
+    with pytest.raises(InputError, match=f"sampling dice 6.0, found one with {sampling_method()}"):
         build(tmp_path / "out", boxes(2), resume=True)
 
 
 def test_without_fpsample_the_record_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fpsample", None)
-    assert sampler() == "numpy"
+    assert sampling_method() == "numpy"
 
 
 def test_a_limit_takes_the_same_sample_of_any_order(tmp_path: Path) -> None:
@@ -299,7 +301,7 @@ def test_of_two_assets_with_one_key_the_second_fails(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_folder_of_hostile_files_is_built_and_each_is_listed_with_its_reason(tmp_path: Path) -> None:
     hostile = make_hostile(tmp_path / "hostile")
-    build(tmp_path / "out", folder(hostile.folder), workers=2)
+    build(tmp_path / "out", Folder().open(hostile.folder), workers=2)
     failed = {str(line["key"]): str(line["reason"]) for line in lines(tmp_path / "out" / "failures.jsonl")}
     assert set(failed) == set(hostile.bad)
     wrong = {key: reason for key, reason in failed.items() if not matches(reason, hostile.bad[key])}
@@ -318,11 +320,11 @@ class NoRenderer(FakeRenderer):
 
 def test_a_build_without_renderer_or_assets_ends(tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="found none"):
-        build_shards(boxes(2), tmp_path / "out", NoRenderer, RECIPE, method="fork")
+        build_shards(boxes(2), tmp_path / "out", NoRenderer, CONFIG, method="fork")
     with pytest.raises(InputError, match="expected assets"):
-        build_shards([], tmp_path / "out", FakeRenderer, RECIPE)
+        build_shards([], tmp_path / "out", FakeRenderer, CONFIG)
     with pytest.raises(InputError, match="work folder"):
-        build_shards(boxes(2), "memory://a/b", FakeRenderer, RECIPE)
+        build_shards(boxes(2), "memory://a/b", FakeRenderer, CONFIG)
 
 
 def test_shards_go_to_other_file_systems(built: Path, tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
 from enpointe.data.build import filters
+from enpointe.data.build.config import Thresholds
 from enpointe.data.shards import descriptors
 from enpointe.data.shards.buckets import cluster
 from enpointe.io.assets.model import Material, Model
 from enpointe.render.cameras import random_cameras
 from enpointe.render.views import View
 
-THRESHOLDS = filters.Thresholds(flat=0.02, empty=0.01, unseen=0.4, duplicate=0.05)
+THRESHOLDS = Thresholds(flat=0.02, empty=0.01, unseen=0.4, duplicate=0.05)
 
 
 def square(z: float, n: int = 10) -> NDArray[np.float64]:

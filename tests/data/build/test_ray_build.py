@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.fake_build import RECIPE, FakeRenderer, boxes, slow, troublesome
+from data.fake_build import CONFIG, FakeRenderer, boxes, slow, troublesome
 from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
 from enpointe.data.build import ray as ray_build
 from enpointe.data.build.build import build_shards
-from enpointe.data.build.maker import make
+from enpointe.data.build.convert import convert_asset
+from enpointe.data.build.outcomes import FAILED, Outcome
 from enpointe.data.build.ray import on_ray
-from enpointe.data.build.staging import FAILED, Outcome
-from enpointe.data.build.steps import FUSE, LOAD, RENDER, STEPS, open_step, pack, unpack, version_here
-from enpointe.data.build.workers import Limits, Lost, Watched
+from enpointe.data.build.steps import FUSE, LOAD, RENDER, STEPS, local_version, open_step, pack, unpack
+from enpointe.data.build.workers import JobFailure, JobRunner, Limits
 from enpointe.render.cameras import random_cameras
 from enpointe.render.views import View
 
@@ -37,13 +37,13 @@ SLOW, PER_SHARD = 12, 5
 ON_RAY = f"""
 import sys
 from pathlib import Path
-from data.fake_build import RECIPE, FakeRenderer, slow, troublesome
+from data.fake_build import CONFIG, FakeRenderer, slow, troublesome
 from enpointe.data.build.build import build_shards
 from enpointe.data.build.ray import on_ray
 from enpointe.data.build.workers import Limits
-with on_ray(sys.argv[1]) as make_assets:
+with on_ray(sys.argv[1]) as convert_assets:
     assets = slow({SLOW}) + troublesome(Path(sys.argv[3]))[:3]
-    build_shards(assets, sys.argv[2], FakeRenderer, RECIPE, per_shard={PER_SHARD}, make_assets=make_assets)
+    build_shards(assets, sys.argv[2], FakeRenderer, CONFIG, per_shard={PER_SHARD}, convert_assets=convert_assets)
 """
 
 
@@ -57,7 +57,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def opened(step: str, folder: Path, version: str | None = None) -> Any:
-    return open_step(step, FakeRenderer, RECIPE, version or version_here(), folder)
+    return open_step(step, FakeRenderer, CONFIG, version or local_version(), folder)
 
 
 def in_steps(asset: Asset, folder: Path) -> object:
@@ -71,7 +71,7 @@ def in_steps(asset: Asset, folder: Path) -> object:
 
 def test_three_steps_make_what_one_does(tmp_path: Path) -> None:
     for asset in boxes(2):
-        assert in_steps(asset, tmp_path) == make(asset, FakeRenderer(), RECIPE), asset.key
+        assert in_steps(asset, tmp_path) == convert_asset(asset, FakeRenderer(), CONFIG), asset.key
 
 
 def test_a_view_without_its_background_is_the_same_view(tmp_path: Path) -> None:
@@ -89,9 +89,9 @@ def test_a_view_without_its_background_is_the_same_view(tmp_path: Path) -> None:
         def render(self, model: object, cameras: object) -> list[View]:  # type: ignore[override]
             return [view, View(view.camera, color.transpose(1, 0, 2), depth, material)]
 
-    with open_step(LOAD, Random, RECIPE, version_here(), tmp_path) as work:
+    with open_step(LOAD, Random, CONFIG, local_version(), tmp_path) as work:
         loaded = work(pack(boxes(1)[0]))
-    with open_step(RENDER, Random, RECIPE, version_here(), tmp_path) as work:
+    with open_step(RENDER, Random, CONFIG, local_version(), tmp_path) as work:
         one, other = (covered.view() for covered in unpack(work(loaded)).views)
     for name in ("color", "depth", "material", "lit"):
         np.testing.assert_array_equal(getattr(one, name), getattr(view, name))
@@ -110,38 +110,38 @@ def test_another_version_is_refused_and_no_bytes_cost_nothing(tmp_path: Path) ->
 def test_a_process_for_one_job_after_another(tmp_path: Path) -> None:
     """What happens to a job, and that the next one is done all the same."""
     limits = Limits(seconds=1.0, memory=2 << 30)
-    process: Watched[bytes, Any] = Watched(partial(opened, LOAD, tmp_path), limits, b"", "fork")
+    process: JobRunner[bytes, Any] = JobRunner(partial(opened, LOAD, tmp_path), limits, b"", "fork")
     good, (crash, crash_once, glutton, hang) = boxes(1)[0], troublesome(tmp_path)
-    assert isinstance(process.do(pack(good)), bytes)
-    assert process.do(pack(crash)) == Lost("its process was ended by SIGSEGV")
-    assert isinstance(process.do(pack(crash_once)), bytes)
-    failed, record = process.do(pack(glutton))
+    assert isinstance(process.run(pack(good)), bytes)
+    assert process.run(pack(crash)) == JobFailure("its process was ended by SIGSEGV")
+    assert isinstance(process.run(pack(crash_once)), bytes)
+    failed, record = process.run(pack(glutton))
     assert isinstance(failed, Outcome)
     assert (failed.status, failed.reason, record) == (FAILED, "took more memory than it may", None)
-    assert process.do(pack(hang)) == Lost("took longer than 1 seconds")
-    assert isinstance(process.do(pack(good)), bytes)
+    assert process.run(pack(hang)) == JobFailure("took longer than 1 seconds")
+    assert isinstance(process.run(pack(good)), bytes)
     with pytest.raises(InputError, match="expected wrong"):
-        Watched(partial(opened, LOAD, tmp_path, "wrong"), limits, b"", "fork").do(pack(good))
+        JobRunner(partial(opened, LOAD, tmp_path, "wrong"), limits, b"", "fork").run(pack(good))
 
 
 def test_a_build_led_here_is_killed_and_resumed(tmp_path: Path) -> None:
-    """The outcomes come from elsewhere, in any order; those that came before the end are not asked for again."""
+    """The outcomes come from elsewhere, in any order; those that came before the end are not converted again."""
     assets = boxes(6)
-    build_shards(assets, tmp_path / "here", FakeRenderer, RECIPE, per_shard=PER_SHARD, method="fork")
-    asked: list[int] = []
+    build_shards(assets, tmp_path / "here", FakeRenderer, CONFIG, per_shard=PER_SHARD, method="fork")
+    todo_counts: list[int] = []
 
-    def elsewhere(todo: Any, open_renderer: Any, recipe: Any, limits: Any) -> Iterator[tuple[Outcome, bytes | None]]:
-        asked.append(len(todo))
+    def elsewhere(todo: Any, open_renderer: Any, config: Any, limits: Any) -> Iterator[tuple[Outcome, bytes | None]]:
+        todo_counts.append(len(todo))
         for number, asset in enumerate(reversed(todo)):
-            if number == 4 and len(asked) == 1:
+            if number == 4 and len(todo_counts) == 1:
                 raise KeyboardInterrupt
-            yield make(asset, FakeRenderer(), recipe)
+            yield convert_asset(asset, FakeRenderer(), config)
 
-    options: dict[str, Any] = {"per_shard": PER_SHARD, "make_assets": elsewhere}
+    options: dict[str, Any] = {"per_shard": PER_SHARD, "convert_assets": elsewhere}
     with pytest.raises(KeyboardInterrupt):
-        build_shards(assets, tmp_path / "there", FakeRenderer, RECIPE, **options)
-    build_shards(assets, tmp_path / "there", FakeRenderer, RECIPE, resume=True, **options)
-    assert asked == [len(assets), len(assets) - 4]
+        build_shards(assets, tmp_path / "there", FakeRenderer, CONFIG, **options)
+    build_shards(assets, tmp_path / "there", FakeRenderer, CONFIG, resume=True, **options)
+    assert todo_counts == [len(assets), len(assets) - 4]
     assert content(tmp_path / "there") == content(tmp_path / "here")
 
 
@@ -222,7 +222,7 @@ def test_a_machine_is_lost_halfway(cluster: Any, tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     assets = slow(SLOW) + troublesome(tmp_path / "here")[:3]
     here, there = tmp_path / "here" / "out", tmp_path / "there" / "out"
-    build_shards(assets, here, FakeRenderer, RECIPE, per_shard=PER_SHARD, workers=4, method="fork")
+    build_shards(assets, here, FakeRenderer, CONFIG, per_shard=PER_SHARD, workers=4, method="fork")
     command = [sys.executable, "-c", ON_RAY, cluster.address, str(there), str(tmp_path / "there")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as lead:
         deadline = time.monotonic() + 900

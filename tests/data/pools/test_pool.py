@@ -17,9 +17,10 @@ from safetensors.numpy import save_file
 from scipy.spatial import cKDTree
 
 from enpointe.core.errors import InputError, OutputError
+from enpointe.core.progress import Progress
 from enpointe.data.pools import pool
 from enpointe.data.pools.pool import Pool
-from enpointe.data.procedural.families import FAMILIES, RARE
+from enpointe.data.procedural.families import CYCLE, FAMILIES, RARE
 
 
 def contents(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -29,11 +30,11 @@ def contents(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
     options = {"n_clouds": 40, "n_points": 50, "n_queries": 10, "seed": 1}  # more than one chunk
-    counted: list[int] = []
-    pool.build(tmp_path / "one", workers=1, progress=counted.append, **options)
+    seen: list[Progress] = []
+    pool.build(tmp_path / "one", workers=1, progress=seen.append, **options)
     pool.build(tmp_path / "two", workers=2, **options)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    assert counted == list(range(1, 41))
+    assert seen == [Progress("clouds", i, 40) for i in range(1, 41)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
 
 
@@ -56,11 +57,12 @@ def test_what_it_holds(small_pool: Pool) -> None:
         assert small_pool.slot[index].max() < len(FAMILIES[small_pool.family[index]].slots)
 
 
-def test_rare_families_come_a_third_as_often(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(pool, "FAMILIES", {name: FAMILIES[name] for name in ("car", "plate", "apple")})
-    assert RARE & {"car", "plate", "apple"} == {"plate"}
-    pool.build(tmp_path / "p", n_clouds=14, n_points=4, n_queries=4, workers=1)
-    assert Counter(pool.read(tmp_path / "p").family) == {"car": 6, "apple": 6, "plate": 2}
+def test_rare_families_come_a_third_as_often(small_pool: Pool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert Counter(CYCLE) == {name: 1 if name in RARE else 3 for name in FAMILIES}
+    assert small_pool.family == list(CYCLE[:20])
+    monkeypatch.setattr(pool, "CYCLE", ("car", "plate", "car"))
+    pool.build(tmp_path / "p", n_clouds=7, n_points=4, n_queries=4, workers=1)
+    assert pool.read(tmp_path / "p").family == ["car", "plate", "car", "car", "plate", "car", "car"]
 
 
 def test_draws_are_a_function_of_the_generator(small_pool: Pool) -> None:

@@ -18,13 +18,14 @@ from safetensors.numpy import save_file
 from trimesh.visual.material import PBRMaterial
 
 from enpointe.core.errors import InputError
+from enpointe.core.progress import Progress
 from enpointe.data.assets import Asset
 from enpointe.data.captions import held_out
 from enpointe.data.pools import pool
 from enpointe.data.pools.models import RealModel, is_plural, model_caption
 from enpointe.data.procedural.colors import COLORS, PAINT, SYNONYMS
 from enpointe.data.procedural.families import FAMILIES
-from enpointe.data.sources.kaykit import kaykit
+from enpointe.data.sources.kaykit import KayKit
 
 RED, GREEN = (204, 0, 0), (0, 153, 0)
 """As a glTF file gives a colour: linear, of 255."""
@@ -57,7 +58,7 @@ def assets(tmp_path_factory: pytest.TempPathFactory) -> list[Asset]:
     write_model(pack / "rug.glb", thickness=0.01)
     write_model(pack / "stairs.glb")
     (pack / "broken.glb").write_bytes(b"glTF and no more")
-    return kaykit(pack.parent)
+    return KayKit().open(pack.parent)
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +83,9 @@ def test_models_come_after_the_same_procedural_objects(mixed: pool.Pool, tmp_pat
 
 
 def test_what_cannot_be_read_and_what_is_flat_is_left_out_by_name(assets: list[Asset], tmp_path: Path) -> None:
-    counted: list[int] = []
-    left_out = pool.build(tmp_path / "p", models=assets, progress=counted.append, **SIZE)
-    assert counted == list(range(1, 9))
+    seen: list[Progress] = []
+    left_out = pool.build(tmp_path / "p", models=assets, progress=seen.append, **SIZE)
+    assert seen == [Progress("clouds", i, 8) for i in range(1, 9)]
     assert len(left_out) == 2
     broken, flat = left_out
     assert re.match(r"kaykit/pack/broken: expected (?!.*kaykit/)", broken)

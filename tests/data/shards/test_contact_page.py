@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enpointe.data.shards import writer as shards
+from enpointe.data.shards import index as shards
 from enpointe.data.shards.contact_page import save_page
 from enpointe.data.shards.records import Record, StoredView, quantized_points, webp
 from enpointe.data.shards.store import Store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data.fake_build import RECIPE, FakeRenderer, boxes
+from data.fake_build import CONFIG, FakeRenderer, boxes
 from enpointe.core.errors import InputError, OutputError
 from enpointe.data.build.build import build_shards
 from enpointe.data.shards.check import check_shards
@@ -37,11 +37,11 @@ def bucket() -> Iterator[str]:
 
 def test_a_build_into_a_bucket_is_the_build_into_a_folder(bucket: str, tmp_path: Path) -> None:
     options = {"per_shard": 4, "method": "fork"}
-    build_shards(boxes(12), tmp_path / "here", FakeRenderer, RECIPE, **options)  # type: ignore[arg-type]
+    build_shards(boxes(12), tmp_path / "here", FakeRenderer, CONFIG, **options)  # type: ignore[arg-type]
     place = f"{bucket}/some/shards"
     for resume in (False, True):
         built = build_shards(
-            boxes(12), place, FakeRenderer, RECIPE, work=tmp_path / "work", resume=resume, **options  # type: ignore[arg-type]
+            boxes(12), place, FakeRenderer, CONFIG, work=tmp_path / "work", resume=resume, **options  # type: ignore[arg-type]
         )  # fmt: skip
         assert built.index.records == 12
     here, there = Store(tmp_path / "here"), Store(place)
@@ -52,7 +52,7 @@ def test_a_build_into_a_bucket_is_the_build_into_a_folder(bucket: str, tmp_path:
     keys = [[one.key for one in read_shards(where, seed=1)] for where in (place, tmp_path / "here")]
     assert keys[0] == keys[1]
     with pytest.raises(InputError, match="found a finished build"):
-        build_shards(boxes(12), place, FakeRenderer, RECIPE, work=tmp_path / "work")
+        build_shards(boxes(12), place, FakeRenderer, CONFIG, work=tmp_path / "work")
 
 
 def test_what_a_bucket_refuses_is_told(bucket: str) -> None:

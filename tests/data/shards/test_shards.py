@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +15,10 @@ import pytest
 
 from enpointe.core.errors import InputError
 from enpointe.data.shards import buckets, tar
-from enpointe.data.shards import writer as shards
+from enpointe.data.shards import features as features_package
+from enpointe.data.shards import index as shards
+from enpointe.data.shards.features import FEATURES
+from enpointe.data.shards.features.joint import image_features
 from enpointe.data.shards.reader import read_shards
 from enpointe.data.shards.records import (
     SCALE,
@@ -63,7 +67,7 @@ def assert_equal(a: Record, b: Record) -> None:
         assert getattr(a, name) == getattr(b, name)
     assert len(a.views) == len(b.views)
     for one, other in zip(a.views, b.views, strict=True):
-        assert (one.picture, one.lit) == (other.picture, other.lit)
+        assert (one.image, one.lit) == (other.image, other.lit)
         assert one.camera.header() == other.camera.header()
 
 
@@ -191,26 +195,26 @@ def test_buckets_weigh_records(tmp_path: Path) -> None:
         read_shards(tmp_path)
 
 
-def test_buckets_by_pictures_see_them_on_a_light_ground(tmp_path: Path) -> None:
+def test_buckets_by_images_see_them_on_a_light_background(tmp_path: Path) -> None:
     records = write(tmp_path, 8)
     pixels = np.zeros((16, 16, 4), np.uint8)
     pixels[:8] = 200, 30, 30, 255
-    views = tuple(replace(view, picture=webp(pixels)) for view in records[0].views)
+    views = tuple(replace(view, image=webp(pixels)) for view in records[0].views)
     seen: list[np.ndarray] = []
 
-    def encode(pictures: Sequence[np.ndarray]) -> np.ndarray:
-        seen.extend(pictures)
-        return np.arange(len(pictures) * 3.0).reshape(-1, 3)
+    def encode(images: Sequence[np.ndarray]) -> np.ndarray:
+        seen.extend(images)
+        return np.arange(len(images) * 3.0).reshape(-1, 3)
 
-    features = buckets.picture_features(encode, views=2)
+    features = image_features(encode, views=2)
     np.testing.assert_array_equal(features(replace(records[0], views=views)), [1.5, 2.5, 3.5])
     assert len(seen) == 2
-    for picture in seen:
-        assert (picture[8:] == 224).all()
-        np.testing.assert_allclose(picture[:7].mean(axis=(0, 1)), [200, 30, 30], atol=6)
-    with pytest.raises(InputError, match="expected pictures"):
+    for image in seen:
+        assert (image[8:] == 224).all()
+        np.testing.assert_allclose(image[:7].mean(axis=(0, 1)), [200, 30, 30], atol=6)
+    with pytest.raises(InputError, match="expected images"):
         features(replace(records[0], views=()))
-    by_mean = buckets.picture_features(lambda ones: np.array([one.mean(axis=(0, 1)) for one in ones]))
+    by_mean = image_features(lambda ones: np.array([one.mean(axis=(0, 1)) for one in ones]))
     assert sum(buckets.write_buckets(tmp_path, 2, features=by_mean)) == 8
 
 
@@ -290,3 +294,18 @@ def test_shards_in_another_file_system() -> None:
     assert_equal(one, back)
     with pytest.raises(InputError, match="found none"):
         store.read("absent")
+
+
+def test_features_are_added_by_adding_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "size.py").write_text(
+        "from enpointe.data.shards.features import FEATURES\n"
+        "FEATURES.register('size')(lambda: lambda record: [len(record.points)])\n"
+    )
+    assert list(FEATURES) == ["cloud", "joint"]
+    monkeypatch.setattr(features_package, "__path__", [*features_package.__path__, str(tmp_path)])
+    assert list(FEATURES) == ["cloud", "joint", "size"]
+    try:
+        assert FEATURES["size"]()(record(1)) == [40]
+    finally:
+        FEATURES.unregister("size")
+        del sys.modules["enpointe.data.shards.features.size"]

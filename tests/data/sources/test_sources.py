@@ -15,16 +15,15 @@ import numpy as np
 import pytest
 
 from data.hostile import Hostile, glb, make_hostile, matches, obj, png, tree
+from data.loading import load, open_loader
 from enpointe.core.errors import DeviceError, InputError
 from enpointe.data.assets import Asset
 from enpointe.data.attribution import attribution_text
-from enpointe.data.build.loader import load, load_all
-from enpointe.data.build.workers import Limits, Lost
-from enpointe.data.caption_table import read_captions
-from enpointe.data.sources.folder import folder, load_file
+from enpointe.data.build.workers import JobFailure, Limits, run_jobs
+from enpointe.data.model_files import load_model
+from enpointe.data.sources.folder import Folder
 from enpointe.data.sources.procedural import Procedural
-from enpointe.data.sources.registry import open_source
-from enpointe.io.assets.limits import LIMITS, AssetLimits
+from enpointe.io.assets.limits import AssetLimits
 from enpointe.io.assets.model import Model
 
 _opened: list[str] | None = None
@@ -44,12 +43,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Hostile:
 
 
 @pytest.fixture(scope="module")
-def outcomes(hostile: Hostile) -> tuple[dict[str, Model | Lost], dict[str, list[str]], float]:
+def outcomes(hostile: Hostile) -> tuple[dict[str, Model | JobFailure], dict[str, list[str]], float]:
     """What became of every file, which files were opened meanwhile, and the seconds of the slowest."""
     global _opened
     found, opened, slowest = {}, {}, 0.0
     _opened = []
-    assets = folder(hostile.folder)
+    assets = Folder().open(hostile.folder)
     listing, _opened = _opened, None
     for asset in assets:
         _opened, start = [], time.process_time()
@@ -62,15 +61,15 @@ def outcomes(hostile: Hostile) -> tuple[dict[str, Model | Lost], dict[str, list[
 
 @pytest.mark.slow
 def test_every_hostile_file_has_its_reason_and_every_good_one_is_whole(
-    hostile: Hostile, outcomes: tuple[dict[str, Model | Lost], Any, float]
+    hostile: Hostile, outcomes: tuple[dict[str, Model | JobFailure], Any, float]
 ) -> None:
     found, _, slowest = outcomes
     assert len(hostile.bad) >= 200
     assert set(found) == set(hostile.bad) | set(hostile.good)
     wrong = [
-        (key, outcome.reason if isinstance(outcome, Lost) else "loaded")
+        (key, outcome.reason if isinstance(outcome, JobFailure) else "loaded")
         for key, outcome in found.items()
-        if key in hostile.bad and not (isinstance(outcome, Lost) and matches(outcome.reason, hostile.bad[key]))
+        if key in hostile.bad and not (isinstance(outcome, JobFailure) and matches(outcome.reason, hostile.bad[key]))
     ]
     assert wrong == []
     faces = {key: len(found[key].triangles) if isinstance(found[key], Model) else found[key] for key in hostile.good}
@@ -79,7 +78,7 @@ def test_every_hostile_file_has_its_reason_and_every_good_one_is_whole(
 
 
 def test_good_files_among_hostile_ones_keep_their_colours(
-    hostile: Hostile, outcomes: tuple[dict[str, Model | Lost], Any, float]
+    hostile: Hostile, outcomes: tuple[dict[str, Model | JobFailure], Any, float]
 ) -> None:
     red = 0
     for key in hostile.good:
@@ -105,7 +104,7 @@ def test_nothing_outside_an_assets_own_folder_is_opened(
 
 
 def test_reasons_are_one_line_of_modest_length(hostile: Hostile, outcomes: tuple[Any, Any, float]) -> None:
-    reasons = [outcome.reason for outcome in outcomes[0].values() if isinstance(outcome, Lost)]
+    reasons = [outcome.reason for outcome in outcomes[0].values() if isinstance(outcome, JobFailure)]
     assert max(map(len, reasons)) < 6000
     assert all("Traceback" not in reason for reason in reasons)
 
@@ -117,7 +116,7 @@ def test_linked_folders_and_hidden_files_are_not_gone_into(tmp_path: Path) -> No
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "b.obj").write_bytes(obj())
     (tmp_path / "in" / "link").symlink_to(tmp_path / "out")
-    assert [asset.key for asset in folder(tmp_path / "in")] == ["folder/a.obj"]
+    assert [asset.key for asset in Folder().open(tmp_path / "in")] == ["folder/a.obj"]
 
 
 def shapenet(root: Path, texture: str) -> Path:
@@ -133,7 +132,7 @@ def shapenet(root: Path, texture: str) -> Path:
 
 @pytest.mark.parametrize("texture", ["../images/skin.png", "..\\images\\skin.png", "../skin.png", "skin.png"])
 def test_textures_may_lie_beside_a_folder_of_models(tmp_path: Path, texture: str) -> None:
-    (asset,) = folder(shapenet(tmp_path / "all", texture))
+    (asset,) = Folder().open(shapenet(tmp_path / "all", texture))
     assert any(worn.texture is not None for worn in asset.load().materials)
 
 
@@ -141,13 +140,13 @@ def test_textures_may_lie_beside_a_folder_of_models(tmp_path: Path, texture: str
     "texture", ["../../skin.png", "../../../skin.png", "../../../../../etc/passwd", "../images/../../skin.png"]
 )
 def test_but_not_beside_the_object_that_the_models_are_of(tmp_path: Path, texture: str) -> None:
-    (asset,) = folder(shapenet(tmp_path / "all", texture))
+    (asset,) = Folder().open(shapenet(tmp_path / "all", texture))
     with pytest.raises(InputError, match="outside"):
         asset.load()
 
 
 def test_nor_outside_the_folder_that_was_named(tmp_path: Path) -> None:
-    (asset,) = folder(shapenet(tmp_path / "all", "../images/skin.png") / "a" / "models")
+    (asset,) = Folder().open(shapenet(tmp_path / "all", "../images/skin.png") / "a" / "models")
     with pytest.raises(InputError, match="outside"):
         asset.load()
 
@@ -156,7 +155,7 @@ def test_nor_through_a_link(tmp_path: Path) -> None:
     root = shapenet(tmp_path / "all", "../images/skin.png")
     (root / "a" / "images" / "skin.png").unlink()
     (root / "a" / "images" / "skin.png").symlink_to(root / "skin.png")
-    (asset,) = folder(root)
+    (asset,) = Folder().open(root)
     with pytest.raises(InputError, match="outside"):
         asset.load()
 
@@ -174,9 +173,9 @@ def test_nor_through_a_link(tmp_path: Path) -> None:
 )
 def test_each_limit_is_kept(tmp_path: Path, limits: AssetLimits, reason: str) -> None:
     (tmp_path / "a.glb").write_bytes(glb())
-    assert len(load_file(tmp_path / "a.glb").triangles) == 2
+    assert len(load_model(tmp_path / "a.glb").triangles) == 2
     with pytest.raises(InputError, match=reason):
-        load_file(tmp_path / "a.glb", limits)
+        load_model(tmp_path / "a.glb", limits)
 
 
 def test_the_limit_of_bytes_counts_all_files_together(tmp_path: Path) -> None:
@@ -184,14 +183,14 @@ def test_the_limit_of_bytes_counts_all_files_together(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"newmtl skin\nmap_Kd a.png\n")
     (tmp_path / "a.png").write_bytes(png((50, 50)))
     total = sum(path.stat().st_size for path in tmp_path.iterdir())
-    load_file(tmp_path / "a.obj", AssetLimits(bytes=total))
+    load_model(tmp_path / "a.obj", AssetLimits(bytes=total))
     with pytest.raises(InputError, match=r"a\.png.*at most"):
-        load_file(tmp_path / "a.obj", AssetLimits(bytes=total - 1))
+        load_model(tmp_path / "a.obj", AssetLimits(bytes=total - 1))
 
 
 def test_textures_are_shrunk(tmp_path: Path) -> None:
     (tmp_path / "a.glb").write_bytes(glb(skin=png((300, 100))))
-    texture = load_file(tmp_path / "a.glb", AssetLimits(texture_side=60)).materials[-1].texture
+    texture = load_model(tmp_path / "a.glb", AssetLimits(texture_side=60)).materials[-1].texture
     assert texture is not None
     assert texture.shape == (20, 60, 4)
 
@@ -205,7 +204,7 @@ def test_a_limit_of_nothing_is_refused() -> None:
 def test_only_the_asset_at_fault_is_lost(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.glb").write_bytes(glb())
-    good = folder(tmp_path)
+    good = Folder().open(tmp_path)
     words = {"name": "", "nouns": (), "tags": (), "category": "", "licence": "", "creator": "", "source": ""}
     bad = [
         Asset(key="stalls", load=partial(time.sleep, 60), **words),
@@ -213,8 +212,8 @@ def test_only_the_asset_at_fault_is_lost(tmp_path: Path) -> None:
         Asset(key="eats", load=partial(np.ones, 1 << 30), **words),
     ]
     assets = [bad[0], good[0], bad[1], good[1], bad[2], good[2]]
-    limits = Limits(seconds=1.5, memory=2 << 30, deaths=0)
-    found = {asset.key: outcome for asset, outcome in load_all(assets, limits=limits)}
+    limits = Limits(seconds=1.5, memory=2 << 30, retries=0)
+    found = {asset.key: outcome for asset, outcome in run_jobs(assets, open_loader, workers=1, limits=limits)}
     assert len(found) == 6
     for asset in good:
         model = found[asset.key]
@@ -240,8 +239,8 @@ def test_without_blender_only_the_asset_that_needs_it_fails(
         raise DeviceError("expected Blender, found none")
 
     monkeypatch.setattr("enpointe.render.blender.import_files.read_with_blender", none)
-    first, second = map(load, folder(tmp_path))
-    assert first == Lost(f"'{name}': expected Blender, found none")
+    first, second = map(load, Folder().open(tmp_path))
+    assert first == JobFailure(f"'{name}': expected Blender, found none")
     assert isinstance(second, Model)
 
 
@@ -254,7 +253,7 @@ def test_blender_is_never_given_a_file_from_outside(
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.fbx").symlink_to(target)
     with pytest.raises(InputError, match="outside"):
-        load_file(tmp_path / "in" / "a.fbx")
+        load_model(tmp_path / "in" / "a.fbx")
 
 
 # Words and attribution
@@ -264,7 +263,7 @@ def test_a_folder_says_its_files_names_or_its_own(tmp_path: Path) -> None:
     for name in ("Wooden_Chair-02.obj", "lamp/0001.obj", "0002.obj"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(obj())
-    found = {asset.key: (asset.name, asset.nouns, asset.category) for asset in folder(tmp_path)}
+    found = {asset.key: (asset.name, asset.nouns, asset.category) for asset in Folder().open(tmp_path)}
     assert found == {
         "folder/0002.obj": ("", (), "unknown"),
         "folder/Wooden_Chair-02.obj": ("wooden chair", ("wooden chair",), "unknown"),
@@ -279,7 +278,7 @@ def test_captions_licence_and_creator_come_from_the_table(tmp_path: Path) -> Non
         (models / name).write_bytes(obj())
     table = tmp_path / "captions.csv"
     table.write_text("id,caption,author,license\na,a red Ferrari,Ann,CC-BY-4.0\nother,nothing,,\n")
-    first, second = folder(models, read_captions(table), licence="CC0-1.0", creator="Bob")
+    first, second = Folder(captions=table, licence="CC0-1.0", creator="Bob").open(models)
     assert (first.name, first.captions, first.licence, first.creator) == (
         "a red sports car", ("a red sports car",), "CC-BY-4.0", "Ann",
     )  # fmt: skip
@@ -294,17 +293,17 @@ def test_a_gltf_file_says_whose_it_is(tmp_path: Path) -> None:
     made = tree(asset={"version": "2.0", "extras": words})
     (tmp_path / "a.gltf").write_text(json.dumps(made))
     (tmp_path / "b.glb").write_bytes(glb(asset={"version": "2.0", "copyright": "2020 Bob", "extras": [7]}))
-    first, second = folder(tmp_path, licence="CC0-1.0")
+    first, second = Folder(licence="CC0-1.0").open(tmp_path)
     assert (first.licence, first.creator, first.captions) == ("CC-BY-4.0", "Ann (https://a.example)", ("car",))
     assert (second.licence, second.creator, second.captions) == ("CC0-1.0", "2020 Bob", ())
     (tmp_path / "t.csv").write_text("id,caption,author\na,a thing,Zoe\n")
-    first, _ = folder(tmp_path, read_captions(tmp_path / "t.csv"))
+    first, _ = Folder(captions=tmp_path / "t.csv").open(tmp_path)
     assert (first.licence, first.creator, first.captions) == ("CC-BY-4.0", "Zoe", ("a thing",))
 
 
 def test_names_cannot_forge_lines_of_the_attribution(tmp_path: Path) -> None:
     (tmp_path / "a\n## Mine: MIT.obj").write_bytes(obj())
-    assert "\n## Mine" not in attribution_text(folder(tmp_path))
+    assert "\n## Mine" not in attribution_text(Folder().open(tmp_path))
 
 
 # Sources
@@ -324,21 +323,3 @@ def test_procedural_objects_are_the_same_each_time_and_wear_their_captions() -> 
         assert len(asset.captions[0]) > 3
     assert [a.captions for a in Procedural(3, seed=3)] == [a.captions for a in assets[:3]]
     assert [a.captions for a in Procedural(93, seed=4)] != [a.captions for a in assets[:93]]
-
-
-def test_sources_are_opened_by_name(tmp_path: Path) -> None:
-    (tmp_path / "a.obj").write_bytes(obj())
-    (tmp_path / "b.obj").write_bytes(obj())
-    assert [asset.key for asset in open_source("folder", tmp_path, limit=1)] == ["folder/a.obj"]
-    assert len(open_source("procedural", limit=7)) == 7
-    for arguments, reason in (
-        (("nonsense",), "one of folder, sweethome3d"),
-        (("folder",), "expected a folder"),
-        (("folder", tmp_path / "none"), "expected a folder"),
-        (("procedural", tmp_path), "expected none"),
-        (("0ad", tmp_path), "0ad-data"),
-        (("sweethome3d", tmp_path), "sweethome3d-furniture"),
-    ):
-        with pytest.raises(InputError, match=reason):
-            open_source(*arguments)
-    assert LIMITS.texture_side == 512

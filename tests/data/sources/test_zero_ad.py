@@ -12,8 +12,8 @@ from PIL import Image
 
 from data.hostile import CORNERS, FACES
 from enpointe.core.errors import InputError
-from enpointe.data.sources.pmd import read_pmd
-from enpointe.data.sources.zero_ad import clean_name, zero_ad
+from enpointe.data.sources._zero_ad_mesh import read_pmd
+from enpointe.data.sources.zero_ad import ZeroAD, clean_name
 from enpointe.io.assets.limits import AssetLimits
 
 
@@ -80,7 +80,7 @@ def test_every_cut_of_a_pmd_is_refused() -> None:
 
 
 def test_an_actor_is_its_commonest_look_with_what_is_put_onto_it(tmp_path: Path) -> None:
-    stone, house = zero_ad(mod(tmp_path))
+    stone, house = ZeroAD().open(mod(tmp_path))
     assert (house.key, house.name, house.nouns) == ("0ad/structures/romans/house", "Roman house", ("house",))
     assert (house.licence, house.creator) == ("CC-BY-SA-3.0", "Wildfire Games")
     model = house.load()
@@ -96,7 +96,7 @@ def test_an_actor_is_its_commonest_look_with_what_is_put_onto_it(tmp_path: Path)
 
 def test_actors_without_end_and_entities_are_refused(tmp_path: Path) -> None:
     path = mod(tmp_path) / "art/actors/geology/stone.xml"
-    (stone,) = (asset for asset in zero_ad(tmp_path) if asset.key.endswith("stone"))
+    (stone,) = (asset for asset in ZeroAD().open(tmp_path) if asset.key.endswith("stone"))
     prop = '<props><prop actor="geology/stone.xml" attachpoint="root"/></props>'
     for content, reason in (
         (f"<actor><group><variant><mesh>house.dae</mesh>{prop}</variant></group></actor>", "parts, found more"),
@@ -111,7 +111,7 @@ def test_actors_without_end_and_entities_are_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=reason):
             stone.load()
     (tmp_path / "art/variants/base.xml").write_text("<variant file='base.xml'/>")
-    (house,) = (asset for asset in zero_ad(tmp_path) if asset.key.endswith("house"))
+    (house,) = (asset for asset in ZeroAD().open(tmp_path) if asset.key.endswith("house"))
     with pytest.raises(InputError, match="based on others"):
         house.load()
 

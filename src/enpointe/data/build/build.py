@@ -1,4 +1,4 @@
-"""Assets to shards: in many processes, to be killed and resumed at any moment, always to the same bytes.
+"""Assets to shards: in many processes, may be killed and resumed at any moment, always the same bytes.
 
 Every asset's outcome is kept in a work folder as soon as it is known. When all are known, duplicates are
 found among them, the records are put into their shards in the order of their identifiers, and the index is
@@ -22,31 +22,33 @@ from numpy.typing import NDArray
 
 from enpointe import __version__
 from enpointe.core.errors import InputError
+from enpointe.core.progress import Progress, ProgressCallback, no_progress
 from enpointe.data.assets import Asset
 from enpointe.data.attribution import Attributed, attribution_text
 from enpointe.data.build import filters
-from enpointe.data.build.fuse import sampler
-from enpointe.data.build.maker import OpenRenderer, Recipe, failure, open_maker
-from enpointe.data.build.staging import DROPPED, FAILED, KEPT, Outcome, Staging
-from enpointe.data.build.workers import Limits, Lost, watched
+from enpointe.data.build.config import BuildConfig
+from enpointe.data.build.convert import Converted, OpenRenderer, failure, open_converter
+from enpointe.data.build.fuse import sampling_method
+from enpointe.data.build.outcomes import DROPPED, FAILED, KEPT, Outcome
+from enpointe.data.build.staging import Staging
+from enpointe.data.build.workers import JobFailure, Limits, run_jobs
 from enpointe.data.shards import descriptors
-from enpointe.data.shards import writer as shards
+from enpointe.data.shards import index as shards
+from enpointe.data.shards.index import INDEX, PER_SHARD, Index, Shard
 from enpointe.data.shards.records import canonical_json, read_json, record_id
 from enpointe.data.shards.store import Store
-from enpointe.data.shards.writer import INDEX, PER_SHARD, Index, Shard
 
 WORK = ".build"
 FAILURES, DROPS, ATTRIBUTION = "failures.jsonl", "dropped.jsonl", "ATTRIBUTION.md"
 _TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.tmp")
 
-Progress = Callable[[int, int], None]
-MakeAssets = Callable[[Sequence[Asset], OpenRenderer, Recipe, Limits], Iterator[tuple[Outcome, bytes | None]]]
-"""Gives each asset's outcome, with the encoded record of one that is kept, in the order in which they end."""
+ConvertAssets = Callable[[Sequence[Asset], OpenRenderer, BuildConfig, Limits], Iterator[Converted]]
+"""Yields the conversion of each asset, in the order in which they end."""
 
 
 @dataclass(frozen=True)
-class Built:
-    """What a build made: its index, and how many assets failed and were dropped for which reason."""
+class BuildSummary:
+    """The index of what was built, and how many assets were dropped for which reason."""
 
     index: Index
     dropped: Mapping[str, int]
@@ -56,7 +58,7 @@ def build_shards(
     source: Iterable[Asset],
     out: str | Path,
     open_renderer: OpenRenderer,
-    recipe: Recipe,
+    config: BuildConfig,
     *,
     workers: int = 1,
     resume: bool = False,
@@ -64,13 +66,13 @@ def build_shards(
     work: str | Path | None = None,
     per_shard: int = PER_SHARD,
     limits: Limits | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback = no_progress,
     method: str = "spawn",
-    make_assets: MakeAssets | None = None,
-) -> Built:
+    convert_assets: ConvertAssets | None = None,
+) -> BuildSummary:
     """Make shards of a source's assets.
 
-    The same assets and recipe give the same bytes, whatever the number of workers, the order of the source,
+    The same assets and config give the same bytes, whatever the number of workers, the order of the source,
     and how often the build was killed and resumed.
 
     Args:
@@ -82,9 +84,9 @@ def build_shards(
         work: a folder of this machine for what is under way (default: `WORK` in `out`); a URL needs one.
         per_shard: assets that share a shard.
         limits: what one asset may take.
-        progress: told how many assets are done, and of how many.
-        method: how processes start.
-        make_assets: in place of workers of this machine, such as `ray_build.on_ray` gives.
+        progress: called after each asset, with how many are done.
+        method: how processes start, as multiprocessing calls it.
+        convert_assets: used in place of workers of this machine, such as `ray.on_ray` opens.
 
     Raises:
         InputError: there are no assets, or earlier work in the folders that is not to be resumed or is of
@@ -96,23 +98,22 @@ def build_shards(
         raise InputError(f"{out}: expected a work folder on this machine for a build to a URL, found none")
     staging = Staging(Path(work) if work is not None else Path(out) / WORK)
     assets, twice = _listed(source, limit)
-    plan = _plan(recipe, assets, twice, per_shard)
+    plan = _plan(config, assets, twice, per_shard)
     finished = _check_begun(store, staging, plan, resume)
     if finished is None:
         staging.write("plan", plan)
         todo = [asset for asset in assets if staging.load(asset.key) is None]
         limits = limits or Limits()
-        if make_assets is None:
-            ended = _made_here(todo, staging, open_renderer, recipe, workers, limits, method)
+        if convert_assets is None:
+            ended = _convert_locally(todo, staging, open_renderer, config, workers, limits, method)
         else:
-            ended = _made_elsewhere(make_assets(todo, open_renderer, recipe, limits), staging)
+            ended = _convert_remotely(convert_assets(todo, open_renderer, config, limits), staging)
         for done, _ in enumerate(ended, start=len(assets) - len(todo) + 1):
-            if progress is not None:
-                progress(done, len(assets))
-        outcomes = [*_settled(assets, staging, recipe.thresholds.duplicate), *twice]
+            progress(Progress("models", done, len(assets)))
+        outcomes = [*_final_outcomes(assets, staging, config.thresholds.duplicate), *twice]
         finished = _assemble(store, staging, assets, outcomes, plan, per_shard)
     shutil.rmtree(staging.folder, ignore_errors=True)
-    return Built(finished, Counter(str(entry["reason"]) for entry in read_lines(store, DROPS)))
+    return BuildSummary(finished, Counter(str(entry["reason"]) for entry in read_lines(store, DROPS)))
 
 
 def _listed(source: Iterable[Asset], limit: int | None) -> tuple[list[Asset], list[Outcome]]:
@@ -130,14 +131,14 @@ def _listed(source: Iterable[Asset], limit: int | None) -> tuple[list[Asset], li
     return chosen, [twice[asset.key] for asset in chosen if asset.key in twice]
 
 
-def _plan(recipe: Recipe, assets: Sequence[Asset], twice: Sequence[Outcome], per_shard: int) -> dict[str, Any]:
+def _plan(config: BuildConfig, assets: Sequence[Asset], twice: Sequence[Outcome], per_shard: int) -> dict[str, Any]:
     """What two builds have in common if one may resume the other."""
     keys = hashlib.sha256()
     for asset in assets:
         keys.update(record_id(asset.key).encode())
     return {
-        "enpointe": __version__, **recipe.header(), "per_shard": per_shard, "assets": len(assets) + len(twice),
-        "keys": keys.hexdigest(), "sampling": sampler(),
+        "enpointe": __version__, **config.header(), "per_shard": per_shard, "assets": len(assets) + len(twice),
+        "keys": keys.hexdigest(), "sampling": sampling_method(),
     }  # fmt: skip
 
 
@@ -170,32 +171,32 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _made_here(
+def _convert_locally(
     todo: Sequence[Asset],
     staging: Staging,
     open_renderer: OpenRenderer,
-    recipe: Recipe,
+    config: BuildConfig,
     workers: int,
     limits: Limits,
     method: str,
 ) -> Iterator[None]:
     """Until every asset has an outcome; each step is one more."""
-    open_worker = partial(open_maker, open_renderer, recipe, staging.folder, staging.folder / "scratch")
+    open_worker = partial(open_converter, open_renderer, config, staging.folder, staging.folder / "scratch")
     team = min(workers, len(todo))
-    for asset, result in watched(todo, open_worker, workers=team, limits=limits, method=method):
-        if isinstance(result, Lost):
+    for asset, result in run_jobs(todo, open_worker, workers=team, limits=limits, method=method):
+        if isinstance(result, JobFailure):
             staging.save(failure(asset, result.reason), None)
         yield
 
 
-def _made_elsewhere(made: Iterable[tuple[Outcome, bytes | None]], staging: Staging) -> Iterator[None]:
+def _convert_remotely(converted: Iterable[Converted], staging: Staging) -> Iterator[None]:
     """The same, of outcomes that come from other machines."""
-    for outcome, record in made:
+    for outcome, record in converted:
         staging.save(outcome, record)
         yield
 
 
-def _settled(assets: Sequence[Asset], staging: Staging, threshold: float) -> list[Outcome]:
+def _final_outcomes(assets: Sequence[Asset], staging: Staging, threshold: float) -> list[Outcome]:
     """All outcomes in order, duplicates dropped: of each group the one whose key comes first stays."""
     outcomes: list[Outcome] = []
     rows: dict[int, NDArray[np.float32]] = {}

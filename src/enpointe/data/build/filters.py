@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from enpointe.data.assets import scatter
+from enpointe.data.asset_clouds import scatter
+from enpointe.data.build.config import Thresholds
 from enpointe.io.assets.model import Model, solid_points
 from enpointe.render.views import View
 
@@ -21,23 +22,6 @@ FLAT, EMPTY, UNSEEN, DUPLICATE = "flat", "nearly empty", "mostly unseen", "dupli
 _SURFACE_SAMPLES = 2000
 _REACH, _LEAST_REACH = 2.5, 0.005
 """A place of the surface counts as seen if a point lies within this many of the cloud's spacings, or so far."""
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """What an asset is dropped for.
-
-    Attributes:
-        flat: a thickness below this.
-        empty: a coverage below this.
-        unseen: a share of the surface above this.
-        duplicate: a distance of descriptors below this.
-    """
-
-    flat: float = 0.0045
-    empty: float = 0.003
-    unseen: float = 0.6
-    duplicate: float = 0.009
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ class _Stack:
         return np.einsum("nij,nj->ni", self._pose[view, :3, :3], local)
 
 
-def sampler() -> str:
+def sampling_method() -> str:
     """What chooses a cloud's points here, with its version: clouds of different ones differ in their points.
 
     fpsample begins at whichever point its tree puts first, and has its own order of equally far points.

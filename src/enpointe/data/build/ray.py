@@ -1,6 +1,6 @@
 """A build on a Ray cluster: load, render and fuse as the stages of a Ray Data job, on all of its machines.
 
-An actor of a stage has a process of its own that does the work, watched like a worker of a local build: what an
+An actor of a stage has a process of its own that does the work, supervised like a worker of a local build: what an
 asset does ends that process, never the actor. What a lost machine had begun Ray has done again elsewhere.
 """
 
@@ -22,11 +22,12 @@ from typing import Any
 
 from enpointe.core.errors import EnpointeError, InputError
 from enpointe.data.assets import Asset
-from enpointe.data.build.build import MakeAssets
-from enpointe.data.build.maker import OpenRenderer, Recipe, failure
-from enpointe.data.build.staging import Outcome
-from enpointe.data.build.steps import RENDER, STEPS, Made, open_step, pack, unpack, version_here
-from enpointe.data.build.workers import Limits, Lost, Watched
+from enpointe.data.build.build import ConvertAssets
+from enpointe.data.build.config import BuildConfig
+from enpointe.data.build.convert import Converted, OpenRenderer, failure
+from enpointe.data.build.outcomes import Outcome
+from enpointe.data.build.steps import RENDER, STEPS, local_version, open_step, pack, unpack
+from enpointe.data.build.workers import JobFailure, JobRunner, Limits
 
 CONNECT_SECONDS = 60.0
 _RESERVED = 0.1
@@ -38,8 +39,8 @@ _PROBE = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_le
 
 
 @contextmanager
-def on_ray(address: str) -> Iterator[MakeAssets]:
-    """What makes records of assets on a cluster, in the order in which they end; for `build_shards`.
+def on_ray(address: str) -> Iterator[ConvertAssets]:
+    """Opens what converts assets on a cluster, for `build_shards`; outcomes come in the order in which they end.
 
     Sources are read on every machine of the cluster, so paths must be absolute, and lead to the same files
     there; so must enpointe be installed there, with the renderer.
@@ -52,7 +53,7 @@ def on_ray(address: str) -> Iterator[MakeAssets]:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of GPUs that nobody asked for
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of GPUs that are not used
     try:
         import ray
         import ray.data
@@ -66,14 +67,14 @@ def on_ray(address: str) -> Iterator[MakeAssets]:
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{address}: expected a Ray cluster, found: {_last_line(error)}") from error
     try:
-        yield partial(_make_all, address)
+        yield partial(_convert_all, address)
     finally:
         ray.shutdown()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Ray's own threads write to the file itself, such as what level of logging they were told."""
+    """Ray's own threads write to the file itself, such as the level of logging that was set."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
@@ -97,16 +98,16 @@ def _probe(address: str) -> None:
         raise InputError(f"{address}: expected a Ray cluster, found: {_last_line(error.stderr)}") from error
 
 
-def _make_all(
-    address: str, assets: Sequence[Asset], open_renderer: OpenRenderer, recipe: Recipe, limits: Limits
-) -> Iterator[Made]:
-    """Each asset's outcome, and its record if it is kept. Raises what `on_ray` and `make` do."""
+def _convert_all(
+    address: str, assets: Sequence[Asset], open_renderer: OpenRenderer, config: BuildConfig, limits: Limits
+) -> Iterator[Converted]:
+    """Each asset's outcome, and its record if it is kept. Raises what `on_ray` and `convert_asset` do."""
     import ray
 
     if not assets:
         return
     try:
-        for table in _pipeline(address, assets, open_renderer, recipe, limits).iter_batches(
+        for table in _pipeline(address, assets, open_renderer, config, limits).iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         ):
             for row in table.to_pylist():
@@ -119,7 +120,7 @@ def _make_all(
 
 
 def _pipeline(
-    address: str, assets: Sequence[Asset], open_renderer: OpenRenderer, recipe: Recipe, limits: Limits
+    address: str, assets: Sequence[Asset], open_renderer: OpenRenderer, config: BuildConfig, limits: Limits
 ) -> Any:
     """The Ray Data job; its rows are those that `_Stage` makes."""
     import ray
@@ -136,8 +137,8 @@ def _pipeline(
     for step in STEPS:
         most = processors if step == RENDER else math.ceil(processors / 2)
         data = data.map_batches(
-            _Stage,
-            fn_constructor_args=(step, open_renderer, recipe, version_here(), limits),
+            _StepActor,
+            fn_constructor_args=(step, open_renderer, config, local_version(), limits),
             batch_size=None,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=min(most, groups), max_tasks_in_flight_per_actor=2),
@@ -146,17 +147,19 @@ def _pipeline(
     return data
 
 
-class _Stage:
+class _StepActor:
     """An actor that does one step of each asset that comes.
 
     Rows have an asset and the state that the last step left it in, each as bytes, and an outcome, empty until it
     is known; then the state is the record. An outcome that is an EnpointeError ends the build.
     """
 
-    def __init__(self, step: str, open_renderer: OpenRenderer, recipe: Recipe, version: str, limits: Limits) -> None:
+    def __init__(
+        self, step: str, open_renderer: OpenRenderer, config: BuildConfig, version: str, limits: Limits
+    ) -> None:
         vars(sys.modules["__main__"]).pop("__file__", None)  # Ray's own program, which the process would import first
-        opened = partial(open_step, step, open_renderer, recipe, version, _scratch())
-        self.process: Watched[bytes, bytes | Made | Lost] = Watched(opened, limits, b"")
+        opened = partial(open_step, step, open_renderer, config, version, _scratch())
+        self.process: JobRunner[bytes, bytes | Converted | JobFailure] = JobRunner(opened, limits, b"")
 
     def __call__(self, table: Any) -> Any:
         import pyarrow as pa
@@ -169,18 +172,18 @@ class _Stage:
         outcome: Outcome | EnpointeError | None = None
         record: bytes | None = None
         try:
-            ended = self.process.do(state or asset)
+            ended = self.process.run(state or asset)
         except EnpointeError as error:
             outcome = type(error)(f"on {platform.node()}: {error}")
         else:
             if isinstance(ended, bytes):
                 return {"asset": asset, "state": ended, "outcome": b""}
-            outcome, record = (failure(unpack(asset), ended.reason), None) if isinstance(ended, Lost) else ended
+            outcome, record = (failure(unpack(asset), ended.reason), None) if isinstance(ended, JobFailure) else ended
         return {"asset": b"", "state": record or b"", "outcome": pack(outcome)}
 
 
 def _scratch() -> Path:
-    """A folder for this process. Ray ends actors without a word: those of processes that are gone are removed."""
+    """A folder for this process. Ray ends actors abruptly: the folders of processes that are gone are removed."""
     prefix = "enpointe-ray-"
     for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         try:

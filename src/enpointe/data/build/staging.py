@@ -1,48 +1,17 @@
-"""What has become of each asset of a build that is under way, kept so that nothing is lost or done twice."""
+"""The outcomes and records of a build in progress, on disk, so that nothing is lost or done twice."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from enpointe.core.errors import InputError, OutputError
 from enpointe.core.files import read_bytes, replacing
+from enpointe.data.build.outcomes import Outcome
 from enpointe.data.shards.records import canonical_json, read_json, record_id
-
-KEPT, DROPPED, FAILED = "kept", "dropped", "failed"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What has become of an asset.
-
-    Attributes:
-        status: KEPT, DROPPED (by a filter) or FAILED.
-        reason: why it was not kept.
-        figure, threshold: of the filter that dropped it.
-        detail: more about it.
-        figures: all that was measured.
-        descriptor: of a kept one, see `descriptors.to_text`.
-        sha256, bytes: of the kept record.
-    """
-
-    key: str
-    status: str
-    licence: str
-    creator: str
-    source: str
-    caption: str
-    reason: str = ""
-    figure: float | None = None
-    threshold: float | None = None
-    detail: str = ""
-    figures: Mapping[str, float | None] = field(default_factory=dict)
-    descriptor: str = ""
-    sha256: str = ""
-    bytes: int = 0
 
 
 class Staging:

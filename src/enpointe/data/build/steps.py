@@ -1,4 +1,4 @@
-"""A record's making in three steps, load, render and fuse, each from bytes to bytes: any machine can do the next.
+"""The conversion of an asset in three steps, load, render and fuse, from bytes to bytes: any machine can do the next.
 
 Pickled is only what passes between the processes of one build, as multiprocessing itself does it.
 """
@@ -20,18 +20,18 @@ from numpy.typing import NDArray
 from enpointe import __version__
 from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
-from enpointe.data.build.fuse import sampler
-from enpointe.data.build.maker import Loaded, OpenRenderer, Recipe, attempt, finish, load, renderer_name
-from enpointe.data.build.staging import Outcome
-from enpointe.data.build.workers import Lost
+from enpointe.data.build.config import BuildConfig
+from enpointe.data.build.convert import Converted, LoadedAsset, OpenRenderer, attempt, finish, load, renderer_name
+from enpointe.data.build.fuse import sampling_method
+from enpointe.data.build.outcomes import Outcome
+from enpointe.data.build.workers import JobFailure
 from enpointe.render.cameras import Camera
 from enpointe.render.views import Renderer, View
 
 LOAD, RENDER, FUSE = "load", "render", "fuse"
 STEPS = (LOAD, RENDER, FUSE)
 
-Made = tuple[Outcome, bytes | None]
-Step = Callable[[bytes], bytes | Made | Lost]
+Step = Callable[[bytes], bytes | Converted | JobFailure]
 """From the state that the step before left (at first `pack(asset)`) to the next, or to what became of the asset."""
 
 
@@ -45,14 +45,16 @@ def unpack(data: bytes) -> Any:
     return pickle.loads(data)  # noqa: S301 - written by a process of this build
 
 
-def version_here() -> str:
+def local_version() -> str:
     """What must be the same on all machines for records to be."""
-    return f"enpointe {__version__} with points chosen by {sampler()}"
+    return f"enpointe {__version__} with points chosen by {sampling_method()}"
 
 
 @contextmanager
-def open_step(name: str, open_renderer: OpenRenderer, recipe: Recipe, version: str, scratch: Path) -> Iterator[Step]:
-    """What does one of `STEPS`; only to render takes a renderer. Of no bytes it makes no bytes.
+def open_step(
+    name: str, open_renderer: OpenRenderer, config: BuildConfig, version: str, scratch: Path
+) -> Iterator[Step]:
+    """Opens a function that does one of `STEPS`; only RENDER opens a renderer. No bytes become no bytes.
 
     Args:
         version: `version_here` of the machine that leads the build.
@@ -61,55 +63,55 @@ def open_step(name: str, open_renderer: OpenRenderer, recipe: Recipe, version: s
     Raises:
         InputError: this machine has another version.
     """
-    if version != (found := version_here()):
+    if version != (found := local_version()):
         raise InputError(f"expected {version}, as where the build is led, found {found}")
     scratch.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(scratch)
     with ExitStack() as stack:
-        step: Step = partial(_load, recipe) if name == LOAD else partial(_fuse, recipe)
+        step: Step = partial(_load, config) if name == LOAD else partial(_fuse, config)
         if name == RENDER:
-            step = partial(_render, recipe, stack.enter_context(open_renderer()))
+            step = partial(_render, config, stack.enter_context(open_renderer()))
 
-        def work(state: bytes) -> bytes | Made | Lost:
+        def work(state: bytes) -> bytes | Converted | JobFailure:
             try:
                 return step(state) if state else b""
             except MemoryError:  # before it was known whose state it is
-                return Lost("took more memory than it may")
+                return JobFailure("took more memory than it may")
 
         yield work
 
 
-def _load(recipe: Recipe, state: bytes) -> bytes | Made:
+def _load(config: BuildConfig, state: bytes) -> bytes | Converted:
     asset: Asset = unpack(state)
-    loaded = attempt(asset, lambda: load(asset, recipe))
+    loaded = attempt(asset, lambda: load(asset, config))
     return (loaded, None) if isinstance(loaded, Outcome) else pack(loaded)
 
 
 @dataclass(frozen=True)
 class _Rendered:
-    loaded: Loaded
+    loaded: LoadedAsset
     renderer: str
     views: tuple[_Covered, ...]
 
 
-def _render(recipe: Recipe, renderer: Renderer, state: bytes) -> bytes | Made:
-    loaded: Loaded = unpack(state)
+def _render(config: BuildConfig, renderer: Renderer, state: bytes) -> bytes | Converted:
+    loaded: LoadedAsset = unpack(state)
 
     def rendered() -> bytes:
         views = renderer.render(loaded.model, loaded.cameras)
-        return pack(_Rendered(loaded, renderer_name(renderer, recipe), tuple(map(_covered, views))))
+        return pack(_Rendered(loaded, renderer_name(renderer, config), tuple(map(_covered, views))))
 
     made = attempt(loaded.asset, rendered)
     return (made, None) if isinstance(made, Outcome) else made
 
 
-def _fuse(recipe: Recipe, state: bytes) -> Made:
+def _fuse(config: BuildConfig, state: bytes) -> Converted:
     rendered: _Rendered = unpack(state)
     loaded = rendered.loaded
 
-    def finished() -> Made:
+    def finished() -> Converted:
         views: Sequence[View] = [covered.view() for covered in rendered.views]
-        return finish(loaded, views, rendered.renderer, recipe)
+        return finish(loaded, views, rendered.renderer, config)
 
     made = attempt(loaded.asset, finished)
     return (made, None) if isinstance(made, Outcome) else made

@@ -1,4 +1,4 @@
-"""Worker processes that are watched: one that crashes, stalls or eats too much costs its job and no other."""
+"""Supervised worker processes: one that crashes, stalls or takes too much memory costs its job and no other."""
 
 from __future__ import annotations
 
@@ -24,41 +24,44 @@ Open = Callable[[], AbstractContextManager[Callable[[Job], Result]]]
 
 OPENING_SECONDS = 300.0
 """How long a worker may take to get ready; on a busy machine imports alone take a while."""
-_TICK, _FAREWELL_SECONDS = 0.25, 10.0
+_TICK, _STOP_SECONDS = 0.25, 10.0
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
 """What numerical libraries, and Mesa's software renderer, read when they are loaded."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one job may take: seconds, and bytes of memory of its process; and how often a worker's death is forgiven.
+    """What one job may take.
 
-    A worker may also die for what is not its job's fault, hence the second try.
+    Attributes:
+        seconds: of wall time.
+        memory: bytes, of its process.
+        retries: how often a job is tried again after its process crashed, which may not have been the job's fault.
     """
 
     seconds: float = 300.0
     memory: int = 4 << 30
-    deaths: int = 1
+    retries: int = 1
 
 
 @dataclass(frozen=True)
-class Lost:
+class JobFailure:
     """Why a job has no result."""
 
     reason: str
 
 
-def watched(
+def run_jobs(
     jobs: Iterable[Job], open_worker: Open[Job, Result], *, workers: int, limits: Limits, method: str = "spawn"
-) -> Iterator[tuple[Job, Result | Lost]]:
-    """Do jobs in processes; each with its result, in the order in which they end.
+) -> Iterator[tuple[Job, Result | JobFailure]]:
+    """Run jobs in processes: each job with its result, in the order in which they end.
 
     Args:
-        open_worker: makes, in a worker's process, what does jobs there; sent to it, as jobs and results are.
+        open_worker: opens, in a worker's process, the function that runs jobs there; pickled, as jobs and results are.
         method: how processes start, as multiprocessing calls it.
 
     Raises:
-        EnpointeError: `open_worker` raised it. Other errors there, and all those of a job, are a worker's death.
+        EnpointeError: `open_worker` raised it. Other errors there, and all those of a job, are crashes.
     """
     context = multiprocessing.get_context(method)
     waiting = iter(jobs)
@@ -72,22 +75,22 @@ def watched(
                 return
             connection.wait([worker.pipe for worker in team], timeout=_TICK)
             for worker in list(team):
-                ended = worker.look()
+                ended = worker.poll()
                 if ended is None:
                     continue
-                if isinstance(ended, Lost):
+                if isinstance(ended, JobFailure):
                     worker.kill()
                     team.remove(worker)
-                    if ended is DIED and worker.deaths < limits.deaths:
-                        again.append((worker.job, worker.deaths + 1))
+                    if ended is CRASHED and worker.crashes < limits.retries:
+                        again.append((worker.job, worker.crashes + 1))
                         continue
-                    yield worker.job, Lost(worker.death()) if ended is DIED else ended
+                    yield worker.job, JobFailure(worker.exit_reason()) if ended is CRASHED else ended
                     continue
                 done = worker.job
                 if (job := _next(again, waiting)) is not None:
                     worker.give(*job)
                 else:
-                    worker.retire()
+                    worker.stop()
                     team.remove(worker)
                 yield done, ended.value
     finally:
@@ -95,55 +98,59 @@ def watched(
             worker.kill()
 
 
-class Watched(Generic[Job, Result]):
-    """A worker process for jobs that come one at a time; where one ends it, the next gets a new process.
+class JobRunner(Generic[Job, Result]):
+    """One supervised process for jobs that come one at a time; after a failure the next job gets a new process.
 
-    nothing: a job that costs nothing. It comes first, so that a large one is only sent to a process that reads.
+    Args:
+        open_worker: as of `run_jobs`.
+        limits: of each job.
+        empty_job: a job that costs nothing. It is sent first, so that a large one waits until the process reads.
+        method: how processes start, as multiprocessing calls it.
     """
 
-    def __init__(self, open_worker: Open[Job, Result], limits: Limits, nothing: Job, method: str = "spawn") -> None:
+    def __init__(self, open_worker: Open[Job, Result], limits: Limits, empty_job: Job, method: str = "spawn") -> None:
         self._context = multiprocessing.get_context(method)
-        self._open, self._limits, self._nothing = open_worker, limits, nothing
+        self._open, self._limits, self._empty_job = open_worker, limits, empty_job
         self._worker: _Worker[Job, Result] | None = None
 
-    def do(self, job: Job) -> Result | Lost:
+    def run(self, job: Job) -> Result | JobFailure:
         """The job's result, or why it has none. Raises what `watched` does."""
-        deaths = 0
+        crashes = 0
         while True:
             worker, ended = self._worker, None
             if worker is None:
-                worker = self._worker = _Worker(self._context, self._open, self._limits, self._nothing, 0)
-                ended = _ended(worker)
-            if not isinstance(ended, Lost):
-                worker.give(job, deaths)
-                ended = _ended(worker)
-            if not isinstance(ended, Lost):
+                worker = self._worker = _Worker(self._context, self._open, self._limits, self._empty_job, 0)
+                ended = _wait(worker)
+            if not isinstance(ended, JobFailure):
+                worker.give(job, crashes)
+                ended = _wait(worker)
+            if not isinstance(ended, JobFailure):
                 return ended.value
             worker.kill()
             self._worker = None
-            if ended is not DIED:
+            if ended is not CRASHED:
                 return ended
-            if deaths >= self._limits.deaths:
-                return Lost(worker.death())
-            deaths += 1
+            if crashes >= self._limits.retries:
+                return JobFailure(worker.exit_reason())
+            crashes += 1
 
 
-def _ended(worker: _Worker[Job, Result]) -> _Done[Result] | Lost:
-    while (ended := worker.look()) is None:
+def _wait(worker: _Worker[Job, Result]) -> _Done[Result] | JobFailure:
+    while (ended := worker.poll()) is None:
         connection.wait([worker.pipe], timeout=_TICK)
     return ended
 
 
 def _next(again: list[tuple[Job, int]], waiting: Iterator[Job]) -> tuple[Job, int] | None:
-    """New jobs first: one that killed its worker waits until the others are safe."""
+    """New jobs first: one that crashed its worker is retried last."""
     for job in waiting:
         return job, 0
     return again.pop() if again else None
 
 
-DIED = Lost("died")
-_GOODBYE = None
-"""In place of a job. An end of the pipe that closes says it too, but forked processes hold copies of that."""
+CRASHED = JobFailure("crashed")
+_STOP = None
+"""In place of a job. A closed end of the pipe would do, but forked processes hold copies of it."""
 
 
 @dataclass(frozen=True)
@@ -152,10 +159,10 @@ class _Done(Generic[Result]):
 
 
 class _Worker(Generic[Job, Result]):
-    """A process and the job that it is at."""
+    """A process and the job that it runs."""
 
     def __init__(
-        self, context: BaseContext, open_worker: Open[Job, Result], limits: Limits, job: Job, deaths: int
+        self, context: BaseContext, open_worker: Open[Job, Result], limits: Limits, job: Job, crashes: int
     ) -> None:
         self.pipe, theirs = context.Pipe()
         self.limits = limits
@@ -166,21 +173,21 @@ class _Worker(Generic[Job, Result]):
             self.process.start()
         theirs.close()
         self.ready = False
-        self.give(job, deaths)
+        self.give(job, crashes)
 
-    def give(self, job: Job, deaths: int) -> None:
-        self.job, self.deaths = job, deaths
+    def give(self, job: Job, crashes: int) -> None:
+        self.job, self.crashes = job, crashes
         self.since = time.monotonic()
-        # A worker that is gone is noticed at the next look.
+        # A worker that is gone is noticed at the next poll.
         with contextlib.suppress(OSError):
             self.pipe.send(job)
 
-    def look(self) -> _Done[Result] | Lost | None:
-        """What has become of the job; None while it lasts."""
+    def poll(self) -> _Done[Result] | JobFailure | None:
+        """The job's result or failure; None while it runs."""
         try:
             while self.pipe.poll():
                 kind, value = self.pipe.recv()
-                if kind == "unfit":
+                if kind == "error":
                     raise value
                 if kind == "done":
                     return _Done(value)
@@ -188,28 +195,28 @@ class _Worker(Generic[Job, Result]):
         except (EOFError, OSError) as error:
             if isinstance(error, EnpointeError):
                 raise
-            return DIED
+            return CRASHED
         if not self.ready:
             if time.monotonic() - self.since > OPENING_SECONDS:
                 raise InputError(f"expected a renderer that opens within {OPENING_SECONDS:.0f} seconds")
             return None
         if time.monotonic() - self.since > self.limits.seconds:
-            return Lost(f"took longer than {self.limits.seconds:g} seconds")
+            return JobFailure(f"took longer than {self.limits.seconds:g} seconds")
         return None
 
-    def death(self) -> str:
-        """Of what it died."""
+    def exit_reason(self) -> str:
+        """Why its process ended."""
         code = self.process.exitcode
         if code is not None and code < 0:
             return f"its process was ended by {signal.Signals(-code).name}"
         return f"its process ended with exit code {code}"
 
-    def retire(self) -> None:
-        """Let it clean up and end; it has no job left."""
+    def stop(self) -> None:
+        """Let it clean up and exit; it has no job left."""
         with contextlib.suppress(OSError):
-            self.pipe.send(_GOODBYE)
+            self.pipe.send(_STOP)
         self.pipe.close()
-        self.process.join(_FAREWELL_SECONDS)
+        self.process.join(_STOP_SECONDS)
         if self.process.exitcode is None:
             self.kill()
 
@@ -227,7 +234,7 @@ class _Worker(Generic[Job, Result]):
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Processes that start meanwhile use one thread each: with as many workers as cores, more would hinder."""
+    """Processes started within use one thread each: with as many workers as cores, more would only be slower."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
@@ -241,12 +248,12 @@ def _one_thread() -> Iterator[None]:
 
 
 def _serve(pipe: Any, parents: Any, open_worker: Open[Any, Any], memory: int) -> None:
-    """A worker's life."""
+    """A worker process: opens its worker, then runs the jobs that come through the pipe."""
     parents.close()  # else this process would keep the pipe's other end open itself
     if hasattr(os, "setsid"):
         os.setsid()  # a group of its own: killed together with what it starts, and spared by Ctrl-C
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    _bound_memory(memory)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    _limit_memory(memory)
     try:
         with open_worker() as work:
             pipe.send(("ready", None))
@@ -255,14 +262,14 @@ def _serve(pipe: Any, parents: Any, open_worker: Open[Any, Any], memory: int) ->
                     job = pipe.recv()
                 except EOFError:
                     return
-                if job is _GOODBYE:
+                if job is _STOP:
                     return
                 pipe.send(("done", work(job)))
     except EnpointeError as error:
-        pipe.send(("unfit", error))
+        pipe.send(("error", error))
 
 
-def _die_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -272,8 +279,8 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _bound_memory(limit: int) -> None:
-    """Allocations beyond the limit fail, where the system can be told so."""
+def _limit_memory(limit: int) -> None:
+    """Allocations beyond the limit fail, where the system supports that."""
     try:
         import resource
     except ImportError:

@@ -24,12 +24,13 @@ from safetensors.numpy import save_file
 
 from enpointe.core.errors import InputError
 from enpointe.core.files import replacing_name
+from enpointe.core.progress import Progress, ProgressCallback, no_progress
 from enpointe.data.assets import Asset
 from enpointe.data.captions import caption, draw_paint
 from enpointe.data.pools.models import RealModel
 from enpointe.data.pools.rows import SCALE, Row, model_row, procedural_row
 from enpointe.data.procedural.colors import shade
-from enpointe.data.procedural.families import FAMILIES, RARE
+from enpointe.data.procedural.families import CYCLE, FAMILIES
 
 _HEADER = "enpointe-pool"
 _MODEL = "model"
@@ -168,7 +169,7 @@ def build(
     workers: int | None = None,
     seed: int = 0,
     models: Sequence[Asset] = (),
-    progress: Callable[[int], None] | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> list[str]:
     """Sample `n_clouds` objects, the families in turn (rare ones every third time), and `models` into a file.
 
@@ -176,7 +177,7 @@ def build(
     same with and without models.
 
     Args:
-        progress: called with the number of objects that are done.
+        progress: called after each object, with how many are done.
 
     Returns:
         The models that were left out, since they cannot be read or are flat: "KEY: why" of each.
@@ -187,8 +188,7 @@ def build(
     """
     if n_clouds < 1:
         raise InputError(f"n_clouds: expected at least one procedural cloud, found {n_clouds}")
-    names = [name for turn in range(3) for name in FAMILIES if turn == 0 or name not in RARE]
-    jobs = [(names[i % len(names)], i, n_points, n_queries, seed) for i in range(n_clouds)]
+    jobs = [(CYCLE[i % len(CYCLE)], i, n_points, n_queries, seed) for i in range(n_clouds)]
     model_jobs = [(asset, n_clouds + i, n_points, n_queries, seed) for i, asset in enumerate(models)]
     size = n_clouds + len(models)
     arrays: dict[str, NDArray[Any]] = {
@@ -207,8 +207,7 @@ def build(
                 left_out.append(row)
             else:
                 _add(row, arrays, header)
-            if progress is not None:
-                progress(done)
+            progress(Progress("clouds", done, size))
     _write(path, {name: array[: len(header["family"])] for name, array in arrays.items()}, header)
     return left_out
 

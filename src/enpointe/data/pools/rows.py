@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.data.assets import Asset, sample_asset
+from enpointe.data.asset_clouds import sample_asset
+from enpointe.data.assets import Asset
 from enpointe.data.pools.models import RealModel
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface

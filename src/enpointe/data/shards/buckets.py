@@ -1,8 +1,8 @@
-"""Groups of like objects, and a table by which a person says how often each is to be seen in training.
+"""Groups of like objects, and a table in which a person sets how often each is to be seen in training.
 
 The paper weighs clusters of CLIP features by hand (arXiv 2212.08751, section 4.1). Here any features do.
 `buckets.csv` is the table to edit: a weight of 0 leaves a bucket out, 0.5 shows each of its objects in every
-other epoch, 2 shows it twice an epoch. `buckets.json` says which bucket each record is in.
+other epoch, 2 shows it twice an epoch. `buckets.json` holds the bucket of each record.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,43 +19,16 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from enpointe.core.errors import InputError
-from enpointe.data.shards.descriptors import descriptor
-from enpointe.data.shards.records import Record, canonical_json, read_json
+from enpointe.data.shards.features import Features
+from enpointe.data.shards.features.cloud import cloud_features
+from enpointe.data.shards.index import read_index, read_shard
+from enpointe.data.shards.records import canonical_json, read_json
 from enpointe.data.shards.store import Store
-from enpointe.data.shards.writer import read_index, read_shard
-from enpointe.render.renders import RenderConfig
 
 TABLE, MEMBERS = "buckets.csv", "buckets.json"
 MAX_WEIGHT = 100.0
 _EXAMPLES = 8
 _COLUMNS = ("bucket", "weight", "records", "examples")
-
-Features = Callable[[Record], NDArray[np.floating]]
-
-
-def cloud_features(record: Record) -> NDArray[np.floating]:
-    """What a cloud looks like, by `descriptors.descriptor`."""
-    cloud = record.cloud()
-    return descriptor(cloud.points, cloud.colors)
-
-
-def picture_features(encode: Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.floating]], views: int = 4) -> Features:
-    """What a picture encoder makes of a record: the mean row of its first so many views, on a light ground.
-
-    Args:
-        encode: pictures (h, w, 3) -> (n, d), such as `JointSpace.encode_pictures`.
-    """
-    ground = 255 * np.array(RenderConfig().background)
-
-    def features(record: Record) -> NDArray[np.floating]:
-        if not record.views:
-            raise InputError(f"{record.key}: expected pictures to find buckets by, found none")
-        pictures = [view.pixels() for view in record.views[:views]]
-        shares = [picture[..., 3:] / 255 for picture in pictures]
-        on_ground = [p[..., :3] * a + ground * (1 - a) for p, a in zip(pictures, shares, strict=True)]
-        return encode([np.rint(picture).astype(np.uint8) for picture in on_ground]).mean(axis=0)
-
-    return features
 
 
 def write_buckets(place: str | Path, k: int, *, features: Features = cloud_features, seed: int = 0) -> list[int]:
@@ -64,7 +37,7 @@ def write_buckets(place: str | Path, k: int, *, features: Features = cloud_featu
     Weights start at 1; those of an older table are overwritten.
 
     Args:
-        features: a vector for each record; see also `picture_features`.
+        features: a vector for each record; see `features`.
 
     Returns:
         How many records each bucket has.

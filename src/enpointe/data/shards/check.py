@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from enpointe.core.errors import InputError
+from enpointe.core.progress import Progress, ProgressCallback, no_progress
 from enpointe.data.build.build import ATTRIBUTION, attribution
+from enpointe.data.shards.index import Index, read_index, read_shard
 from enpointe.data.shards.records import NORMAL_SCALE, SCALE, Record, record_id
 from enpointe.data.shards.store import Store
-from enpointe.data.shards.writer import Index, read_index, read_shard
 
 _UNIT = 0.55
-"""How far from the origin a coordinate may be: half the longest side, and what coarse pictures err by."""
+"""How far from the origin a coordinate may be: half the longest side, and the error of coarse views."""
 
 
 @dataclass
 class Checked:
-    """What was found in a set of shards: how many records, pictures and points, and each licence's records."""
+    """What was found in a set of shards: how many records, images and points, and each licence's records."""
 
     records: int = 0
-    pictures: int = 0
+    images: int = 0
     points: int = 0
     bytes: int = 0
     licences: Counter[str] = field(default_factory=Counter)
@@ -41,13 +42,13 @@ class _Work:
     source: str
 
 
-def check_shards(place: str | Path, progress: Callable[[int, int], None] | None = None) -> Checked:
-    """Read every byte of a set of shards and open every picture.
+def check_shards(place: str | Path, progress: ProgressCallback = no_progress) -> Checked:
+    """Read every byte of a set of shards and open every image.
 
     What is wrong is collected in `damages`, a line each, so that all of it is known at once.
 
     Args:
-        progress: told how many shards are done, and of how many.
+        progress: called after each shard, with how many are done.
 
     Raises:
         InputError: there is no index.
@@ -71,12 +72,11 @@ def check_shards(place: str | Path, progress: Callable[[int, int], None] | None 
             found.damages += [f"{shard.name}: record {name}: {damage}" for damage in _damages(record)]
             works.append(_Work(record.key, record.licence, record.creator, record.source))
             found.records += 1
-            found.pictures += len(record.views) + sum(view.lit is not None for view in record.views)
+            found.images += len(record.views) + sum(view.lit is not None for view in record.views)
             found.points += len(record.points)
             found.licences[record.licence] += 1
         found.bytes += shard.bytes
-        if progress is not None:
-            progress(number, len(index.shards))
+        progress(Progress("shards", number, len(index.shards)))
     found.unlicensed = found.licences["unknown"] + found.licences[""]
     found.damages += _beside(store, index, works, found)
     return found

@@ -16,10 +16,10 @@ from PIL import Image
 
 from enpointe.core.files import replacing
 from enpointe.data.build.build import DROPS, FAILURES, read_lines
+from enpointe.data.shards.index import Index, read_index
 from enpointe.data.shards.reader import read_shards
 from enpointe.data.shards.records import Record, StoredView
 from enpointe.data.shards.store import Store
-from enpointe.data.shards.writer import Index, read_index
 from enpointe.render import viewer
 
 PICTURES, SIDE = 6, 144

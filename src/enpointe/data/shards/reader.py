@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
 from enpointe.data.shards.buckets import read_weights
+from enpointe.data.shards.index import read_index, read_shard
 from enpointe.data.shards.records import Record
 from enpointe.data.shards.store import Store
-from enpointe.data.shards.writer import read_index, read_shard
 
 
 class ShardReader:

@@ -1,4 +1,4 @@
-"""One object of the training data as it is stored: its cloud, its pictures, its words, and whose it is."""
+"""One object of the training data as it is stored: its cloud, views, captions and attribution."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUALITY = 90
 """Of WebP, 0 to 100; coverage is kept exactly."""
 MAX_POINTS = 1 << 24
 MAX_SIDE = 8192
-"""Pixels along a side of a picture that is opened."""
+"""Pixels along a side of an image that is opened."""
 ID_DIGITS = 24
 
 _HEAD = re.compile(
@@ -47,9 +47,9 @@ def record_id(key: str) -> str:
 
 @dataclass(frozen=True)
 class StoredView:
-    """A picture as WebP (sRGB and coverage, without light), the same under lights or None, and its camera."""
+    """An image as WebP (sRGB and coverage, without light), the same under lights or None, and its camera."""
 
-    picture: bytes
+    image: bytes
     camera: Camera
     lit: bytes | None = None
 
@@ -57,13 +57,13 @@ class StoredView:
         """(size, size, 4), not premultiplied.
 
         Raises:
-            InputError: the picture is damaged, or not of the camera's size.
+            InputError: the image is damaged, or not of the camera's size.
         """
-        return read_picture(self.picture, self.camera.size)
+        return read_image(self.image, self.camera.size)
 
     def lit_pixels(self) -> NDArray[np.uint8] | None:
         """(size, size, 4), opaque; None where none was made. Raises InputError as `pixels`."""
-        return None if self.lit is None else read_picture(self.lit, self.camera.size)
+        return None if self.lit is None else read_image(self.lit, self.camera.size)
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Record:
         points: (n, 3) int16, positions in the unit frame (z up, centred, longest side 1) times `SCALE`.
         colors: (n, 3) uint8 sRGB.
         normals: (n, 3) int8, unit normals times `NORMAL_SCALE`, or None.
-        material: (n,) int16, which material of its model a point wears, -1 unknown, or None.
-        views: its pictures.
+        material: (n,) int16, the material of its model at each point, -1 unknown, or None.
+        views: its images with their cameras.
         captions: the closest first.
         licence: SPDX identifier where known, else the source's words.
         creator, source: who made it, and where it comes from.
@@ -108,7 +108,7 @@ class Record:
         if self.material is not None:
             files["material.npy"] = _npy(self.material)
         for i, view in enumerate(self.views):
-            files[f"view.{i:03d}.webp"] = view.picture
+            files[f"view.{i:03d}.webp"] = view.image
             if view.lit is not None:
                 files[f"lit.{i:03d}.webp"] = view.lit
         return tar.members([(f"{name}.{suffix}", files[suffix]) for suffix in sorted(files)])
@@ -132,27 +132,27 @@ def quantized_normals(normals: NDArray[np.floating]) -> NDArray[np.int8]:
 
 
 def webp(pixels: NDArray[np.uint8]) -> bytes:
-    """A picture (h, w, 3 or 4) as the records hold it."""
+    """An image (h, w, 3 or 4) as the records hold it."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "WEBP", quality=QUALITY, alpha_quality=100, method=2)
     return file.getvalue()
 
 
-def read_picture(data: bytes, size: int) -> NDArray[np.uint8]:
-    """(size, size, 4) of a WebP picture.
+def read_image(data: bytes, size: int) -> NDArray[np.uint8]:
+    """(size, size, 4) of a WebP image.
 
     Raises:
         InputError: it is damaged, or of another size.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=("WEBP",)) as picture:
-            if picture.size != (size, size) or size > MAX_SIDE:
-                raise InputError(f"expected a picture of {size} x {size} pixels, found {picture.size}")
-            return np.asarray(picture.convert("RGBA"))
+        with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:
+            if image.size != (size, size) or size > MAX_SIDE:
+                raise InputError(f"expected an image of {size} x {size} pixels, found {image.size}")
+            return np.asarray(image.convert("RGBA"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"expected a WebP picture, found {error}") from error
+        raise InputError(f"expected a WebP image, found {error}") from error
 
 
 def decode(files: Iterable[tuple[str, bytes]]) -> Iterator[Record]:

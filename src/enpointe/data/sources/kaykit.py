@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
+from enpointe.data.sources import SOURCES, Source, existing_folder
 from enpointe.io.assets.files import FolderFiles, read_bounded
-from enpointe.io.assets.limits import CLOUD_LIMITS, AssetLimits
-from enpointe.io.assets.model import Model
-from enpointe.io.formats import read_model
+from enpointe.io.assets.limits import LIMITS, AssetLimits
+
+if TYPE_CHECKING:
+    from enpointe.io.assets.model import Model
 
 PALETTE = (4, 16)
 """Rows and columns of swatches on a KayKit texture."""
@@ -81,16 +85,17 @@ _BROADER = {
 }  # fmt: skip
 
 
-def kaykit(folder: Path, limits: AssetLimits = CLOUD_LIMITS) -> list[Asset]:
-    """All models in the packs below `folder`, by name.
+@SOURCES.register("kaykit")
+@dataclass(frozen=True)
+class KayKit(Source):
+    """All models in the packs below a folder, by name."""
 
-    Raises:
-        InputError: there are none.
-    """
-    files = sorted(path for path in folder.glob("*/*") if path.suffix in (".gltf", ".glb"))
-    if not files:
-        raise InputError(f"{folder}: expected folders of .gltf or .glb models, found none")
-    return [_asset(path, limits) for path in files]
+    def open(self, path: Path | None = None, limits: AssetLimits = LIMITS) -> list[Asset]:
+        folder = existing_folder(path, "kaykit")
+        files = sorted(file for file in folder.glob("*/*") if file.suffix in (".gltf", ".glb"))
+        if not files:
+            raise InputError(f"{folder}: expected folders of .gltf or .glb models, found none")
+        return [_asset(file, limits) for file in files]
 
 
 def clean_name(stem: str) -> tuple[str, tuple[str, ...]]:
@@ -165,11 +170,13 @@ def _attribution(path: Path) -> tuple[str, str]:
 
 
 def _load(path: Path, limits: AssetLimits) -> Model:
+    from enpointe.io.formats import read_model
+
     character = path.stem.split("_")[0].lower()
 
     def keep(node: str) -> bool:
-        worn = node.lower().startswith(character) and "shield" not in node.lower()
-        return worn or character not in CHARACTERS
+        own = node.lower().startswith(character) and "shield" not in node.lower()
+        return own or character not in CHARACTERS
 
     files = FolderFiles(path.parent, limits)
     return read_model(files.get(path.name), path.suffix.lower(), files, limits=limits, keep=keep, palette=PALETTE)

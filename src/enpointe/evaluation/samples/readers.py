@@ -15,9 +15,9 @@ from enpointe.core.warnings import LostDataWarning
 from enpointe.data.caption_table import CaptionTable, read_captions
 from enpointe.data.pools.pool import Pool
 from enpointe.data.pools.pool import read as read_pool
+from enpointe.data.shards.index import INDEX, read_index, read_shard
 from enpointe.data.shards.records import NORMAL_SCALE, Record
 from enpointe.data.shards.store import Store
-from enpointe.data.shards.writer import INDEX, read_index, read_shard
 from enpointe.evaluation.measures.mesh_metrics import draw_on_surface
 from enpointe.evaluation.samples.npz_stream import CLOUDS, array_infos, npz_paths, stream_clouds
 from enpointe.evaluation.samples.sample import Failure, Sample, SampleSet

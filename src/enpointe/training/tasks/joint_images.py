@@ -23,12 +23,11 @@ from safetensors.numpy import save_file
 from enpointe.checkpoints.embedded import picture_encoder, text_encoder
 from enpointe.core.errors import InputError
 from enpointe.core.files import replacing_name
-from enpointe.data.captions import caption, draw_paint
+from enpointe.data.captions import caption, draw_paint, shown_slots
 from enpointe.data.pools.pool import Appearance, Pool
 from enpointe.data.procedural.colors import SYNONYMS, shade
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.family import Family
-from enpointe.data.sources.procedural import shown_slots
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.nn.efficientnet import picture_features

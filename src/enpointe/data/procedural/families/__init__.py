@@ -21,4 +21,7 @@ RARE = frozenset(
      "scissors", "broom", "pencil", "pear", "carrot", "pineapple", "tower", "church", "skyscraper", "penguin",
      "bird", "sheep", "cow", "pig", "woman", "violin")
 )  # fmt: skip
-"""Families that a pool holds a third as many of: variants of a common one, or less often asked for."""
+"""Families that pools and shards hold a third as many of: variants of a common one, or less often requested."""
+
+CYCLE: tuple[str, ...] = tuple(name for turn in range(3) for name in FAMILIES if turn == 0 or name not in RARE)
+"""The order, again and again, in which pools and shards are filled: every family, rare ones every third time."""

@@ -1,4 +1,4 @@
-"""From an asset to its record: load, render, fuse, filter. What happens in a worker's process."""
+"""Converts an asset to its record: load, render, fuse, filter. It runs in worker processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +17,10 @@ from enpointe import __version__
 from enpointe.core.errors import DeviceError, EnpointeError, InputError, OutputError
 from enpointe.data.assets import Asset
 from enpointe.data.build import filters
-from enpointe.data.build.fuse import FusedCloud, fuse, sampler
-from enpointe.data.build.staging import DROPPED, FAILED, KEPT, Outcome, Staging
+from enpointe.data.build.config import BuildConfig
+from enpointe.data.build.fuse import FusedCloud, fuse, sampling_method
+from enpointe.data.build.outcomes import DROPPED, FAILED, KEPT, Outcome
+from enpointe.data.build.staging import Staging
 from enpointe.data.shards import descriptors
 from enpointe.data.shards.records import Record, StoredView, quantized_normals, quantized_points, record_id, webp
 from enpointe.io.assets.model import Model
@@ -29,39 +31,19 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
 OpenRenderer = Callable[[], AbstractContextManager[Renderer]]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that a record depends on beside its asset.
-
-    Attributes:
-        renderer: its name; the provenance prefers the name that the renderer has itself.
-        views, size: pictures of each object, and their pixels along a side.
-        points: of the stored cloud.
-        seed: of cameras and choices; each asset's own follow from it and the asset's key.
-        thresholds: of the filters.
-    """
-
-    renderer: str
-    views: int = 20
-    size: int = 512
-    points: int = 4096
-    seed: int = 0
-    thresholds: filters.Thresholds = field(default_factory=filters.Thresholds)
-
-    def header(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return asdict(self)
+Converted = tuple[Outcome, bytes | None]
+"""An asset's outcome, and its encoded record if it is kept."""
 
 
 @contextmanager
-def open_maker(
-    open_renderer: OpenRenderer, recipe: Recipe, folder: Path, scratch: Path
+def open_converter(
+    open_renderer: OpenRenderer, config: BuildConfig, folder: Path, scratch: Path
 ) -> Iterator[Callable[[Asset], str]]:
-    """What makes records of assets, keeps them in the staging folder, and says what became of each.
+    """Opens a function that converts assets, keeps their records in the staging folder, and returns their status.
 
-    scratch: where libraries may put temporary files; it outlives this process, which may be killed.
+    Args:
+        folder: the staging folder.
+        scratch: where libraries may put temporary files; it outlives this process, which may be killed.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(scratch)
@@ -69,31 +51,31 @@ def open_maker(
     with open_renderer() as renderer:
 
         def work(asset: Asset) -> str:
-            outcome, record = make(asset, renderer, recipe)
+            outcome, record = convert_asset(asset, renderer, config)
             staging.save(outcome, record)
             return outcome.status
 
         yield work
 
 
-def make(asset: Asset, renderer: Renderer, recipe: Recipe) -> tuple[Outcome, bytes | None]:
-    """What becomes of an asset, and its encoded record if it is kept. Nothing that an asset does raises here.
+def convert_asset(asset: Asset, renderer: Renderer, config: BuildConfig) -> Converted:
+    """An asset's outcome, and its encoded record if it is kept. Nothing that is wrong with an asset raises here.
 
     Raises:
         DeviceError: the renderer is gone for good.
         OutputError: the disk is full.
     """
 
-    def steps() -> tuple[Outcome, bytes | None]:
-        loaded = load(asset, recipe)
-        return finish(loaded, renderer.render(loaded.model, loaded.cameras), renderer_name(renderer, recipe), recipe)
+    def steps() -> Converted:
+        loaded = load(asset, config)
+        return finish(loaded, renderer.render(loaded.model, loaded.cameras), renderer_name(renderer, config), config)
 
-    made = attempt(asset, steps)
-    return (made, None) if isinstance(made, Outcome) else made
+    converted = attempt(asset, steps)
+    return (converted, None) if isinstance(converted, Outcome) else converted
 
 
 def attempt(asset: Asset, step: Callable[[], T]) -> T | Outcome:
-    """What a step of an asset's making gives, or the outcome of a failed one; raises what `make` does."""
+    """The result of a step, or the outcome of an asset for which it failed; raises what `convert_asset` does."""
     try:
         return step()
     except DeviceError:
@@ -111,26 +93,25 @@ def attempt(asset: Asset, step: Callable[[], T]) -> T | Outcome:
 
 
 def failure(asset: Asset, reason: str) -> Outcome:
-    """The outcome of an asset that could not be made."""
-    return Outcome(status=FAILED, reason=reason, **_words(asset))
+    """The outcome of an asset that could not be converted."""
+    return Outcome(status=FAILED, reason=reason, **_attribution(asset))
 
 
 def captions(asset: Asset) -> tuple[str, ...]:
-    """What is said of an asset, the closest first, each once."""
+    """An asset's captions, the closest first, each once."""
     return tuple(dict.fromkeys(words for words in (*asset.captions, asset.name, *asset.nouns) if words))
 
 
-def _words(asset: Asset) -> dict[str, Any]:
-    said = captions(asset)
+def _attribution(asset: Asset) -> dict[str, Any]:
     return {
         "key": asset.key, "licence": asset.licence, "creator": asset.creator, "source": asset.source,
-        "caption": said[0] if said else "",
+        "caption": next(iter(captions(asset)), ""),
     }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """An asset ready to be rendered: its model in the unit frame, its cameras, and the numbers that it may draw."""
+class LoadedAsset:
+    """An asset ready to be rendered: its model in the unit frame, its cameras, its random numbers."""
 
     asset: Asset
     model: Model
@@ -138,37 +119,37 @@ class Loaded:
     rng: np.random.Generator
 
 
-def load(asset: Asset, recipe: Recipe) -> Loaded:
-    """The first step. Raises what loading does, and InputError where there are no words."""
-    rng = np.random.default_rng([recipe.seed, int(record_id(asset.key), 16)])
+def load(asset: Asset, config: BuildConfig) -> LoadedAsset:
+    """The first step. Raises what loading does, and InputError where there is no caption."""
+    rng = np.random.default_rng([config.seed, int(record_id(asset.key), 16)])
     if not captions(asset):
         raise InputError("expected a caption, found none")
     model = asset.load().normalized()
-    return Loaded(asset, model, random_cameras(recipe.views, rng, size=recipe.size), rng)
+    return LoadedAsset(asset, model, random_cameras(config.views, rng, size=config.size), rng)
 
 
-def renderer_name(renderer: Renderer, recipe: Recipe) -> str:
-    """What records say of who made their views."""
-    return str(getattr(renderer, "name", recipe.renderer))
+def renderer_name(renderer: Renderer, config: BuildConfig) -> str:
+    """The renderer's name in the provenance of records."""
+    return str(getattr(renderer, "name", config.renderer))
 
 
-def finish(loaded: Loaded, views: Sequence[View], renderer: str, recipe: Recipe) -> tuple[Outcome, bytes | None]:
+def finish(loaded: LoadedAsset, views: Sequence[View], renderer: str, config: BuildConfig) -> Converted:
     """The last step: fuse, filter, record. Raises what fusing does."""
     asset, model, rng = loaded.asset, loaded.model, loaded.rng
     figures = filters.Figures(coverage=filters.coverage(views))
     cloud = None
-    if figures.coverage >= recipe.thresholds.empty:
-        cloud = fuse(views, recipe.points, seed=int(rng.integers(2**31)))
+    if figures.coverage >= config.thresholds.empty:
+        cloud = fuse(views, config.points, seed=int(rng.integers(2**31)))
         figures = filters.Figures(
             coverage=figures.coverage,
             thickness=filters.thickness(cloud.points),
             unseen=filters.unseen_share(model, cloud.points, rng),
         )
-    verdict = filters.judge(figures, recipe.thresholds)
+    verdict = filters.judge(figures, config.thresholds)
     if verdict is not None or cloud is None:
         dropped = {} if verdict is None else asdict(verdict)
-        return Outcome(status=DROPPED, figures=figures.rounded(), **dropped, **_words(asset)), None
-    made_by = {"enpointe": __version__, "renderer": renderer, "sampling": sampler(), "seed": recipe.seed}
+        return Outcome(status=DROPPED, figures=figures.rounded(), **dropped, **_attribution(asset)), None
+    made_by = {"enpointe": __version__, "renderer": renderer, "sampling": sampling_method(), "seed": config.seed}
     record = _record(asset, views, cloud, {**made_by, "figures": figures.rounded()}).encode()
     outcome = Outcome(
         status=KEPT,
@@ -176,7 +157,7 @@ def finish(loaded: Loaded, views: Sequence[View], renderer: str, recipe: Recipe)
         descriptor=descriptors.to_text(descriptors.descriptor(cloud.points, cloud.colors / 255)),
         sha256=hashlib.sha256(record).hexdigest(),
         bytes=len(record),
-        **_words(asset),
+        **_attribution(asset),
     )
     return outcome, record
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 import re
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
-from enpointe.data.sources.sweethome_names import clean_name, clean_tags
-from enpointe.io.assets.files import ZipFiles, kept_library, open_library, read_entry
-from enpointe.io.assets.limits import CLOUD_LIMITS, AssetLimits
-from enpointe.io.assets.model import Model
-from enpointe.io.formats import read_model
+from enpointe.data.sources import SOURCES, Source
+from enpointe.data.sources._sweethome3d_names import clean_name, clean_tags
+from enpointe.io.assets.files import open_library, read_entry
+from enpointe.io.assets.limits import LIMITS, AssetLimits
+
+if TYPE_CHECKING:
+    from enpointe.io.assets.model import Model
 
 DEBIAN_FOLDER = Path("/usr/share/sweethome3d/furniture")
 CATALOGUE = "PluginFurnitureCatalog.properties"
@@ -28,18 +29,22 @@ _LICENCES = (
 )
 
 
-def sweethome(folder: Path = DEBIAN_FOLDER, limits: AssetLimits = CLOUD_LIMITS) -> list[Asset]:
-    """All models of the .sh3f libraries in `folder`, in their catalogues' order.
+@SOURCES.register("sweethome3d")
+@dataclass(frozen=True)
+class SweetHome3D(Source):
+    """All models of the .sh3f libraries in a folder, in their catalogues' order.
 
-    Raises:
-        InputError: there is no library, or one is damaged or names files outside itself.
+    A library that is damaged, or names files outside itself, is refused.
     """
-    libraries = sorted(folder.glob("*.sh3f"))
-    if not libraries:
-        raise InputError(
-            f"{folder}: expected .sh3f libraries (Debian's package sweethome3d-furniture installs some), found none"
-        )
-    return [asset for path in libraries for asset in _catalogue(path, limits)]
+
+    def open(self, path: Path | None = None, limits: AssetLimits = LIMITS) -> list[Asset]:
+        folder = path or DEBIAN_FOLDER
+        libraries = sorted(folder.glob("*.sh3f"))
+        if not libraries:
+            raise InputError(
+                f"{folder}: expected .sh3f libraries (Debian's package sweethome3d-furniture installs some), found none"
+            )
+        return [asset for library in libraries for asset in _catalogue(library, limits)]
 
 
 def read_properties(data: bytes) -> dict[str, str]:
@@ -97,34 +102,16 @@ def _floats(written: str, count: int) -> tuple[float, ...] | None:
         numbers = tuple(float(word) for word in written.split())
     except ValueError:
         return None
-    return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
+    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
 
 
 def _load(
-    path: Path,
+    library: Path,
     entry: str,
     rotation: tuple[float, ...] | None,
     size: tuple[float, ...] | None,
     limits: AssetLimits,
 ) -> Model:
-    files = ZipFiles(kept_library(path), posixpath.dirname(entry), limits)
-    model = read_model(files.get(posixpath.basename(entry)), ".obj", files, limits=limits)
-    return replace(model, triangles=place(model.triangles, rotation, size))
+    from enpointe.data.sources._sweethome3d_model import load_entry
 
-
-def place(
-    triangles: NDArray[np.float64], rotation: tuple[float, ...] | None, size: tuple[float, ...] | None
-) -> NDArray[np.float64]:
-    """Turn and stretch triangles (f, 3, 3), z up, as the catalogue says.
-
-    `rotation` holds the nine numbers of a matrix, row by row, in the file's y-up axes; `size` is width,
-    depth and height of the turned model.
-    """
-    if rotation is not None:
-        z_up_from_y_up = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-        matrix = z_up_from_y_up @ np.array(rotation).reshape(3, 3) @ z_up_from_y_up.T
-        triangles = triangles @ matrix.T
-    if size is not None and min(size) > 0:
-        extent = triangles.max(axis=(0, 1)) - triangles.min(axis=(0, 1))
-        triangles = triangles * np.where(extent > 0, np.array(size) / np.maximum(extent, 1e-12), 1)
-    return triangles
+    return load_entry(library, entry, rotation, size, limits)

@@ -1,4 +1,4 @@
-"""What a glTF file says of itself: its author and licence, as Sketchfab and others write them."""
+"""The title, author and licence inside a glTF file, as Sketchfab and others write them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from enpointe.core.errors import InputError
-from enpointe.data.caption_table import Said
+from enpointe.data.caption_table import Annotation
 from enpointe.data.plain_words import plain
 from enpointe.io.assets.files import FolderFiles
 
 _MAX_TREE = 8 << 20
-"""Bytes of a file's tree that are looked at; larger ones keep their words to themselves."""
+"""Bytes of a file's tree that are looked at; of larger trees nothing is known."""
 _MAX_WORDS = 300
 
 
-def embedded_words(file: Path) -> Said:
-    """Title, licence, creator and source out of a .glb or .gltf file; nothing if it says none, or is damaged."""
+def gltf_annotation(file: Path) -> Annotation:
+    """Title, licence, creator and source out of a .glb or .gltf file; empty where it has none, or is damaged."""
     try:
         asset = _tree(file)["asset"]
         extras = asset.get("extras")
         extras = extras if isinstance(extras, dict) else {}
     except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error):
-        return Said()
+        return Annotation()
     title = plain(_text(extras.get("title")))
-    return Said(
+    return Annotation(
         captions=(title,) if title else (),
         # "CC-BY-4.0 (http://creativecommons.org/...)"
         licence=_text(extras.get("license")).split(" (")[0],

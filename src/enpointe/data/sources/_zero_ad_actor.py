@@ -1,4 +1,4 @@
-"""Actors of 0 A.D.: XML files that say which mesh wears which texture, and what is put onto it."""
+"""Actors of 0 A.D.: XML files that name an object's mesh, texture and props."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MAX_BASES = 8
 
 @dataclass
 class Actor:
-    """The commonest look of an actor.
+    """An actor in its commonest variants.
 
     Attributes:
         mesh, texture: files below art/meshes and art/textures/skins; "" for none.
         material: the name of the file below art/materials.
-        props: prop point -> actors that are put there.
+        props: prop point -> actors that are attached there.
     """
 
     mesh: str = ""
@@ -71,7 +71,7 @@ def _parse(files: Files, path: str) -> ElementTree.Element:
 
 
 def _apply(actor: Actor, variant: ElementTree.Element, files: Files, depth: int) -> None:
-    """What a variant says goes over what was said before; its base comes first."""
+    """Overrides the actor with a variant; its base comes first."""
     base = variant.get("file")
     if base:
         if depth >= _MAX_BASES:
