@@ -72,7 +72,7 @@ class ModelSpec:
         return tuple(ASSETS / file for file in self.files)
 
     def check_inputs(self, *, text: bool, image: bool) -> None:
-        """InputError where the model is not given what it draws from, or is given what it would not heed.
+        """InputError where the model is not given what it draws from, or is given what it would ignore.
 
         Args:
             text, image: what it is given.

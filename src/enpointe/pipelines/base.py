@@ -253,7 +253,7 @@ class Pipeline(ABC):
         """
 
     def prompt_warnings(self, prompt: str) -> list[str]:
-        """What of a prompt the model will not heed, one line each; none where its vocabulary is open.
+        """What of a prompt the model ignores, one line each; none where its vocabulary is open.
 
         Raises:
             InputError: the prompt is blank, too long or no text.

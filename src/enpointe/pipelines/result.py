@@ -26,7 +26,7 @@ class Result:
         prompt: the text that it was generated from; None for a model that draws from something else.
         image: the name of the image file that it was generated from, if any.
         seed: the same seed, input and settings give the same points.
-        warnings: what of the prompt the model did not heed, one line each.
+        warnings: what of the prompt the model ignores, one line each.
         meta: JSON values: model, settings, hashes of the weights, seconds; what `meta.json` holds.
     """
 

@@ -1,10 +1,10 @@
-"""What the embedded family knows, and what of a prompt it will not heed."""
+"""What the embedded family knows, and what of a prompt it ignores."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -36,7 +36,7 @@ class Vocabulary:
     model: str = "pocket"
 
     def warnings(self, prompt: str) -> list[str]:
-        """What the model will not heed, one line each; none for a prompt that it was trained on.
+        """What of a prompt the model ignores, one line each; none for a prompt that it was trained on.
 
         Covers a noun that it does not know, counts, relations between objects, materials and parts that its captions
         never had, and words beyond what the encoder reads.
@@ -121,25 +121,29 @@ class Vocabulary:
         thing, lines = found.thing, []
         before, after = tokens[: found.start], tokens[found.stop :]
         if found.plural or any(token in _COUNTS or token.isdigit() for token in before):
-            lines.append(f"the {self.model} model draws one object: how many there should be is not heeded")
+            lines.append(f"the {self.model} model draws a single object; the count is ignored")
         features = next((i for i, token in enumerate(after) if token in _FEATURES), len(after))
         beside = any(_relates(word, then) for word, then in pairwise(after[:features]))
         if beside or next(self._heads(after[:features]), None) is not None:
             lines.append(
-                f"the {self.model} model draws one object, here the {thing.name}: what is said of others is not heeded"
+                f"the {self.model} model draws a single object, here the {thing.name}; other objects are ignored"
             )
         materials = [t for t in tokens if t in _MATERIALS and not {t, _MATERIALS[t]}.intersection(thing.materials)]
         if materials:
-            known = f"for a {thing.name} it knows {', '.join(thing.materials)}" if thing.materials else "it has none"
-            lines.append(f"materials the {self.model} model was not trained on: {', '.join(materials)}; {known}")
+            lines.append(self._untrained("material", materials, thing, thing.materials))
         parts = _unknown_parts(after[features + 1 :], thing)
         if parts:
-            shown = [*dict.fromkeys((*(p.removeprefix("with ") for p in thing.phrases), *thing.parts))]
-            known = f"it knows {', '.join(shown)}" if shown else "it knows none"
-            lines.append(
-                f"parts of a {thing.name} the {self.model} model was not trained on: {', '.join(parts)}; {known}"
-            )
+            known = dict.fromkeys((*(phrase.removeprefix("with ") for phrase in thing.phrases), *thing.parts))
+            lines.append(self._untrained("part", parts, thing, known))
         return lines
+
+    def _untrained(self, kind: str, found: list[str], thing: Thing, known: Iterable[str]) -> str:
+        plural = "" if len(found) == 1 else "s"
+        these = ", ".join(known)
+        return (
+            f"the {self.model} model was not trained on the {kind}{plural} {', '.join(found)} of a {thing.name}; "
+            f"it knows {these if these else f'no {kind}s of it'}"
+        )
 
 
 @dataclass(frozen=True)
