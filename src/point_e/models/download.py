@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from enpointe.checkpoints.conversion import NESTED
 from enpointe.checkpoints.hub.addresses import RELEASE_URL
 from enpointe.checkpoints.hub.download import fetch
-from enpointe.checkpoints.hub.transfer import Patience, discard, download
+from enpointe.checkpoints.hub.transfer import RetryPolicy, discard, download
 from enpointe.checkpoints.registry import released_models
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.core.offline import SWITCHES, is_offline
@@ -123,7 +123,7 @@ def _download(url: str, target: Path, report: ProgressCallback) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     try:
-        download(url, part, limit=LIMIT, patience=Patience(), report=report)
+        download(url, part, limit=LIMIT, retry=RetryPolicy(), report=report)
     except WeightsError as error:
         raise WeightsError(f"{url}: expected to download it to {target}, found {error}") from error
     part.replace(target)

@@ -20,14 +20,14 @@ import pytest
 from enpointe.checkpoints.hub import addresses, download, transfer
 from enpointe.checkpoints.hub.cache import locked, read_pin
 from enpointe.checkpoints.hub.download import fetch, mirrors
-from enpointe.checkpoints.hub.transfer import Patience
+from enpointe.checkpoints.hub.transfer import RetryPolicy
 from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.core.progress import Progress
 
 if TYPE_CHECKING:
     from .conftest import Tiny
 
-PATIENCE = Patience(timeout=10, attempts=3, first_wait=0.01, longest_wait=0.02)
+PATIENCE = RetryPolicy(timeout=10, attempts=3, first_wait=0.01, longest_wait=0.02)
 forking = pytest.mark.skipif(sys.platform != "linux", reason="the other processes are forks of this one")
 
 
@@ -210,7 +210,7 @@ def part(tiny: Tiny) -> Path:
 
 def test_a_download_reports_and_is_not_repeated(tiny: Tiny, server: Server) -> None:
     reports: list[Progress] = []
-    path = fetch("tiny", patience=PATIENCE, report=reports.append)
+    path = fetch("tiny", retry=PATIENCE, report=reports.append)
     assert path == tiny.cache / "tiny.safetensors"
     assert_cached(tiny)
     assert {report.stage for report in reports} == {"downloading tiny.pt"}
@@ -241,7 +241,7 @@ def test_it_gets_there(
     tiny: Tiny, server: Server, script: list[Callable[[Handler], None]], ranges: list[str | None]
 ) -> None:
     server.script = list(script)
-    fetch("tiny", patience=PATIENCE)
+    fetch("tiny", retry=PATIENCE)
     assert_cached(tiny)
     offsets = {"half": len(tiny.data) // 2, "all": len(tiny.data)}
     assert server.ranges == [wanted and f"bytes={offsets[wanted]}-" for wanted in ranges]
@@ -255,21 +255,21 @@ def test_a_file_that_changed_meanwhile_is_not_mixed(tiny: Tiny, server: Server) 
         handler.wfile.write(b"PK" + bytes(len(tiny.data) // 3))
 
     server.script = [old]
-    fetch("tiny", patience=PATIENCE)
+    fetch("tiny", retry=PATIENCE)
     assert_cached(tiny)
 
 
 @pytest.mark.parametrize("behaviour", [stall, silence])
 def test_a_stalled_connection_is_given_up(tiny: Tiny, server: Server, behaviour: Callable[[Handler], None]) -> None:
     server.script = [behaviour]
-    fetch("tiny", patience=Patience(timeout=1, attempts=3, first_wait=0.01))
+    fetch("tiny", retry=RetryPolicy(timeout=1, attempts=3, first_wait=0.01))
     assert_cached(tiny)
     assert server.ranges[1:] == [f"bytes={len(tiny.data) // 2}-" if behaviour is stall else None]
 
 
 def test_a_drip_is_given_up(tiny: Tiny, server: Server) -> None:
     server.script = [drip]
-    fetch("tiny", patience=Patience(timeout=1, attempts=3, first_wait=0.01, slowest=10_000))
+    fetch("tiny", retry=RetryPolicy(timeout=1, attempts=3, first_wait=0.01, slowest=10_000))
     assert_cached(tiny)
     assert len(server.requests) == 2
 
@@ -300,7 +300,7 @@ def test_what_does_not_work_is_said(
     monkeypatch.setattr(download, "_SLACK", 100_000)
     server.script = [behaviour] * 3
     with pytest.raises(WeightsError) as raised:
-        fetch("tiny", patience=Patience(timeout=0.5, attempts=3, first_wait=0.01))
+        fetch("tiny", retry=RetryPolicy(timeout=0.5, attempts=3, first_wait=0.01))
     assert len(server.requests) == requests
     assert words in str(raised.value)
     assert f"{server.base}tiny.pt" in str(raised.value)
@@ -312,7 +312,7 @@ def test_what_does_not_work_is_said(
 def test_a_refused_file_leaves_nothing(tiny: Tiny, server: Server) -> None:
     server.script = [says_too_little]
     with pytest.raises(WeightsError):
-        fetch("tiny", patience=PATIENCE)
+        fetch("tiny", retry=PATIENCE)
     assert names(tiny) == {"tiny.lock"}
 
 
@@ -328,7 +328,7 @@ def test_the_next_mirror_is_asked(
         (behaviour if handler.path.startswith("/bad/") else honest)(handler)
 
     server.script = [bad_is_bad] * 10
-    fetch("tiny", patience=PATIENCE)
+    fetch("tiny", retry=PATIENCE)
     assert_cached(tiny)
     assert paths[0] == "/bad/tiny.pt"
     assert paths[-1] == "/good/tiny.pt"
@@ -340,9 +340,9 @@ def test_the_next_mirror_is_asked(
 def test_what_was_received_survives_a_failure(tiny: Tiny, server: Server) -> None:
     server.script = [half, status(404)]
     with pytest.raises(WeightsError, match="HTTP 404"):
-        fetch("tiny", patience=PATIENCE)
+        fetch("tiny", retry=PATIENCE)
     assert part(tiny).read_bytes() == tiny.data[: len(tiny.data) // 2]
-    fetch("tiny", patience=PATIENCE)
+    fetch("tiny", retry=PATIENCE)
     assert_cached(tiny)
     assert server.ranges[-1] == f"bytes={len(tiny.data) // 2}-"
 
@@ -350,7 +350,7 @@ def test_what_was_received_survives_a_failure(tiny: Tiny, server: Server) -> Non
 def test_no_server_at_all(tiny: Tiny) -> None:
     start = time.monotonic()
     with pytest.raises(WeightsError, match=r"[Rr]efused.*models import tiny\.pt --as tiny"):
-        fetch("tiny", patience=PATIENCE)
+        fetch("tiny", retry=PATIENCE)
     assert time.monotonic() - start < 10
 
 
@@ -358,11 +358,11 @@ def test_no_server_at_all(tiny: Tiny) -> None:
 def test_offline(tiny: Tiny, server: Server, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "1")
     with pytest.raises(WeightsError, match=r"ENPOINTE_OFFLINE.*models import tiny\.pt --as tiny"):
-        fetch("tiny", patience=PATIENCE)
+        fetch("tiny", retry=PATIENCE)
     assert server.requests == []
     assert not tiny.cache.exists()
     monkeypatch.setenv(variable, "0")
-    fetch("tiny", patience=PATIENCE)
+    fetch("tiny", retry=PATIENCE)
     monkeypatch.setenv(variable, "1")
     fetch("tiny")  # what is here needs no network
     assert len(server.requests) == 1
@@ -373,22 +373,22 @@ def test_no_room(tiny: Tiny, server: Server, monkeypatch: pytest.MonkeyPatch) ->
     usage = shutil.disk_usage(Path.cwd())._replace(free=free)
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _path: usage)
     with pytest.raises(OutputError, match="ENPOINTE_CACHE names another folder"):
-        fetch("tiny", patience=PATIENCE)
+        fetch("tiny", retry=PATIENCE)
     assert names(tiny) == {"tiny.lock"}
     assert len(server.requests) == 1
 
 
 def test_the_pin_outlives_the_weights(tiny: Tiny, server: Server) -> None:
-    fetch("tiny", patience=PATIENCE)
+    fetch("tiny", retry=PATIENCE)
     (tiny.cache / "tiny.safetensors").unlink()
-    fetch("tiny", patience=PATIENCE)
+    fetch("tiny", retry=PATIENCE)
     (tiny.cache / "tiny.safetensors").unlink()
     server.data = tiny.data + b"\0"  # still a checkpoint, but another file
     server.tag = '"2"'
     with pytest.raises(WeightsError, match=r"expected SHA-256 .*--again"):
-        fetch("tiny", patience=PATIENCE)
+        fetch("tiny", retry=PATIENCE)
     assert names(tiny) == {"tiny.json", "tiny.lock"}
-    fetch("tiny", again=True, patience=PATIENCE)
+    fetch("tiny", again=True, retry=PATIENCE)
     pin = read_pin("tiny")
     assert pin is not None
     assert pin.source_sha256 == hashlib.sha256(server.data).hexdigest()
@@ -404,9 +404,9 @@ def test_mirrors_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_waits_grow_to_a_limit() -> None:
-    patience = Patience(first_wait=1, longest_wait=5)
+    retry = RetryPolicy(first_wait=1, longest_wait=5)
     for failures, longest in ((1, 1), (2, 2), (3, 4), (4, 5), (9, 5)):
-        waits = [patience.wait(failures) for _ in range(50)]
+        waits = [retry.wait(failures) for _ in range(50)]
         assert longest / 2 <= min(waits) < max(waits) <= longest
 
 
@@ -420,7 +420,7 @@ def test_kill_9_and_resume(tiny: Tiny, server: Server) -> None:
     os.kill(child.pid, signal.SIGKILL)
     child.join(10)
     assert child.exitcode == -signal.SIGKILL
-    fetch("tiny", patience=PATIENCE)  # the lock went with its holder
+    fetch("tiny", retry=PATIENCE)  # the lock went with its holder
     assert_cached(tiny)
     assert server.ranges == [None, f"bytes={len(tiny.data) // 2}-"]
 
@@ -460,7 +460,7 @@ def test_waiting_for_another_process_is_reported(tiny: Tiny, server: Server) -> 
         reports.append(report)
         done.set()
 
-    fetch("tiny", patience=PATIENCE, report=told)
+    fetch("tiny", retry=PATIENCE, report=told)
     holder.join()
     assert reports[0].stage == "waiting for another process that holds tiny"
     assert_cached(tiny)

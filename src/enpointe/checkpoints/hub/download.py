@@ -11,7 +11,7 @@ from pathlib import Path
 from enpointe.checkpoints.conversion import convert, read_released_state
 from enpointe.checkpoints.hub.addresses import MIRRORS, RELEASE_URL
 from enpointe.checkpoints.hub.cache import Pin, cache_dir, locked, read_pin, stamp_of, weights_path, write_pin
-from enpointe.checkpoints.hub.transfer import Patience, discard, download
+from enpointe.checkpoints.hub.transfer import RetryPolicy, discard, download
 from enpointe.checkpoints.registry import ReleasedFile, released_file
 from enpointe.checkpoints.weights import sha256
 from enpointe.core.errors import InputError, OutputError, WeightsError
@@ -23,14 +23,14 @@ _SLACK = 64_000_000
 
 
 def fetch(
-    name: str, *, again: bool = False, patience: Patience | None = None, report: ProgressCallback | None = None
+    name: str, *, again: bool = False, retry: RetryPolicy | None = None, report: ProgressCallback | None = None
 ) -> Path:
     """The safetensors file of a released checkpoint in the user's cache, verified; downloaded if it is not there.
 
     Args:
         name: one of the released names.
         again: download it anew and forget the former checksum.
-        patience: with the servers.
+        retry: when servers are asked again.
         report: is told how far the download is.
 
     Raises:
@@ -39,12 +39,12 @@ def fetch(
             is there is not what it was at its first verified load.
         OutputError: no room, or a cache that cannot be written.
     """
-    ensure(name, again=again, patience=patience, report=report)
+    ensure(name, again=again, retry=retry, report=report)
     return weights_path(name)
 
 
 def ensure(
-    name: str, *, again: bool = False, patience: Patience | None = None, report: ProgressCallback | None = None
+    name: str, *, again: bool = False, retry: RetryPolicy | None = None, report: ProgressCallback | None = None
 ) -> Pin:
     """As `fetch`, but gives what is pinned: the digests of `weights_path(name)` and of what it came from."""
     release = released_file(name)
@@ -60,7 +60,7 @@ def ensure(
     with locked(name, lambda: told(Progress(f"waiting for another process that holds {name}", 0, 0))):
         if path.is_file() and not again:  # perhaps since a moment ago, by another process
             return _verified(name, path)
-        return _download(name, release, None if again else read_pin(name), patience or Patience(), told)
+        return _download(name, release, None if again else read_pin(name), retry or RetryPolicy(), told)
 
 
 def import_file(source: Path, name: str, report: ProgressCallback | None = None) -> Pin:
@@ -91,12 +91,12 @@ def mirrors() -> tuple[str, ...]:
     return tuple(base.rstrip("/") + "/" for base in (*own, *MIRRORS))
 
 
-def _download(name: str, release: ReleasedFile, pin: Pin | None, patience: Patience, report: ProgressCallback) -> Pin:
+def _download(name: str, release: ReleasedFile, pin: Pin | None, retry: RetryPolicy, report: ProgressCallback) -> Pin:
     part = cache_dir() / f"{release.file}.part"
     failures = []
     for url in (base + release.file for base in mirrors()):
         try:
-            download(url, part, limit=release.n_bytes + _SLACK, patience=patience, report=report)
+            download(url, part, limit=release.n_bytes + _SLACK, retry=retry, report=report)
             return _adopt(part, name, url, pin)
         except WeightsError as error:
             failures.append(f"{url}: {error}")

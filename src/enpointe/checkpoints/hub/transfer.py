@@ -33,8 +33,8 @@ _BEGINNINGS = (b"PK", b"\x80")
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to bear with a server.
+class RetryPolicy:
+    """When a server is asked again, and when it is given up.
 
     Attributes:
         timeout: seconds without a byte, or with fewer than `slowest` bytes a second, until the connection is given up.
@@ -73,7 +73,7 @@ class _Note:
     total: int | None
 
 
-def download(url: str, part: Path, *, limit: int, patience: Patience, report: ProgressCallback) -> None:
+def download(url: str, part: Path, *, limit: int, retry: RetryPolicy, report: ProgressCallback) -> None:
     """Bring a file whole to `part`, going on with what is there from an earlier attempt at the same address.
 
     What was received stays in `part` when this fails on the way. Only one process may do this to a file at a time.
@@ -88,14 +88,14 @@ def download(url: str, part: Path, *, limit: int, patience: Patience, report: Pr
     failures, furthest = 0, 0
     while True:
         try:
-            return _attempt(url, part, limit, patience, report)
+            return _attempt(url, part, limit, retry, report)
         except _TryAgainError as error:
             size = _size(part)
             failures = 1 if size > furthest else failures + 1
             furthest = max(furthest, size)
-            if failures >= patience.attempts or (error.unreachable and size == 0):
+            if failures >= retry.attempts or (error.unreachable and size == 0):
                 raise WeightsError(f"{error}, after {failures} attempt{'s' if failures > 1 else ''}") from error
-            time.sleep(max(patience.wait(failures), min(error.wait, patience.longest_wait)))
+            time.sleep(max(retry.wait(failures), min(error.wait, retry.longest_wait)))
 
 
 def discard(part: Path) -> None:
@@ -105,7 +105,7 @@ def discard(part: Path) -> None:
         _note_path(part).unlink(missing_ok=True)
 
 
-def _attempt(url: str, part: Path, limit: int, patience: Patience, report: ProgressCallback) -> None:
+def _attempt(url: str, part: Path, limit: int, retry: RetryPolicy, report: ProgressCallback) -> None:
     note = _read_note(part)
     have = _size(part) if note is not None and note.url == url else 0
     if note is not None and have and have == note.total:
@@ -114,7 +114,7 @@ def _attempt(url: str, part: Path, limit: int, patience: Patience, report: Progr
     if note is not None and have and note.validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": note.validator}
     try:
-        with urlopen(Request(url, headers=headers), timeout=patience.timeout) as response:
+        with urlopen(Request(url, headers=headers), timeout=retry.timeout) as response:
             _check_answer(url, response)
             offset, total = _extent(response, note, part)
             if total is not None and not 0 < total <= limit:
@@ -124,7 +124,7 @@ def _attempt(url: str, part: Path, limit: int, patience: Patience, report: Progr
                 if offset == 0:
                     note = _Note(url, _validator(response.headers), total)
                     _write_note(part, note)
-                end = _receive(response, file, offset, total, limit, patience, report)
+                end = _receive(response, file, offset, total, limit, retry, report)
         if total is None and note is not None:
             _write_note(part, replace(note, total=end))  # known now: nobody need ask for the rest again
     except HTTPError as error:
@@ -142,7 +142,7 @@ def _receive(
     offset: int,
     total: int | None,
     limit: int,
-    patience: Patience,
+    retry: RetryPolicy,
     report: ProgressCallback,
 ) -> int:
     """Append the body to `file`. Returns the file's size."""
@@ -158,8 +158,8 @@ def _receive(
         _write(file, chunk)
         report(Progress(stage, done, total or 0, "B"))
         now = time.monotonic()
-        if now - since > patience.timeout:
-            if done - then < patience.slowest * patience.timeout:
+        if now - since > retry.timeout:
+            if done - then < retry.slowest * retry.timeout:
                 raise _TryAgainError(f"{done - then} bytes came in {now - since:.0f} s")
             since, then = now, done
     if total is not None and done < total:
