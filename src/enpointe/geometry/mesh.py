@@ -10,32 +10,31 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from enpointe.core.errors import InputError
 from enpointe.geometry.checks import Floats, Indices, extent, numeric, triples, unit_colors
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Mesh:
     """Triangles over shared vertices.
 
     vertices: (v, 3) float32, finite; in the unit frame (z up) unless said otherwise.
     faces: (f, 3) int64 into vertices, f >= 1, counter-clockwise seen from outside.
     colors: (v, 3) float32 sRGB in [0, 1], or None.
-    Whatever else is given raises InputError.
+    It is made of whatever becomes such arrays; all else raises InputError.
     """
 
     vertices: Float32[Floats, "v 3"]
     faces: Int64[Indices, "f 3"]
-    colors: Float32[Floats, "v 3"] | None = None
+    colors: Float32[Floats, "v 3"] | None
 
-    def __post_init__(self) -> None:
-        vertices = triples(self.vertices, "vertices")
-        object.__setattr__(self, "vertices", vertices)
-        object.__setattr__(self, "faces", _checked_faces(self.faces, len(vertices)))
-        if self.colors is not None:
-            object.__setattr__(self, "colors", unit_colors(self.colors, len(vertices)))
+    def __init__(self, vertices: ArrayLike, faces: ArrayLike, colors: ArrayLike | None = None) -> None:
+        corners = triples(vertices, "vertices")
+        object.__setattr__(self, "vertices", corners)
+        object.__setattr__(self, "faces", _checked_faces(faces, len(corners)))
+        object.__setattr__(self, "colors", None if colors is None else unit_colors(colors, len(corners)))
 
     def __repr__(self) -> str:
         colors = "without colors" if self.colors is None else "with colors"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,26 +46,26 @@ class Frame:
         return cls((low + high) / 2, side)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class PointCloud:
     """Points in space, each with a color and any number of further values.
 
     points: (n, 3) float32, finite, n >= 1; in the unit frame (z up, centered, longest side 1) unless said otherwise.
     colors: (n, 3) float32 sRGB in [0, 1].
     channels: name -> (n,) float32, finite.
-    Whatever else is given raises InputError.
+    It is made of whatever becomes such arrays; all else raises InputError.
     """
 
     points: Float32[Floats, "n 3"]
     colors: Float32[Floats, "n 3"]
-    channels: Mapping[str, Float32[Floats, " n"]] = field(default_factory=dict)
+    channels: Mapping[str, Float32[Floats, " n"]]
 
-    def __post_init__(self) -> None:
-        points = triples(self.points, "points")
-        channels = {name: _channel(values, name, len(points)) for name, values in self.channels.items()}
-        object.__setattr__(self, "points", points)
-        object.__setattr__(self, "colors", unit_colors(self.colors, len(points)))
-        object.__setattr__(self, "channels", channels)
+    def __init__(self, points: ArrayLike, colors: ArrayLike, channels: Mapping[str, ArrayLike] | None = None) -> None:
+        places = triples(points, "points")
+        more = {name: _channel(values, name, len(places)) for name, values in (channels or {}).items()}
+        object.__setattr__(self, "points", places)
+        object.__setattr__(self, "colors", unit_colors(colors, len(places)))
+        object.__setattr__(self, "channels", more)
 
     def __len__(self) -> int:
         return len(self.points)
