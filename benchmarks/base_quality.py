@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+import enpointe
 from benchmarks.common import Report, Row, arguments
 from benchmarks.objects import example
 from enpointe.checkpoints.embedded import embedded_path, read_network, text_encoder
@@ -121,7 +122,7 @@ def main() -> None:
     report.table("squared velocity error of x, y, z", rows)
     true = trees(families, 2 if options.quick else 20, seed=1)
     ceiling = trees(families, 1, seed=2)
-    pipeline = Pipeline("pocket", torch.device("cpu"))
+    pipeline = enpointe.load("pocket", device="cpu")
     seeds = range(1 if options.quick else options.seeds)
     report.table(
         "samples",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from benchmarks.common import Report, Row, arguments
@@ -68,11 +69,12 @@ def changes(clouds: NDArray[np.float32], labels: NDArray[np.str_], second: NDArr
 def compared(networks: dict[str, PointNet2], families: tuple[str, ...], each: int, classes: list[str]) -> list[Row]:
     """A row for each change: P-FID by every network and in bfloat16, and the share that is still named rightly."""
     (first, labels), (second, _) = (fresh(families, each, seed) for seed in (0, 1))
-    ways = {**{name: (network, False) for name, network in networks.items()}, "bfloat16": (networks[PLAIN], True)}
-    ours = {way: extract(network, [first], half=half).features for way, (network, half) in ways.items()}
+    ways = {name: (network, torch.float32) for name, network in networks.items()}
+    ways["bfloat16"] = (networks[PLAIN], torch.bfloat16)
+    ours = {way: extract(network, [first], dtype=dtype).features for way, (network, dtype) in ways.items()}
     rows: list[Row] = []
     for name, clouds in changes(first, labels, second).items():
-        found = {way: extract(network, [clouds], half=half) for way, (network, half) in ways.items()}
+        found = {way: extract(network, [clouds], dtype=dtype) for way, (network, dtype) in ways.items()}
         whole = len(clouds) == len(labels)
         right = np.array(classes)[found[PLAIN].probabilities.argmax(axis=1)] == labels if whole else None
         rows.append(

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from enpointe.evaluation.values import PER_SAMPLE, worst_first
+from enpointe.evaluation.metric import values
+from enpointe.evaluation.rows import worst_first
 from enpointe.geometry import PointCloud
 from enpointe.render.plot import views
 
@@ -54,10 +55,10 @@ def page(results: dict[str, Any], worst: list[dict[str, Any]], sweep: dict[str, 
         ),
         scores_table(results),
         "Ceiling: the same score of true objects. " + results["tools"]["classifier"]["note"] + " R-Precision is seen "
-        "through the embedded joint model, which learned from the same families and colours: it tells runs of this "
+        "through the embedded joint model, which learned from the same families and colors: it tells runs of this "
         "tool apart and says nothing beside published numbers.",
         (
-            f"**Cost** of the same run: {seconds} a cloud, {results['settings']['drawn_with']['evaluations']} "
+            f"**Cost** of the same run: {seconds} a cloud, {results['settings']['sampling']['evaluations']} "
             f"evaluations of the base network, peak memory {cost['peak_memory_mb'] / 1000:.1f} GB (many clouds at a "
             f"time), on {cost['machine']['threads']} threads of a machine that did other work as well."
         ),
@@ -74,7 +75,7 @@ def page(results: dict[str, Any], worst: list[dict[str, Any]], sweep: dict[str, 
 
 
 def scores_table(results: dict[str, Any]) -> str:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for score in results["scores"]:
         best = results["ceiling"].get(score["name"])
         interval = f"{shown(score, 'low')} to {shown(score, 'high')}" if "low" in score else ""
@@ -83,14 +84,14 @@ def scores_table(results: dict[str, Any]) -> str:
 
 
 def named_groups(results: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    names = {"seen": "pair of thing and colour, seen in training or held out", "noun": "thing", "colour": "colour"}
+    names = {"seen": "pair of thing and color, seen in training or held out", "noun": "thing", "color": "color"}
     return [(title, results["groups"][name]) for name, title in names.items() if name in results["groups"]]
 
 
 def group_table(entries: list[dict[str, Any]]) -> str:
     keys = [key for key in SHOWN if any(key in entry for entry in entries)]
     rows = [(entry["group"], str(entry["n"]), *(value_of(entry, key) for key in keys)) for entry in entries]
-    return table(("", "clouds", *(PER_SAMPLE[key][0] for key in keys)), rows)
+    return table(("", "clouds", *(values()[key].title for key in keys)), rows)
 
 
 def worst_table(worst: list[dict[str, Any]]) -> str:
@@ -99,7 +100,7 @@ def worst_table(worst: list[dict[str, Any]]) -> str:
         (row["prompt"], str(row["seed"]), row.get("class", ""), row.get("rival", ""), *(value_of(row, k) for k in keys))
         for row in worst
     ]
-    return table(("prompt", "seed", "taken for", "likelier prompt", *(PER_SAMPLE[key][0] for key in keys)), rows)
+    return table(("prompt", "seed", "classified as", "likelier prompt", *(values()[key].title for key in keys)), rows)
 
 
 def sweep_table(sweep: dict[str, Any]) -> str:
@@ -110,7 +111,7 @@ def sweep_table(sweep: dict[str, Any]) -> str:
         of = {one["evaluations"]: one for one in found if one["sampler"] == sampler}
         rows.append((sampler, *(f"{of[n]['chamfer_to_prompt']:.4f}, {of[n]['named']:.0%}" for n in counts)))
     lead = (
-        f"Distance to the nearest true cloud of the prompt, and share named rightly, of {found[0]['clouds']} clouds of "
+        f"Distance to the nearest true cloud of the prompt, and classifier accuracy, of {found[0]['clouds']} clouds of "
         "1,024 points by each sampler and number of evaluations of the base network (guided pairs): few, so "
         "that shares are coarse. `enpointe evaluate --model pocket --n 24 --metrics named --sweep 6`."
     )
@@ -121,7 +122,7 @@ def value_of(row: dict[str, Any], key: str) -> str:
     value = row.get(key)
     if value is None:
         return ""
-    return f"{value:.0%}" if PER_SAMPLE[key][2] == "share" else f"{float(value):.3g}"
+    return f"{value:.0%}" if values()[key].shown == "share" else f"{float(value):.3g}"
 
 
 def shown(score: dict[str, Any], key: str = "value") -> str:
@@ -141,7 +142,7 @@ def worst_sheet(run: Path, worst: list[dict[str, Any]]) -> Image.Image:
         x, y = i % COLUMNS * SIDE, i // COLUMNS * (SIDE + LABEL)
         cloud = PointCloud.load(run / "samples" / row["name"] / "cloud.npz")
         sheet.paste(Image.fromarray(np.asarray(views(cloud, 1, SIDE, columns=1))), (x, y))
-        label = f"{row['prompt']}, seed {row['seed']}\ntaken for: {row.get('class', '?')}"
+        label = f"{row['prompt']}, seed {row['seed']}\nclassified as: {row.get('class', '?')}"
         draw.multiline_text((x + SIDE / 2, y + SIDE + LABEL / 2), label, "black", font, anchor="mm", align="center")
     return sheet
 

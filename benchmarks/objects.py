@@ -12,13 +12,13 @@ from enpointe.geometry.point_cloud import PointCloud
 
 
 def example(name: str, n_points: int, rng: np.random.Generator) -> tuple[PointCloud, str]:
-    """A fresh object of a family, painted, and what is said of it."""
+    """A new object of a family, painted, and its caption."""
     family = FAMILIES[name]
     assembly, paint = family.assemble(rng), draw_paint(family, rng)
     surface = sample_surface(assembly, n_points, rng)
     slots = [assembly.parts[part].slot for part in surface.part]
     rgb = {slot.name: shade(paint[slot.name], rng) for slot in family.slots}
     colors = np.array([rgb[slot] for slot in slots], dtype=np.float32)
-    return PointCloud(surface.points, colors), caption(
+    return PointCloud(surface.points.astype(np.float32), colors), caption(
         family, paint, set(slots), assembly.adjectives, assembly.phrases, rng
     )

@@ -110,7 +110,7 @@ def measure(what: str, file: Path) -> dict[str, Any]:
     torch.manual_seed(0)
     classifier = load_classifier("pocket").network if network == "pocket" else PointNet2().requires_grad_(False).eval()
     start = time.perf_counter()
-    found = extract(classifier, stream_clouds(str(file), AT_ONCE), half=precision == "bfloat16")
+    found = extract(classifier, stream_clouds(str(file), AT_ONCE), dtype=getattr(torch, precision))
     features = time.perf_counter() - start
     start = time.perf_counter()
     half = len(found.features) // 2

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from enpointe.pipelines.inputs import MODELS
-
 from benchmarks.common import Report, Row, arguments
 from benchmarks.mesh_speed import compare_mesh
 from benchmarks.speed import Compared, Turns, compare_points
+from enpointe.checkpoints.registry import generator
 from enpointe.core.device import keep_freed_memory
 from enpointe.pipelines.families.point_e.presets import PRESETS
 
@@ -33,7 +32,7 @@ def measure(
         parts = [compare_points(name, turns, model=model, full=full) for name in names]
         rows += [{"for": model, **part.to_json()} for part in parts]
         if len(parts) == 2:
-            totals.append(_total(f"{MODELS[model]} to 4,096 points", parts))
+            totals.append(_total(f"{' or '.join(generator(model).inputs)} to 4,096 points", parts))
     if "mesh" in stages:
         part, queries = compare_mesh(turns, grid_size=grid_size, full=full)
         rows.append({"for": "any", **part.to_json()})

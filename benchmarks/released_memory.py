@@ -42,7 +42,7 @@ def evaluate(name: str) -> None:
     n = 1 if name == "upsample" else 2
     x, t = torch.randn(n, 6, RELEASED[name].n_points), torch.full((n,), 500.0)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        network(x, t, prepared=network.prepare(n, **conditions_of(name, picture=True, n=n)))
+        network(x, t, prepared=network.prepare(n, **conditions_of(name, image=True, n=n)))
 
 
 def main() -> None:

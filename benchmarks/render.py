@@ -98,7 +98,7 @@ def by_faces(assets: list[Asset], size: int) -> list[Row]:
             gl_seconds, ray_seconds = (_cpu(partial(way.render, model, cameras)) for way in (gl, rays))
             bound = next((n for n in (500, 1000, 2000, 4000, 8000) if faces < n), None)
             groups["more" if bound is None else f"under {bound:,}"].append((faces, gl_seconds, ray_seconds))
-    rows = []
+    rows: list[Row] = []
     for name, found in sorted(groups.items(), key=lambda item: item[1][0][0]):
         faces, gl_mean, ray_mean = np.mean(found, axis=0)
         rows.append({"faces": name, "models": len(found), "mean faces": faces, "gl s": gl_mean, "rays s": ray_mean})

@@ -147,8 +147,8 @@ def network_of(name: str, dtype: torch.dtype = torch.float32) -> tuple[nn.Module
     return random_released(name, dtype=dtype), True
 
 
-def conditions_of(name: str, *, picture: bool, n: int = 1) -> dict[str, Any]:
-    """Keyword arguments as large as the true ones; zeros for the picture that an upsampler of texts has not."""
+def conditions_of(name: str, *, image: bool, n: int = 1) -> dict[str, Any]:
+    """Keyword arguments as large as the true ones; zeros for the image that an upsampler of texts has not."""
     generator = torch.Generator().manual_seed(0)
     config = RELEASED[name].config
     cond: dict[str, Any] = {}
@@ -156,7 +156,7 @@ def conditions_of(name: str, *, picture: bool, n: int = 1) -> dict[str, Any]:
         cond["vector"] = torch.nn.functional.normalize(torch.randn(n, config.vector, generator=generator), dim=1)
     for grid, channels in config.grids:
         drawn = torch.randn(n, channels, GRID, generator=generator)
-        cond["grids"] = {grid: drawn if picture else torch.zeros_like(drawn)}
+        cond["grids"] = {grid: drawn if image else torch.zeros_like(drawn)}
     if config.low_res:
         low, high = torch.tensor([-0.5] * 3 + [0.0] * 3), torch.tensor([0.5] * 3 + [255.0] * 3)
         drawn = torch.rand(n, 6, COARSE_POINTS, generator=generator)
@@ -173,7 +173,7 @@ def compare_points(name: str, turns: Turns, *, model: str, full: bool = False) -
         name: of a released network, `model` itself or "upsample".
         full: also run our stage wholly.
     """
-    picture = "image" in generator(model).inputs
+    from_image = "image" in generator(model).inputs
     counts = {way: evaluations(name, PRESETS[model][preset]) for way, preset in WAYS.items()}
     paired = [batch for batch in counts["reference"] if batch > 1 and name == "upsample"]
     (network, is_random), (half, _) = network_of(name), network_of(name, torch.bfloat16)
@@ -183,10 +183,10 @@ def compare_points(name: str, turns: Turns, *, model: str, full: bool = False) -
     for batch in counts["reference"]:
         batch = 1 if batch in paired else batch
         given = _inputs(name, batch)
-        jobs[f"reference {batch}"] = partial(plain, *given, **conditions_of(name, picture=picture, n=batch))
+        jobs[f"reference {batch}"] = partial(plain, *given, **conditions_of(name, image=from_image, n=batch))
     for batch in counts["ours"]:
         with torch.no_grad(), _half():
-            prepared = half.prepare(batch, **conditions_of(name, picture=picture, n=batch))
+            prepared = half.prepare(batch, **conditions_of(name, image=from_image, n=batch))
         jobs[f"ours {batch}"] = partial(_evaluate, half, *_inputs(name, batch), prepared)
     seconds = turns(jobs, warm=tuple(job for job in jobs if job.startswith("ours")))
     for batch in paired:
@@ -201,7 +201,7 @@ def compare_points(name: str, turns: Turns, *, model: str, full: bool = False) -
         total, largest = sum(count * each[batch] for batch, count in counts[way].items()), max(each)
         return turns.side(way, each[largest], total / each[largest], total, point_gflop(network, tokens[way], largest))
 
-    ran = _run_wholly(name, half, model, conditions_of(name, picture=picture)) if full else None
+    ran = _run_wholly(name, half, model, conditions_of(name, image=from_image)) if full else None
     return Compared(name, is_random, side("reference"), side("ours"), ran)
 
 

@@ -98,8 +98,9 @@ class FakePipeline(Pipeline):
         if requests[0].prompt == "slow":
             print("started", file=sys.stderr, flush=True)
             time.sleep(60)
+        chosen = {name: value for name in self.defaults if (value := getattr(settings, name)) is not None}
         return [self._cloud(request, settings.n_points) for request in requests], {
-            "settings": {"n_points": settings.n_points, **self.defaults},
+            "settings": {"n_points": settings.n_points, **self.defaults, **chosen},
             "seconds": {"cloud": 0.1, "upsample": 0.0},
         }
 

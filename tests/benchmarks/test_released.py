@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from enpointe.nn.sdf import SDFConfig
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiny networks under the released names, and no cache."""
     models = {
-        name: speed.replace(
+        name: replace(
             RELEASED[name],
-            config=speed.replace(RELEASED[name].config, width=32, layers=1, heads=2),
+            config=replace(RELEASED[name].config, width=32, layers=1, heads=2),
             n_points=16,
         )
         for name in ("base40M-textvec", "base40M", "upsample")

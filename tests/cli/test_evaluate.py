@@ -6,27 +6,27 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
 
 import enpointe
 from enpointe.checkpoints.registry import generator
 from enpointe.cli import main
 from enpointe.core.errors import MeshError, WeightsError
 from enpointe.core.progress import ProgressCallback
-from enpointe.evaluation.classifiers import Classifier
+from enpointe.evaluation.metric import ordered
+from enpointe.evaluation.metrics import r_precision
+from enpointe.evaluation.metrics.p_fid import PFID
 from enpointe.evaluation.prompts import understood
-from enpointe.evaluation.runner import evaluate, runs, sweep, text_match
+from enpointe.evaluation.renderers import Images
+from enpointe.evaluation.runner import runs, sweep, tools
 from enpointe.evaluation.samples.true_objects import true_object
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.nn.pointnet2 import PointNet2
 from enpointe.pipelines.base import Request, Settings
-from enpointe.render.renders import RenderConfig
+from evaluation.fakes import ColorEncoder, MeanRenderer, tiny_classifier
 from fake_pipeline import FakePipeline, ball
 
 CLASSES = ("car", "motorcycle", "mug", "dog")
@@ -61,35 +61,14 @@ class TruePipeline(FakePipeline):
         return super().mesh(ball(100, 0), grid_size=grid_size)
 
 
-class Encoder:
-    """Knows colours only: a text's vector is its colour, a picture's the mean of what is not the ground."""
-
-    name, note = "joint", "knows colours only"
-    quality: ClassVar = {"r_at_1": 0.5}
-    _colours: ClassVar = {"red": (1.0, 0.1, 0.1), "pink": (1.0, 0.5, 0.7), "green": (0.1, 0.7, 0.2)}
-
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        found = [next((v for k, v in self._colours.items() if k in text), (0.5, 0.5, 0.5)) for text in texts]
-        return self._unit(np.array(found))
-
-    def encode_pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        return self._unit(np.stack([picture[picture.std(axis=2) > 8].mean(axis=0) for picture in pictures]))
-
-    def _unit(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
 @pytest.fixture
 def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TruePipeline:
     fake = TruePipeline()
-    torch.manual_seed(0)
-    network = PointNet2(classes=4, width=0.03, samples=(16, 8), neighbours=(8, 8)).eval()
-    classifier = Classifier("pocket-classifier", network, CLASSES, {"accuracy": 0.9}, "random", "00")
-    monkeypatch.setattr(evaluate, "load_classifier", lambda choice, device: classifier)
-    monkeypatch.setattr(text_match, "load_encoder", lambda choice, device: Encoder())
+    monkeypatch.setattr(tools, "load_classifier", lambda choice, device: tiny_classifier(*CLASSES))
+    monkeypatch.setattr(tools, "load_encoder", lambda choice, device: ColorEncoder())
     monkeypatch.setitem(vars(enpointe), "load", lambda name, **_: fake)
-    monkeypatch.setattr(runs, "REFERENCE_CLOUDS", 12)
-    monkeypatch.setattr(evaluate, "CEILING", 3)
+    monkeypatch.setattr(PFID, "reference_clouds", 12)
+    monkeypatch.setattr(r_precision, "CEILING", 3)
     monkeypatch.chdir(tmp_path)
     Path("p.txt").write_text("a red car\na pink motorcycle\na green mug\n")
     return fake
@@ -131,9 +110,9 @@ def test_a_model(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str]) -> 
     assert found["ceiling"]["r_precision"]["value"] > 0.5
     assert 0.5 < found["ceiling"]["normal_consistency"]["value"] < 1
     assert 0 < found["normal_consistency"] < 1
-    assert "joint" in found["published"]["why_not"]
-    assert found["settings"]["drawn_with"]["evaluations"] == 31
-    assert found["cost"]["seconds_per_cloud"]["cloud"] == 0.5
+    assert "joint" in found["context"]["r_precision"]["why_not"]
+    assert found["settings"]["sampling"]["evaluations"] == 3
+    assert found["cost"]["seconds_per_cloud"]["cloud"] == 0.1
     assert {entry["group"]: entry["n"] for entry in found["groups"]["seen"]} == {"seen": 3, "held-out": 1}
     assert [entry["group"] for entry in found["groups"]["noun"]] == ["car", "motorcycle", "mug"]
     kept = json.loads(Path("run/results.json").read_text())
@@ -212,7 +191,7 @@ def test_samples_and_reference(pipeline: TruePipeline, capsys: pytest.CaptureFix
     assert found["p_fid"] > 0
     assert found["r_precision"] is None
     assert found["not_measured"] == {
-        "f_score": "no sample has a true cloud of the same prompt",
+        "f_score": "no sample's prompt is known",
         "mesh": "no meshes",
         "named": "no sample's prompt asks plainly for one of the 4 classes of pocket-classifier",
         "normal_consistency": "no meshes",
@@ -229,21 +208,23 @@ def test_no_reference(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str]
     found = printed(capsys)
     assert found["p_fid"] is None
     assert found["p_is"] >= 1
-    assert {found["not_measured"][name] for name in evaluate.NEED_REFERENCE} == {"no reference"}
+    assert {found["not_measured"][name] for name, metric in ordered().items() if "reference" in metric.needs} == {
+        "no reference"
+    }
     error = failed(capsys, "evaluate", "--samples", "a.npz", "--metrics", "p_is,p_fid")
     assert "expected a reference for p_fid, found none" in error
 
 
-def test_one_class_only_and_few_samples_are_said(
+def test_one_class_only_and_few_samples_are_noted(
     pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     one = np.random.default_rng(0).random((1, 64, 3), np.float32)
     np.savez(tmp_path / "same.npz", np.repeat(one, 6, axis=0))
     np.savez(tmp_path / "b.npz", np.random.default_rng(1).random((30, 64, 3), np.float32))
     assert main(["evaluate", "--samples", "same.npz", "--reference", "b.npz", "--metrics", "p_fid,p_is"]) == 0
-    said = capsys.readouterr().out
-    assert "all 6 clouds were taken for the same class" in said
-    assert "P-FID of 6 samples: at least 9 of each are needed" in said
+    out = capsys.readouterr().out
+    assert "all 6 clouds were taken for the same class" in out
+    assert "P-FID of 6 samples: at least 9 of each are needed" in out
 
 
 def test_a_folder_with_broken_clouds(
@@ -272,8 +253,8 @@ def test_without_networks_the_rest_is_measured(
     def missing(choice: str, device: str) -> Any:
         raise WeightsError("expected a file, found none")
 
-    monkeypatch.setattr(evaluate, "load_classifier", missing)
-    monkeypatch.setattr(text_match, "load_encoder", missing)
+    monkeypatch.setattr(tools, "load_classifier", missing)
+    monkeypatch.setattr(tools, "load_encoder", missing)
     assert main([*MODEL, "--json"]) == 0
     found = printed(capsys)
     assert found["p_fid"] is found["p_is"] is found["r_precision"] is None
@@ -287,44 +268,39 @@ def test_without_blender_no_cloud_is_made(
     pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ENPOINTE_BLENDER", "no-such-blender")
-    asked = ["--renderer", "blender", "--pictures-of", "mesh"]
-    assert "expected a program, found 'no-such-blender'" in failed(capsys, *MODEL, *asked)
+    chosen = ["--renderer", "blender", "--images-of", "mesh"]
+    assert "expected a program, found 'no-such-blender'" in failed(capsys, *MODEL, *chosen)
     assert not pipeline.drawn
     assert not Path("run").exists()
     np.savez(tmp_path / "a.npz", np.random.default_rng(0).random((5, 64, 3), np.float32))
-    assert "found 'no-such-blender'" in failed(capsys, "evaluate", "--samples", "a.npz", *asked)
-    assert main(["evaluate", "--samples", "a.npz", "--metrics", "p_is", *asked, "--json"]) == 0  # nothing to draw
+    assert "found 'no-such-blender'" in failed(capsys, "evaluate", "--samples", "a.npz", *chosen)
+    assert main(["evaluate", "--samples", "a.npz", "--metrics", "p_is", *chosen, "--json"]) == 0  # nothing to draw
     assert "renderer" not in printed(capsys)["tools"]
 
 
-class Painter:
-    """In place of Blender: everything is pink."""
+class PinkRenderer(MeanRenderer):
+    """Everything is pink."""
 
-    name, note, config = "blender 9", "pink", RenderConfig(views=1)
-
-    def of_cloud(self, cloud: PointCloud) -> NDArray[np.uint8]:
+    def render_cloud(self, cloud: PointCloud) -> Images:
         return np.full((1, 8, 8, 3), (255, 128, 178), np.uint8)
 
-    def of_mesh(self, mesh: Mesh) -> NDArray[np.uint8]:
-        return self.of_cloud(PointCloud(mesh.vertices, np.zeros_like(mesh.vertices)))
 
-
-def test_the_renderer_is_said_and_told_apart(
+def test_the_renderer_is_named_and_told_from_others(
     pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = ["--metrics", "r_precision", "--json"]
-    assert main([*MODEL, *asked]) == 0
+    options = ["--metrics", "r_precision", "--json"]
+    assert main([*MODEL, *options]) == 0
     own = printed(capsys)["tools"]["renderer"]
-    assert (own["name"], own["pictures_of"], own["renders"]["views"]) == ("own", "cloud", 1)
-    monkeypatch.setattr(evaluate, "open_photographer", lambda renderer, views: Painter())
-    assert main([*MODEL[:-1], "pink", *asked]) == 0
+    assert (own["name"], own["images_of"], own["renders"]["views"]) == ("own", "cloud", 1)
+    monkeypatch.setattr(tools, "open_renderer", lambda renderer, views: PinkRenderer())
+    assert main([*MODEL[:-1], "pink", *options]) == 0
     found = printed(capsys)
     assert found["tools"]["renderer"]["name"] == "blender 9"
     assert found["r_precision"] == pytest.approx(1 / 3)  # the motorcycle
     assert "blender 9" in Path("pink/report.html").read_text()
     assert main(["evaluate", "compare", "run", "pink", "--json"]) == 0
     compared = printed(capsys)
-    assert "R-Precision of pictures taken in different ways cannot be compared" in compared["notes"]
+    assert "R-Precision by different renderers cannot be compared" in compared["notes"]
     assert [one["name"] for one in compared["settings"]] == ["renderer"]
 
 
@@ -334,12 +310,12 @@ def test_the_renderer_is_said_and_told_apart(
         (["evaluate"], "expected --model NAME, --samples PLACE, or compare A B; got none of them"),
         (["evaluate", "--model", "pocket", "--samples", "x"], "got both"),
         (["evaluate", "--model", "nothing"], "model: expected one of pocket"),
-        (["evaluate", "--model", "base40M"], "draws from a picture"),
+        (["evaluate", "--model", "base40M"], "draws from an image"),
         (["evaluate", "--samples", "none"], "expected a folder, shards, an .npz file of arr_0, or a pool; found none"),
         (["evaluate", "--samples", ".", "--n", "3"], "argument --n: expected only with --model"),
         (["evaluate", "--samples", ".", "--no-mesh"], "argument --mesh: expected only with --model"),
         (["evaluate", "--model", "pocket", "--renderer", "oven"], "--renderer: invalid choice: 'oven'"),
-        (["evaluate", "--model", "pocket", "--metrics", "beauty"], "metrics: expected some of p_fid"),
+        (["evaluate", "--model", "pocket", "--metrics", "beauty"], "metrics: expected some of chamfer"),
         (["evaluate", "--model", "pocket", "--prompts", "none.txt"], "none.txt: expected a file of prompts"),
         (["evaluate", "compare", "a", "b"], "expected the results of a run"),
     ],
@@ -348,7 +324,7 @@ def test_wrong_arguments(
     pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     if "base40M" in arguments:
-        pipeline.name = "base40M"
+        pipeline.spec = generator("base40M")
     assert message in failed(capsys, *arguments)
 
 
@@ -376,7 +352,7 @@ def test_compare(pipeline: TruePipeline, capsys: pytest.CaptureFixture[str]) -> 
     assert found["pairs"] == 3
     assert {one["p"] for one in found["paired"]} == {1.0}  # the fake draws the same whatever the steps
     assert {one["verdict"] for one in found["paired"]} == {"no difference shown"}
-    assert [one["name"] for one in found["settings"]] == ["drawn_with", "steps"]
+    assert [one["name"] for one in found["settings"]] == ["sampling", "steps"]
     page = Path(found["page"]).read_text()
     assert "A/a-red-car" in page
     assert "B/a-red-car" in page

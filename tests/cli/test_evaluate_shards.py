@@ -19,7 +19,7 @@ from enpointe.data.build.build import build_shards
 from enpointe.data.pools import pool
 from enpointe.data.shards.reader import read_shards
 from enpointe.data.sources.procedural import Procedural
-from enpointe.evaluation.samples.readers import open_samples
+from enpointe.evaluation.samples.open import open_samples
 from enpointe.geometry.mesh import Mesh
 from enpointe.render.raster import RasterRenderer
 

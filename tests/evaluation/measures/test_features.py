@@ -76,20 +76,20 @@ def test_batches_do_not_matter(network: PointNet2) -> None:
     clouds = np.random.default_rng(1).normal(size=(70, 40, 3))
     whole = extract(network, [clouds])
     parts = extract(network, [clouds[:11], clouds[11:66], clouds[66:]])
-    assert_same_sums(*map(torch.from_numpy, (parts.features, whole.features)), network)
+    assert_same_sums(torch.from_numpy(parts.features), torch.from_numpy(whole.features), network)
     np.testing.assert_allclose(whole.probabilities.sum(axis=1), 1, rtol=1e-5)
     last = embed(network, clouds[64:], np.arange(6)).features
-    assert_same_sums(*map(torch.from_numpy, (whole.features[64:], last)), network)
+    assert_same_sums(torch.from_numpy(whole.features[64:]), torch.from_numpy(last), network)
     own = extract(network, [clouds], start_period=1)
     alone = embed(network, clouds[5:6]).features[0]
-    assert_same_sums(*map(torch.from_numpy, (own.features[5], alone)), network)
+    assert_same_sums(torch.from_numpy(own.features[5]), torch.from_numpy(alone), network)
     assert not np.allclose(own.features[1:64], whole.features[1:64])
 
 
-def test_half(network: PointNet2) -> None:
+def test_bfloat16(network: PointNet2) -> None:
     """Neighbours are those of float32, and the features not even a bfloat16 rounding per layer away."""
     clouds = np.random.default_rng(2).normal(size=(12, 60, 3))
-    whole, half = extract(network, [clouds]), extract(network, [clouds], half=True)
+    whole, half = extract(network, [clouds]), extract(network, [clouds], dtype=torch.bfloat16)
     assert half.features.dtype == np.float32
     difference = np.linalg.norm(half.features - whole.features, axis=1) / np.linalg.norm(whole.features, axis=1)
     assert 0 < difference.max() < 0.02

@@ -155,8 +155,8 @@ def test_nothing_but_hits_is_no_certainty() -> None:
     assert right is not None
     assert wrong is not None
     # Ten hits in ten: Clopper and Pearson's bound.
-    assert (right.low, right.high) == (pytest.approx(0.6915, abs=1e-4), 1)
-    assert (wrong.low, wrong.high) == (0, pytest.approx(0.3085, abs=1e-4))
+    assert (right.low, right.high) == pytest.approx((0.6915, 1), abs=1e-4)
+    assert (wrong.low, wrong.high) == pytest.approx((0, 0.3085), abs=1e-4)
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enpointe.evaluation.measures.r_precision import plain_text, text_pool
 
 PROMPTS = 153
-"""Captions of COCO pictures of one object each, collected for Dream Fields (arXiv 2112.01455, section 5.1); Point-E's
+"""Captions of COCO images of one object each, collected for Dream Fields (arXiv 2112.01455, section 5.1); Point-E's
 table is of the same."""
 
 _COLUMNS = {"vit-b-32": 0, "vit-l-14": 1}
@@ -21,7 +21,7 @@ _TABLE: tuple[tuple[str, tuple[float, float]], ...] = (
     ("Point-E 40M", (36.5, 38.8)),
     ("Point-E 300M", (40.3, 45.6)),
     ("Point-E 1B", (41.1, 46.8)),
-    ("the pictures that Point-E was given", (69.6, 86.6)),
+    ("the images that Point-E was given", (69.6, 86.6)),
 )
 """Point-E, arXiv 2212.08751, section 5: R@1 in per cent through CLIP ViT-B/32 and ViT-L/14."""
 
@@ -81,7 +81,7 @@ def _why_not(encoder: str, texts: int, *, stated: bool) -> str | None:
         )
     if texts != PROMPTS:
         return (
-            f"not comparable with published R-Precision, which is of {PROMPTS} captions of COCO pictures: these are "
+            f"not comparable with published R-Precision, which is of {PROMPTS} captions of COCO images: these are "
             f"{texts} prompts, and the fewer there are the easier it is"
         )
     if not stated:

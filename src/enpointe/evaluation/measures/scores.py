@@ -32,6 +32,11 @@ class Interval:
     """Mean of the resamples' scores less the score: about how much the finite number of samples adds to it."""
 
 
+def ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    """The interval's two ends; None where there is none."""
+    return (None, None) if interval is None else (interval.low, interval.high)
+
+
 @dataclass(frozen=True)
 class PFID:
     """The Fréchet distance of two sets of clouds, best at 0."""

@@ -6,30 +6,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from enpointe.core.errors import InputError
+from enpointe.evaluation.metric import ordered, values
 from enpointe.evaluation.report.report import RESULTS
-from enpointe.evaluation.runner.evaluate import FORMAT, VERSION
-from enpointe.evaluation.values import PER_SAMPLE, Row, mean_interval
+from enpointe.evaluation.runner.results import FORMAT, VERSION
+from enpointe.evaluation.score import Better, Quantity, Row, Shown, mean_interval
 
 MAX_RESULTS = 256 << 20
 FLIPS = 10_000
 EXACT = 13
 """Differences up to which all assignments of signs are looked at, in place of FLIPS random ones."""
 
-_TOLD_BY = {
-    "classifier": ("name", "sha256"), "encoder": ("name", "sha256"), "renderer": ("name", "pictures_of", "renders"),
-}  # fmt: skip
-"""What a run's tool is told from another by."""
-_HANG_ON = {
-    "classifier": "P-FID, P-IS and names by different classifiers",
-    "encoder": "R-Precision by different encoders",
-    "renderer": "R-Precision of pictures taken in different ways",
-}
+_ACCOUNTS = ("note", "quality", "dtype")
+"""What a run has to say of a tool, besides which one it is."""
 
 Pair = tuple[str, int | None]
 
@@ -39,7 +33,7 @@ class Paired:
     """A value of samples of two runs, over the pairs of prompt and seed where both have it.
 
     Attributes:
-        name, title, better, shown: as in `values.PER_SAMPLE`.
+        name, title, better, shown: see `Quantity`.
         n: pairs.
         a, b: means.
         difference: mean of b less a.
@@ -51,8 +45,8 @@ class Paired:
 
     name: str
     title: str
-    better: Literal["lower", "higher"]
-    shown: Literal["number", "share"]
+    better: Better
+    shown: Shown
     n: int
     a: float
     b: float
@@ -133,11 +127,11 @@ def compare(a: Mapping[str, Any], b: Mapping[str, Any], seed: int = 0) -> dict[s
             "different ones with none in both"
         )
     paired = []
-    for name, (title, better, shown) in PER_SAMPLE.items():
-        values = [(ours[pair].get(name), theirs[pair].get(name)) for pair in common]
-        both = np.array([(float(x), float(y)) for x, y in values if x is not None and y is not None], np.float64)
+    for name, quantity in values().items():
+        pairs = [(ours[pair].get(name), theirs[pair].get(name)) for pair in common]
+        both = np.array([(float(x), float(y)) for x, y in pairs if x is not None and y is not None], np.float64)
         if len(both):
-            paired.append(_paired(name, title, better, shown, both, seed))
+            paired.append(_paired(quantity, both, seed))
     return {
         "format": f"{FORMAT}-compare",
         "version": VERSION,
@@ -157,20 +151,13 @@ def by_pair(run: Mapping[str, Any]) -> dict[Pair, Row]:
     return {(row["prompt"], row.get("seed")): row for row in run["samples"] if row.get("prompt") is not None}
 
 
-def _paired(
-    name: str,
-    title: str,
-    better: Literal["lower", "higher"],
-    shown: Literal["number", "share"],
-    both: np.ndarray[Any, np.dtype[np.float64]],
-    seed: int,
-) -> Paired:
+def _paired(quantity: Quantity, both: NDArray[np.float64], seed: int) -> Paired:
     differences = both[:, 1] - both[:, 0]
     low, high = mean_interval(differences, seed)
-    good = differences if better == "higher" else -differences
+    good = differences if quantity.better == "higher" else -differences
     return Paired(
-        name, title, better, shown, len(both), float(both[:, 0].mean()), float(both[:, 1].mean()),
-        float(differences.mean()), low, high, sign_flip_p(differences, seed),
+        quantity.name, quantity.title, quantity.better, quantity.shown, len(both), float(both[:, 0].mean()),
+        float(both[:, 1].mean()), float(differences.mean()), low, high, sign_flip_p(differences, seed),
         int((good > 0).sum()), int((good < 0).sum()),
     )  # fmt: skip
 
@@ -182,9 +169,12 @@ def _scores(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _all_settings(run: Mapping[str, Any]) -> dict[str, Any]:
-    tools = run.get("tools", {})
-    names = {kind: {key: tools[kind].get(key) for key in keys} for kind, keys in _TOLD_BY.items() if kind in tools}
-    return {**run.get("settings", {}), **names, "reference": tools.get("reference")}
+    return {**run["settings"], **{kind: _identity(tool) for kind, tool in run["tools"].items()}}
+
+
+def _identity(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's tool differs from others in."""
+    return {key: value for key, value in tool.items() if key not in _ACCOUNTS}
 
 
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -195,11 +185,11 @@ def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any
 
 def _costs(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
     def of(run: Mapping[str, Any]) -> dict[str, float | None]:
-        cost = run.get("cost", {})
+        cost = run["cost"]
         stages = cost.get("seconds_per_cloud") or {}
         return {
             "seconds of a cloud": round(sum(stages.values()), 3) if stages else None,
-            "evaluations": run.get("settings", {}).get("drawn_with", {}).get("evaluations"),
+            "evaluations": run["settings"].get("sampling", {}).get("evaluations"),
             "peak memory in MB": cost.get("peak_memory_mb"),
         }
 
@@ -207,19 +197,20 @@ def _costs(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"name": name, "a": ours[name], "b": theirs[name]} for name in ours]
 
 
-def _notes(a: Mapping[str, Any], b: Mapping[str, Any], common: int, ours: int, theirs: int) -> list[str]:
+def _notes(a: Mapping[str, Any], b: Mapping[str, Any], common: int, in_a: int, in_b: int) -> list[str]:
     notes = []
-    if common < max(ours, theirs):
-        notes.append(f"{common} pairs of prompt and seed are in both; A has {ours}, B {theirs}")
-    ours_with, theirs_with = a.get("tools", {}), b.get("tools", {})
-    for kind, what in _HANG_ON.items():
-        used = [tools[kind] for tools in (ours_with, theirs_with) if kind in tools]
-        if len(used) == 2 and any(used[0].get(key) != used[1].get(key) for key in _TOLD_BY[kind]):
-            notes.append(f"{what} cannot be compared")
-    one, two = ours_with.get("reference"), theirs_with.get("reference")
-    if one and two and (one["kind"], one["place"]) != (two["kind"], two["place"]):
-        notes.append("the two were held against different references: distances and P-FID cannot be compared")
-    elif one and two and one["clouds"] != two["clouds"]:
-        notes.append(f"P-FID against {one['clouds']} and {two['clouds']} true clouds cannot be compared")
+    if common < max(in_a, in_b):
+        notes.append(f"{common} pairs of prompt and seed are in both; A has {in_a}, B {in_b}")
+    one, two = a["tools"], b["tools"]
+    for kind in one.keys() & two.keys() - {"reference"}:
+        if _identity(one[kind]) != _identity(two[kind]):
+            titles = [metric.scores[0].title for metric in ordered().values() if kind in metric.needs]
+            notes.append(f"{', '.join(titles)} by different {kind}s cannot be compared")
+    if "reference" in one and "reference" in two:
+        ours, theirs = one["reference"], two["reference"]
+        if (ours["kind"], ours["place"]) != (theirs["kind"], theirs["place"]):
+            notes.append("the two have different references: scores against them cannot be compared")
+        elif ours["clouds"] != theirs["clouds"]:
+            notes.append(f"P-FID against {ours['clouds']} and {theirs['clouds']} reference clouds cannot be compared")
     notes.append("p is of each value alone; among several, one below 5 % is found by chance more often than that")
     return notes

@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from enpointe.evaluation.report import page
+from enpointe.evaluation.files import write_json
+from enpointe.evaluation.metric import values
+from enpointe.evaluation.report.blocks import cards, notes, table
 from enpointe.evaluation.report.compare import by_pair, compare
-from enpointe.evaluation.report.report import card, flat
-from enpointe.evaluation.samples.generated import SAMPLES, GeneratedSamples, write_json
+from enpointe.evaluation.report.page import cloud_image, save_page
+from enpointe.evaluation.report.report import BETTER, card, flat
+from enpointe.evaluation.samples.generated import SAMPLES, GeneratedSamples
 from enpointe.evaluation.samples.sample import SampleSet
-from enpointe.evaluation.values import PER_SAMPLE, Row
+from enpointe.evaluation.score import Row
 
 PAGE, DIFFERENCES = "compare.html", "compare.json"
 SHOWN = 24
-"""Pairs that are shown with pictures: those that differ most."""
+"""Pairs that are shown with images: those that differ most."""
 
 
 def save_comparison(
@@ -28,40 +31,37 @@ def save_comparison(
     """Write compare.html and compare.json into a folder; returns what the latter holds.
 
     Args:
-        samples: of both, for pictures, where they are at hand.
+        samples: of both, for images, where they are at hand.
 
     Raises:
         InputError: as `compare`. OutputError: a file cannot be written.
     """
     found = compare(a, b, seed)
     write_json(folder / DIFFERENCES, found)
-    pictures, pairs = _pairs(a, b, samples)
+    images, pairs = _pairs(a, b, samples)
     text = [{"name": name, "text": True} for name in ("setting", "A", "B")]
     blocks = [
-        page.table("Paired: same prompt, same seed", [
+        table("Paired: same prompt, same seed", [
             {"name": "value", "text": True}, {"name": "pairs"}, {"name": "A"}, {"name": "B"}, {"name": "B less A"},
             {"name": "95 % interval"}, {"name": "p"}, {"name": "B better"}, {"name": "A better"},
             {"name": "", "text": True},
         ], [_row(one) for one in found["paired"]],
             "Means over the pairs; p by flipping the differences' signs at random."),
-        page.notes("To be minded", found["notes"]),
-        page.table("All samples of each", [
+        notes("Notes", found["notes"]),
+        table("All samples of each", [
             {"name": "score", "text": True}, {"name": "A"}, {"name": "interval"}, {"name": "B"}, {"name": "interval"},
             {"name": "", "text": True},
-        ], [[one["a"]["title"], *_value(one["a"]), *_value(one["b"]), _BETTER[one["a"]["better"]]]
+        ], [[one["a"]["title"], *_value(one["a"]), *_value(one["b"]), BETTER[one["a"]["better"]]]
             for one in found["scores"]]),
-        page.table("Cost", [{"name": "", "text": True}, {"name": "A"}, {"name": "B"}],
+        table("Cost", [{"name": "", "text": True}, {"name": "A"}, {"name": "B"}],
                    [[one["name"], one["a"], one["b"]] for one in found["costs"]]),
-        page.table("Settings that differ", text, [[one["name"], flat(one["a"]), flat(one["b"])]
+        table("Settings that differ", text, [[one["name"], flat(one["a"]), flat(one["b"])]
                                                   for one in found["settings"]]),
-        page.cards("Pairs that differ most", pairs, "A and B in turn, each from its front and its back."),
+        cards("Pairs that differ most", pairs, "A and B in turn, each from its front and its back."),
     ]  # fmt: skip
     subtitle = f"A: {a['title']} · B: {b['title']} · {found['pairs']} pairs of prompt and seed"
-    page.save_page(folder / PAGE, "A beside B", subtitle, blocks, pictures)
+    save_page(folder / PAGE, "A beside B", subtitle, blocks, images)
     return found
-
-
-_BETTER = {"lower": "lower is better", "higher": "higher is better", "half": "best at 50 %"}
 
 
 def _shown(value: float | None, shown: str, sign: bool = False) -> str:
@@ -75,7 +75,7 @@ def _row(one: Mapping[str, Any]) -> list[Any]:
     shown = one["shown"]
     span = f"{_shown(one['low'], shown, True)} to {_shown(one['high'], shown, True)}"
     return [
-        f"{one['title']} ({_BETTER[one['better']]})", one["n"], _shown(one["a"], shown), _shown(one["b"], shown),
+        f"{one['title']} ({BETTER[one['better']]})", one["n"], _shown(one["a"], shown), _shown(one["b"], shown),
         _shown(one["difference"], shown, True), span, f"{one['p']:.2g}", one["wins"], one["losses"], one["verdict"],
     ]  # fmt: skip
 
@@ -90,28 +90,28 @@ def _value(score: Mapping[str, Any]) -> tuple[str, str]:
 def _pairs(
     a: Mapping[str, Any], b: Mapping[str, Any], samples: tuple[SampleSet | None, SampleSet | None]
 ) -> tuple[dict[str, str], list[dict[str, Any]]]:
-    """Pictures and cards of the pairs whose values differ most, A's and B's next to each other."""
+    """Images and cards of the pairs whose values differ most, A's and B's next to each other."""
     ours, theirs = by_pair(a), by_pair(b)
     common = [pair for pair in ours if pair in theirs]
     order = sorted(common, key=lambda pair: -_distance(ours[pair], theirs[pair]))[:SHOWN]
-    pictures: dict[str, str] = {}
+    images: dict[str, str] = {}
     items = []
     for side, rows, one in (("A", ours, samples[0]), ("B", theirs, samples[1])):
         if one is not None:
             wanted = {str(rows[pair]["name"]) for pair in order}
-            pictures |= {f"{side}/{sample.name}": page.picture(sample.cloud) for sample in one.pick(wanted)}
+            images |= {f"{side}/{sample.name}": cloud_image(sample.cloud) for sample in one.pick(wanted)}
     for pair in order:
         for side, rows in (("A", ours), ("B", theirs)):
             row = {**rows[pair], "name": f"{side}/{rows[pair]['name']}"}
-            item = card(row, pictures)
+            item = card(row, images)
             items.append({**item, "title": f"{side}: {item['title']}"})
-    return pictures, items
+    return images, items
 
 
 def _distance(a: Row, b: Row) -> float:
     """How much two samples' values differ, in shares of the larger of each."""
     total = 0.0
-    for name in PER_SAMPLE:
+    for name in values():
         if a.get(name) is not None and b.get(name) is not None:
             x, y = float(a[name]), float(b[name])
             total += abs(x - y) / max(abs(x), abs(y), 1e-9)

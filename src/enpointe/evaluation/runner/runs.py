@@ -1,10 +1,10 @@
-"""The two kinds of run: a model's clouds are made and scored, or clouds that are there are scored."""
+"""The two kinds of run: a model's clouds are generated and scored, or clouds that are there are scored."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,21 @@ from enpointe.core.errors import InputError
 from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.diffusion.sampler import make_sampler
 from enpointe.diffusion.samplers import SAMPLERS
-from enpointe.evaluation.photographs import check_renderer
-from enpointe.evaluation.prompts import PromptList, texts_of, understood
-from enpointe.evaluation.runner.evaluate import Progress, Results, Tools, check_metrics, peak_memory, score
-from enpointe.evaluation.runner.gather import TWINS
+from enpointe.evaluation.files import write_json
+from enpointe.evaluation.prompts import PromptList, texts_of
+from enpointe.evaluation.references import procedural_reference
+from enpointe.evaluation.renderers import open_renderer
+from enpointe.evaluation.runner.evaluate import check_metrics, score
+from enpointe.evaluation.runner.generation import Generation, Log, generate_samples
+from enpointe.evaluation.runner.results import Results, peak_memory
 from enpointe.evaluation.runner.sweep import run_sweep
-from enpointe.evaluation.samples.generated import SAMPLES, Making, make_samples, write_json
+from enpointe.evaluation.samples.generated import SAMPLES
 from enpointe.evaluation.samples.sample import SampleSet
-from enpointe.evaluation.samples.true_objects import TrueObjects
+from enpointe.evaluation.settings import Settings
 from enpointe.io.sample_folder import META, SampleFolder
 from enpointe.pipelines.base import Pipeline
 
 COST = "cost.json"
-REFERENCE_CLOUDS = 300
-"""Fresh objects that P-FID of a run without a reference of its own takes, at least: more than the features of the
-embedded classifier."""
-
-Say = Callable[[str], None]
 
 
 def evaluate_model(
@@ -40,34 +38,33 @@ def evaluate_model(
     folder: Path,
     *,
     n: int | None = None,
-    seed: int = 0,
-    making: Making | None = None,
+    generation: Generation | None = None,
     reference: SampleSet | None = None,
     metrics: Sequence[str] | None = None,
-    tools: Tools | None = None,
-    preset: str = "fast",
+    settings: Settings | None = None,
     weights: Path | None = None,
     sweep: int = 0,
     progress: ProgressCallback = no_progress,
-    scoring: Progress = lambda what, done, total: None,
-    say: Say = lambda line: None,
+    log: Log = lambda line: None,
 ) -> tuple[Results, SampleSet]:
-    """Clouds of the prompts, made in `folder` where they are not there yet, and what they are worth.
+    """Clouds of the prompts, generated in `folder` where they are not there yet, and how good they are.
 
     Args:
         n: clouds; see `PromptList.first`.
-        reference: true clouds; by default fresh objects of what the prompts ask for, if any plainly does.
-        making: how clouds are made.
-        preset, weights: what the pipeline was loaded with.
+        generation: how clouds are generated.
+        reference: by default new procedural objects of what the prompts ask for, if any plainly does.
+        metrics: that must be measured; None for all that can be.
+        settings: of the scoring; its seed is the first of the clouds, too.
+        weights: another file of the base network that the pipeline was loaded with.
         sweep: clouds for each point of a sweep, see `run_sweep`; 0 for none.
-        progress, scoring: of the making, and of the rest.
-        say: told lines for people.
+        progress: of the generation and of the scoring.
+        log: gets lines for people.
 
     Raises:
-        InputError: a model that draws from pictures, a metric that cannot be had, a folder of another run.
-        DeviceError: Blender was asked for, and there is none that can be used.
+        InputError: a model that draws from images, a metric that cannot be measured, a folder of another run.
+        DeviceError: Blender was chosen, and there is none that can be used.
     """
-    making, tools = making or Making(), tools or Tools(seed=seed)
+    generation, settings = generation or Generation(), settings or Settings()
     inputs = pipeline.spec.inputs
     takes_text = "text" in inputs
     if inputs and not takes_text:
@@ -75,35 +72,39 @@ def evaluate_model(
         raise InputError(f"{pipeline.name} draws from an image: expected a model of prompts ({texts})")
     if sweep and not takes_text:
         raise InputError(f"sweep: expected a model that draws from a text, found {pipeline.name}")
-    pairs = prompts.first(n, seed) if takes_text else [("", seed + i) for i in range(n or len(prompts.prompts))]
-    texts_made = texts_of([text for text, _ in pairs if text])
-    if reference is None and any(understood(text) for text in texts_made):
-        texts_known = sum(understood(text) is not None for text in texts_made)
-        clouds = max(len(pairs), TWINS * texts_known)
-        if metrics is None or "p_fid" in metrics:
-            clouds = max(clouds, REFERENCE_CLOUDS)
-        reference = TrueObjects(texts_made, clouds, n_points=making.n_points, seed=seed)
-    if "r_precision" in check_metrics(metrics, reference=reference is not None):
-        check_renderer(tools.renderer, tools.views)
+    pairs = prompts.first(n, settings.seed)
+    if not takes_text:
+        pairs = [("", settings.seed + i) for i in range(n or len(prompts.prompts))]
+    texts_generated = texts_of([text for text, _ in pairs if text])
+    if reference is None:
+        wanted = [metric.reference_clouds for metric in check_metrics(metrics, reference=True).values()]
+        reference = procedural_reference(
+            texts_generated, max(len(pairs), *wanted), n_points=generation.n_points, seed=settings.seed
+        )
+    chosen = check_metrics(metrics, reference=reference is not None)
+    if any("renderer" in metric.needs for metric in chosen.values()):
+        open_renderer(settings.renderer, settings.views).close()  # what fails fails before what takes long
     for line in prompts.notes:
-        say(line)
+        log(line)
     began = time.perf_counter()
-    samples = make_samples(pipeline, pairs, making, folder, preset=preset, weights=weights, progress=progress, say=say)
-    cost = _cost(folder, pipeline, pairs, time.perf_counter() - began)
-    settings: dict[str, Any] = {
-        **json.loads((folder / "settings.json").read_text(encoding="utf-8")),
-        "seed": seed,
-        "prompts": prompts.source,
-        "different_prompts": len(texts_made),
-        "pool": len(prompts.pool) if takes_text else 0,
-    }
-    results = Results("model", pipeline.name, settings, notes=list(prompts.notes), cost=cost)
+    samples, generated_with = generate_samples(
+        pipeline, pairs, generation, folder, weights=weights, progress=progress, log=log
+    )
+    cost = _cost(folder, pipeline, time.perf_counter() - began)
     pool = prompts.pool if takes_text else ()
-    score(results, samples, reference, metrics, tools, pool=pool, progress=scoring)
-    results.settings["drawn_with"] = _drawn_with(folder, samples)
+    about: dict[str, Any] = {
+        **generated_with,
+        "seed": settings.seed,
+        "prompts": prompts.source,
+        "different_prompts": len(texts_generated),
+        "pool": len(pool),
+    }
+    results = Results("model", pipeline.name, about, notes=list(prompts.notes), cost=cost)
+    score(results, samples, reference, settings, metrics, pool=pool, progress=progress)
+    results.settings["sampling"] = _sampling(folder)
     if sweep:
         began = time.perf_counter()
-        found = run_sweep(pipeline, pairs, tools, clouds=sweep, guidance=making.guidance, say=say)
+        found = run_sweep(pipeline, pairs, settings, clouds=sweep, guidance_scale=generation.guidance_scale, log=log)
         # Times are no part of what two runs have in common.
         results.cost["sweep_seconds_per_cloud"] = {
             f"{one['sampler']} {one['evaluations']}": round(one.pop("seconds"), 3) for one in found
@@ -118,20 +119,19 @@ def evaluate_samples(
     reference: SampleSet | None,
     *,
     metrics: Sequence[str] | None = None,
-    tools: Tools | None = None,
-    scoring: Progress = lambda what, done, total: None,
+    settings: Settings | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Results:
-    """What clouds that are there are worth; see `evaluate.score` for what is raised."""
-    tools = tools or Tools()
-    settings = {"samples": f"{samples.kind} {samples.place}", "seed": tools.seed}
+    """How good clouds are that are there; see `evaluate.score` for what is raised."""
+    settings = settings or Settings()
+    about = {"samples": f"{samples.kind} {samples.place}", "seed": settings.seed}
     if reference is not None:
-        settings["reference"] = f"{reference.kind} {reference.place}"
-    results = Results("samples", samples.place, settings)
-    return score(results, samples, reference, metrics, tools, progress=scoring)
+        about["reference"] = f"{reference.kind} {reference.place}"
+    return score(Results("samples", samples.place, about), samples, reference, settings, metrics, progress=progress)
 
 
-def _drawn_with(folder: Path, samples: SampleSet) -> dict[str, Any]:
-    """The sampler's settings as the first sample's meta.json says them, the model's own values filled in."""
+def _sampling(folder: Path) -> dict[str, Any]:
+    """The sampler's settings as the first sample's meta.json has them, the model's own values filled in."""
     for path in sorted((folder / SAMPLES).glob(f"*/{META}")):
         settings: dict[str, Any] = SampleFolder(path.parent).meta().get("settings", {})
         if "steps" in settings and settings.get("sampler") in SAMPLERS:
@@ -140,17 +140,16 @@ def _drawn_with(folder: Path, samples: SampleSet) -> dict[str, Any]:
     return {}
 
 
-def _cost(folder: Path, pipeline: Pipeline, pairs: Sequence[tuple[str, int]], seconds: float) -> dict[str, Any]:
-    """Seconds and memory of making, kept in the folder so that a run that goes on knows those of its beginning."""
+def _cost(folder: Path, pipeline: Pipeline, seconds: float) -> dict[str, Any]:
+    """Seconds and memory of the generation, kept in the folder so that a run that goes on knows its beginning's."""
     path = folder / COST
     try:
         before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         before = {}
-    peak = peak_memory()
     found: dict[str, Any] = {
-        "peak_memory_mb": max(before.get("peak_memory_mb") or 0, round((peak or 0) / 1e6)) or None,
-        "making": max(before.get("making") or 0, round(seconds, 3)),
+        "peak_memory_mb": max(before.get("peak_memory_mb") or 0, round((peak_memory() or 0) / 1e6)) or None,
+        "generation": max(before.get("generation") or 0, round(seconds, 3)),
         "device": pipeline.device.type,
     }
     if pipeline.device.type == "cuda":

@@ -3,48 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from enpointe.diffusion.sampler import make_sampler, samplers_in
-from enpointe.evaluation.prompts import texts_of, understood
-from enpointe.evaluation.runner.evaluate import Results, Tools, score
+from enpointe.evaluation.metric import ordered
+from enpointe.evaluation.prompts import texts_of
+from enpointe.evaluation.references import procedural_reference
+from enpointe.evaluation.runner.evaluate import score
+from enpointe.evaluation.runner.generation import Log
+from enpointe.evaluation.runner.results import Results
 from enpointe.evaluation.samples.generated import Pair
-from enpointe.evaluation.samples.sample import Sample, SampleSet
-from enpointe.evaluation.samples.true_objects import TrueObjects
+from enpointe.evaluation.samples.memory import MemorySamples
+from enpointe.evaluation.samples.sample import Sample
+from enpointe.evaluation.settings import Settings
 from enpointe.pipelines.base import Pipeline
 
 EVALUATIONS = (4, 8, 16, 32)
 POINTS = 1024
 """Of the base network alone: the upsampler's work is the same whatever the sampler."""
-METRICS = ("p_fid", "named", "r_precision", "f_score")
-KEPT = ("p_fid", "named", "r_precision", "chamfer_to_prompt", "f_score")
-
-
-class HeldSamples(SampleSet):
-    """Samples that are in memory."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        super().__init__("sweep", "generated", None)
-        self._held = list(samples)
-
-    def _size(self) -> int:
-        return len(self._held)
-
-    def _samples(self, only: set[str] | None = None) -> Iterator[Sample]:
-        return (sample for sample in self._held if self._sound(sample))
 
 
 def run_sweep(
     pipeline: Pipeline,
     pairs: Sequence[Pair],
-    tools: Tools,
+    settings: Settings,
     *,
     clouds: int,
-    guidance: float | None = None,
+    guidance_scale: float | None = None,
     samplers: Sequence[str] | None = None,
     evaluations: Sequence[int] = EVALUATIONS,
-    say: Callable[[str], None] = lambda line: None,
+    log: Log = lambda line: None,
 ) -> list[dict[str, Any]]:
     """For each sampler and number of evaluations: the scores of the same prompts and seeds, and seconds a cloud.
 
@@ -54,31 +43,31 @@ def run_sweep(
         clouds: for each point of the plot, at most: the first of the run.
         samplers: by default all that take any noise levels.
     """
+    swept = {quantity.name: metric for metric, cls in ordered().items() for quantity in cls.scores if quantity.swept}
     pairs = list(pairs[:clouds])
     texts = texts_of([text for text, _ in pairs])
-    known = [text for text in texts if understood(text)]
-    reference = TrueObjects(known, 4 * len(known), n_points=POINTS, seed=tools.seed) if known else None
+    reference = procedural_reference(texts, 0, n_points=POINTS, seed=settings.seed)
     pipeline.generate(pairs[0][0], n_points=64, steps=1, progress=False)  # so that no time is of loading
     found = []
     for sampler in samplers or samplers_in("karras"):
-        for asked in evaluations:
+        for most in evaluations:
             began = time.perf_counter()
             results = pipeline.generate(
                 [text for text, _ in pairs],
                 seed=[seed for _, seed in pairs],
                 n_points=POINTS,
-                steps=make_sampler(sampler).steps_within(asked),
-                guidance_scale=guidance,
+                steps=make_sampler(sampler).steps_within(most),
+                guidance_scale=guidance_scale,
                 sampler=sampler,
                 progress=False,
             )
             seconds = (time.perf_counter() - began) / len(pairs)
-            samples = HeldSamples([Sample(str(i), result.cloud, *pairs[i]) for i, result in enumerate(results)])
-            made = score(
-                Results("model", "sweep", {}), samples, reference, None, tools,
-                metrics=METRICS, pool=texts, ceiling=False,
+            samples = MemorySamples([Sample(str(i), result.cloud, *pairs[i]) for i, result in enumerate(results)])
+            scored = score(
+                Results("model", "sweep", {}), samples, reference, settings, list(dict.fromkeys(swept.values())),
+                optional=True, pool=texts, ceilings=False,
             )  # fmt: skip
-            values = {one.name: one.value for one in made.scores if one.name in KEPT}
-            found.append({"sampler": sampler, "evaluations": asked, "clouds": len(pairs), **values, "seconds": seconds})
-            say(f"{sampler}, {asked} evaluations: {seconds:.1f} s a cloud")
+            values = {one.name: one.value for one in scored.scores if one.name in swept}
+            found.append({"sampler": sampler, "evaluations": most, "clouds": len(pairs), **values, "seconds": seconds})
+            log(f"{sampler}, {most} evaluations: {seconds:.1f} s a cloud")
     return found

@@ -1,4 +1,4 @@
-"""Pictures by a real Blender, held against the own renderer's; and what does not need one."""
+"""Images by a real Blender, held against the own renderer's; and what does not need one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from enpointe.core.errors import DeviceError, InputError, RenderError
-from enpointe.evaluation import photographs
-from enpointe.evaluation.photographs import (
-    BlenderPhotographer,
-    OwnPhotographer,
-    _on_ground,
-    cameras_of,
-    check_renderer,
-    open_photographer,
-)
-from enpointe.evaluation.runner.gather import Wanted, gather
-from enpointe.evaluation.samples.sample import Sample, SampleSet
+from enpointe.core.errors import DeviceError, InputError
+from enpointe.evaluation.renderers import RENDERERS, open_renderer
+from enpointe.evaluation.renderers import blender as module
+from enpointe.evaluation.renderers.blender import BlenderImages, _on_ground, cameras_of
+from enpointe.evaluation.renderers.own import OwnImages
 from enpointe.geometry import Mesh, PointCloud
 from enpointe.geometry.colors import to_linear, to_srgb
 from enpointe.render.blender.process import ENVIRONMENT
@@ -46,9 +39,9 @@ def ball(n: int) -> PointCloud:
     return PointCloud(points, np.where(points[:, 2:] > 0, [0.9, 0.1, 0.1], [0.1, 0.1, 0.9]))
 
 
-def shown(pictures: NDArray[np.uint8], config: RenderConfig = CONFIG) -> NDArray[np.bool_]:
+def shown(images: NDArray[np.uint8], config: RenderConfig = CONFIG) -> NDArray[np.bool_]:
     """Where at least about half of a pixel is not the ground."""
-    return np.asarray(np.abs(pictures / 255 - config.background).max(axis=-1) > 0.2)
+    return np.asarray(np.abs(images / 255 - config.background).max(axis=-1) > 0.2)
 
 
 def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
@@ -56,19 +49,19 @@ def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 @pytest.fixture(scope="module")
-def blender() -> Iterator[BlenderPhotographer]:
+def blender() -> Iterator[BlenderImages]:
     try:
-        photographer = BlenderPhotographer(CONFIG)
+        renderer = BlenderImages(CONFIG)
     except DeviceError as error:
         pytest.skip(str(error))
-    yield photographer
-    photographer.close()
+    yield renderer
+    renderer.close()
 
 
 @pytest.mark.blender
-def test_a_mesh_is_where_the_own_renderer_shows_it(blender: BlenderPhotographer) -> None:
-    found, own = blender.of_mesh(box()), OwnPhotographer(CONFIG).of_mesh(box())
-    yellow = [(pictures[..., 0] > pictures[..., 1]) & shown(pictures) for pictures in (found, own)]
+def test_a_mesh_is_where_the_own_renderer_shows_it(blender: BlenderImages) -> None:
+    found, own = blender.render_mesh(box()), OwnImages(CONFIG).render_mesh(box())
+    yellow = [(images[..., 0] > images[..., 1]) & shown(images) for images in (found, own)]
     assert overlap(*yellow) > 0.95
     assert 0.1 < yellow[0].sum() / shown(found).sum() < 0.9
     assert found.shape == own.shape == (2, 96, 96, 3)
@@ -82,18 +75,18 @@ def test_a_mesh_is_where_the_own_renderer_shows_it(blender: BlenderPhotographer)
 
 
 @pytest.mark.blender
-def test_the_shape_is_seen_by_its_light(blender: BlenderPhotographer) -> None:
+def test_the_shape_is_seen_by_its_light(blender: BlenderImages) -> None:
     """Sides of one colour differ where they face different ways."""
     grey = Mesh(box().vertices, box().faces)
-    picture = blender.of_mesh(grey)[0]
-    levels = picture[shown(picture[None])[0]].mean(axis=1)
+    image = blender.render_mesh(grey)[0]
+    levels = image[shown(image[None])[0]].mean(axis=1)
     assert np.quantile(levels, 0.9) - np.quantile(levels, 0.1) > 25
-    assert np.ptp(picture[shown(picture[None])[0]].astype(float), axis=1).mean() < 5  # grey
+    assert np.ptp(image[shown(image[None])[0]].astype(float), axis=1).mean() < 5  # grey
 
 
 @pytest.mark.blender
-def test_a_cloud_is_where_the_own_renderer_shows_it(blender: BlenderPhotographer) -> None:
-    found, own = blender.of_cloud(ball(1500)), OwnPhotographer(CONFIG).of_cloud(ball(1500))
+def test_a_cloud_is_where_the_own_renderer_shows_it(blender: BlenderImages) -> None:
+    found, own = blender.render_cloud(ball(1500)), OwnImages(CONFIG).render_cloud(ball(1500))
     assert overlap(shown(found), shown(own)) > 0.97
     for mine, its in zip(found, own, strict=True):
         inside = shown(mine[None])[0] & shown(its[None])[0]
@@ -101,14 +94,12 @@ def test_a_cloud_is_where_the_own_renderer_shows_it(blender: BlenderPhotographer
 
 
 @pytest.mark.blender
-def test_the_same_pictures_again_and_of_too_many_points(
-    blender: BlenderPhotographer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = blender.of_cloud(ball(1500))
-    assert np.array_equal(whole, blender.of_cloud(ball(1500)))
-    monkeypatch.setattr(photographs, "BALLS", 700)
-    thinned = blender.of_cloud(ball(1500))
-    assert np.array_equal(thinned, blender.of_cloud(ball(1500)))
+def test_the_same_images_again_and_of_too_many_points(blender: BlenderImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = blender.render_cloud(ball(1500))
+    assert np.array_equal(whole, blender.render_cloud(ball(1500)))
+    monkeypatch.setattr(module, "BALLS", 700)
+    thinned = blender.render_cloud(ball(1500))
+    assert np.array_equal(thinned, blender.render_cloud(ball(1500)))
     assert overlap(shown(thinned), shown(whole)) > 0.9
     assert (thinned != whole).any()
     assert blender._renderer.process.starts == 1
@@ -118,10 +109,10 @@ def test_the_same_pictures_again_and_of_too_many_points(
 def test_cameras_see_what_the_own_renderer_sees() -> None:
     """Without Blender: box corners projected by the cameras bound what is drawn."""
     places, distance = standpoint(box().vertices, CONFIG)
-    for picture, camera in zip(render_mesh(box(), CONFIG), cameras_of(CONFIG, distance), strict=True):
+    for image, camera in zip(render_mesh(box(), CONFIG), cameras_of(CONFIG, distance), strict=True):
         pixels, depth = camera.project(places)
         assert depth.min() > 0
-        down, right = np.nonzero(shown(picture[None])[0])
+        down, right = np.nonzero(shown(image[None])[0])
         assert np.array([right.min(), down.min()]) == pytest.approx(pixels.min(axis=0), abs=1.1)
         assert np.array([right.max(), down.max()]) + 1 == pytest.approx(pixels.max(axis=0), abs=1.1)
 
@@ -142,38 +133,15 @@ def test_light_over_another_ground() -> None:
     assert _on_ground(view, ground) == pytest.approx(expected * 255, abs=3)
 
 
+def test_the_names_are_those_of_the_command() -> None:
+    assert set(RENDERERS) == {"blender", "own"}
+
+
 def test_what_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="renderer: expected one of own, blender, found 'oven'"):
-        open_photographer("oven")
+    with pytest.raises(InputError, match="renderer: expected one of blender, own, found 'oven'"):
+        open_renderer("oven")
     with pytest.raises(InputError, match="views"):
-        check_renderer("own", 0)
+        open_renderer("own", 0)
     monkeypatch.setenv(ENVIRONMENT, "no-such-blender")
     with pytest.raises(DeviceError, match="no-such-blender"):
-        check_renderer("blender")
-
-
-class Two(SampleSet):
-    def __init__(self) -> None:
-        super().__init__("two", "folder", None)
-
-    def _size(self) -> int:
-        return 2
-
-    def _samples(self, only: set[str] | None = None) -> Iterator[Sample]:
-        yield from (Sample(name, ball(20 + 10 * i), "a ball") for i, name in enumerate("ab"))
-
-
-class Fragile:
-    """Fails at the first."""
-
-    def features_of(self, cloud: PointCloud, mesh: Mesh | None) -> NDArray[np.float32]:
-        if len(cloud) == 20:
-            raise RenderError("Blender stalled")
-        return np.ones((1, 3), np.float32)
-
-
-def test_a_shape_that_blender_fails_at_is_a_failure() -> None:
-    samples = Two()
-    found = gather(samples, Wanted(pictures=Fragile()))
-    assert (len(found), list(found.pictures)) == (2, [1])
-    assert [(one.name, one.reason) for one in samples.failures] == [("a", "no pictures of it: Blender stalled")]
+        open_renderer("blender")

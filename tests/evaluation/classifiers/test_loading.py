@@ -14,8 +14,7 @@ from enpointe.checkpoints.weights import save_weights
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
-from enpointe.evaluation import classifiers
-from enpointe.evaluation.classifiers import Classifier, load_classifier
+from enpointe.evaluation.classifiers import CLASSIFIERS, Classifier, load_classifier, released
 from enpointe.evaluation.measures.features import embed
 from enpointe.evaluation.measures.scores import p_fid
 from enpointe.nn.pointnet2 import PointNet2, PointNet2Config
@@ -66,17 +65,17 @@ def test_auto_is_the_embedded_one_where_nothing_was_downloaded(empty_cache: Path
 def test_auto_is_the_released_one_where_it_lies_in_the_cache(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    calls = []
 
     def loaded(name: str, *, path: Path | None, device: str) -> tuple[PointNet2, str]:
-        asked.append((name, path, device))
+        calls.append((name, path, device))
         return PointNet2(width=0.1).eval(), "digest"
 
-    monkeypatch.setattr(classifiers, "load_released", loaded)
+    monkeypatch.setattr(released, "load_released", loaded)
     empty_cache.mkdir()
     (empty_cache / "pointnet.safetensors").write_bytes(b"weights")
     classifier = load_classifier("auto")
-    assert asked == [("pointnet", None, "cpu")]
+    assert calls == [("pointnet", None, "cpu")]
     assert (classifier.name, classifier.classes, classifier.sha256) == ("pointnet", None, "digest")
     assert dict(classifier.quality) == {}
     assert load_classifier("pocket").name == "pocket-classifier"
@@ -98,9 +97,13 @@ def test_released_weights_that_are_nowhere() -> None:
         load_classifier("released")
 
 
+def test_the_names_are_those_of_the_command() -> None:
+    assert set(CLASSIFIERS) == {"pocket", "released"}
+
+
 @pytest.mark.parametrize(("choice", "path"), [("pointnet", None), ("", None), ("auto", Path("x"))])
 def test_choices(choice: str, path: Path | None) -> None:
-    with pytest.raises(InputError, match=r"classifier: expected .*released.*pocket.*found"):
+    with pytest.raises(InputError, match=r"classifier: expected .*pocket, released.*found"):
         load_classifier(choice, path=path)
 
 
@@ -110,7 +113,7 @@ INFO = {**CONFIG.described(), "classes": ["a", "b"], "quality": {}}
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (SIGHT.described(), "weights of a PointNet2, found those of a sight_sdf"),
         ({"config": {}}, "can be built, found PointNet2Config"),
@@ -120,13 +123,13 @@ INFO = {**CONFIG.described(), "classes": ["a", "b"], "quality": {}}
         ({"quality": None}, "measured quality"),
     ],
 )
-def test_files_that_are_no_classifier(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+def test_files_that_are_no_classifier(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     path = tmp_path / "weights.safetensors"
     state = CONFIG.build().state_dict()
     save_weights(path, state, INFO)
     assert load_classifier("pocket", path=path).classes == ("a", "b")
     save_weights(path, state, {**INFO, **change})
-    with pytest.raises(WeightsError, match=said):
+    with pytest.raises(WeightsError, match=message):
         load_classifier("pocket", path=path)
 
 

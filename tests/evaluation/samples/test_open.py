@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,8 @@ from PIL import Image
 from enpointe.core.errors import InputError
 from enpointe.core.warnings import LostDataWarning
 from enpointe.data.pools import pool
-from enpointe.evaluation.prompts import understood
-from enpointe.evaluation.runner.gather import Wanted, gather
-from enpointe.evaluation.samples.readers import open_samples
-from enpointe.evaluation.samples.sample import Sample, SampleSet
-from enpointe.evaluation.samples.true_objects import TrueObjects
+from enpointe.evaluation.samples.open import open_samples
+from enpointe.evaluation.samples.sample import SampleSet
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 
@@ -52,7 +48,7 @@ def test_a_folder_with_broken_clouds(tmp_path: Path) -> None:
     reasons = {failure.name: failure.reason for failure in samples.failures}
     assert "extent above zero" in reasons["spot"]
     assert str(tmp_path) not in "".join(reasons.values())
-    assert samples.notes == [f"{tmp_path.name}: 1 files of other kinds not looked at"]
+    assert samples.notes == [f"{tmp_path.name}: 1 files of other kinds are not read"]
     assert names(samples) == ["good"]
     assert len(samples.failures) == 4  # those of the latest iteration
 
@@ -141,24 +137,6 @@ def test_arr_0_with_a_broken_cloud(tmp_path: Path) -> None:
     assert len(samples.failures) == 2  # a second look adds none
 
 
-def test_many_clouds_take_the_memory_of_a_few(tmp_path: Path) -> None:
-    path = tmp_path / "many.npz"
-    clouds = np.random.default_rng(0).random((1200, 1024, 3), np.float32)
-    np.savez(path, clouds)
-    size = clouds.nbytes
-    del clouds
-    samples = open_samples(str(path))
-    tracemalloc.start()
-    try:
-        found = gather(samples, Wanted(shapes=False))
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert len(found) == 1200
-    assert found.points == (1024, 1024)
-    assert peak < size / 4
-
-
 @pytest.mark.parametrize("what", ["nothing", "empty", "text", "single"])
 def test_places_that_are_no_set(tmp_path: Path, what: str) -> None:
     place = tmp_path / {"nothing": "none", "empty": ".", "text": "a.txt", "single": "one.npz"}[what]
@@ -179,36 +157,3 @@ def test_a_pool(tmp_path: Path) -> None:
     assert all(sample.prompt and len(sample.cloud) == 64 for sample in found)
     again = list(open_samples(str(path)))
     np.testing.assert_array_equal(found[1].cloud.colors, again[1].cloud.colors)
-
-
-def test_fresh_objects_are_what_is_asked_for() -> None:
-    objects = TrueObjects(["a pink motorcycle", "nonsense", "a green mug"], 4, n_points=64, seed=1)
-    found = list(objects)
-    assert [sample.prompt for sample in found] == ["a pink motorcycle", "a green mug"] * 2
-    assert objects.notes == ["1 of 3 prompts have no true objects"]
-    for mug in (found[1], found[3]):
-        red, green, blue = np.median(mug.cloud.colors, axis=0)
-        assert green > max(red, blue)
-    assert not np.array_equal(found[1].cloud.points, found[3].cloud.points)
-    again = list(TrueObjects(["a pink motorcycle", "nonsense", "a green mug"], 4, n_points=64, seed=1))
-    np.testing.assert_array_equal(found[3].cloud.points, again[3].cloud.points)
-    alone = list(TrueObjects(["a green mug"], 2, n_points=64, seed=1))
-    np.testing.assert_array_equal(found[3].cloud.points, alone[1].cloud.points)
-    assert understood("nonsense") is None
-    with pytest.raises(InputError, match="none asks plainly"):
-        TrueObjects(["nonsense"], 4)
-
-
-def test_distances_are_of_clouds_drawn_with_equal_chances() -> None:
-    class Numbered(SampleSet):
-        def _size(self) -> int:
-            return 200
-
-        def _samples(self, only: set[str] | None = None):  # type: ignore[no-untyped-def]
-            return (Sample(str(i), cloud(i, 4)) for i in range(200))
-
-    found = gather(Numbered("x", "test", None), Wanted(shapes=True), seed=3)
-    assert len(found.shapes) == 64
-    assert list(found.shapes) == sorted(found.shapes)
-    assert 60 < np.mean(list(found.shapes)) < 140
-    assert list(gather(Numbered("x", "test", None), Wanted(shapes=True), seed=3).shapes) == list(found.shapes)

@@ -1,14 +1,13 @@
-"""Who takes the pictures that R-Precision looks at: the package's own renderer, or Blender from the same places."""
+"""Blender, from the very places where the own renderer has its cameras."""
 
 from __future__ import annotations
 
 import weakref
-from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.core.errors import InputError
+from enpointe.evaluation.renderers import RENDERERS, Images, ShapeRenderer
 from enpointe.geometry.checks import Floats
 from enpointe.geometry.colors import to_linear, to_srgb
 from enpointe.geometry.mesh import Mesh
@@ -18,64 +17,19 @@ from enpointe.render.blender.process import BlenderLimits
 from enpointe.render.blender.renderer import BlenderRenderer
 from enpointe.render.cameras import Camera
 from enpointe.render.plot import BARE, surface
-from enpointe.render.renders import Pictures, RenderConfig, render_cloud, render_mesh, standpoint
+from enpointe.render.renders import RenderConfig, standpoint
 from enpointe.render.views import View
 
-Renderer = Literal["own", "blender"]
-RENDERERS: tuple[str, ...] = get_args(Renderer)
-
 SAMPLES = 16
-"""Of each pixel of Blender's pictures."""
+"""Of each pixel."""
 SECONDS_OF_A_VIEW = 30.0
 """What Blender may take for one before it is given up, over all of a shape's views."""
 BALLS = 16_384
 """Points of a cloud that Blender draws, at most."""
 
 
-class Photographer(Protocol):
-    """Takes pictures (views, size, size, 3) uint8 of shapes, z up, as a `RenderConfig` says."""
-
-    @property
-    def name(self) -> str:
-        """What renders, and its version where that may matter."""
-        ...
-
-    @property
-    def note(self) -> str:
-        """How the pictures look, for a report."""
-        ...
-
-    @property
-    def config(self) -> RenderConfig: ...
-
-    def of_cloud(self, cloud: PointCloud) -> Pictures:
-        """Raises RenderError if it failed at this one."""
-        ...
-
-    def of_mesh(self, mesh: Mesh) -> Pictures:
-        """Raises RenderError if it failed at this one."""
-        ...
-
-
-class OwnPhotographer:
-    """See `render.renders`."""
-
-    name = "own"
-    note = "drawn by numpy, shaded by a lamp near the eye"
-
-    def __init__(self, config: RenderConfig) -> None:
-        self.config = config
-
-    def of_cloud(self, cloud: PointCloud) -> Pictures:
-        """See `render_cloud`."""
-        return render_cloud(cloud, self.config)
-
-    def of_mesh(self, mesh: Mesh) -> Pictures:
-        """See `render_mesh`."""
-        return render_mesh(mesh, self.config)
-
-
-class BlenderPhotographer:
+@RENDERERS.register("blender")
+class BlenderImages(ShapeRenderer):
     """Cycles under a sky and a sun, with the cameras of the own renderer; one Blender for as long as this lives.
 
     A point is a ball of the radius that the own renderer's disc has. Of the config `shading` and `oversampling` mean
@@ -85,7 +39,7 @@ class BlenderPhotographer:
     note = "by Blender under a sky and a sun; a point is a ball"
 
     def __init__(self, config: RenderConfig, renderer: BlenderRenderer | None = None) -> None:
-        """Start Blender; see `BlenderRenderer` for what is raised. A `renderer` given takes lit pictures."""
+        """Start Blender; see `BlenderRenderer` for what is raised. A `renderer` given makes lit images."""
         self.config = config
         self._renderer = renderer or BlenderRenderer(
             samples=SAMPLES,
@@ -93,9 +47,13 @@ class BlenderPhotographer:
             limits=BlenderLimits(seconds=max(BlenderLimits.seconds, SECONDS_OF_A_VIEW * config.views)),
         )
         self.name = self._renderer.name
-        self.close = weakref.finalize(self, self._renderer.close)
+        self._close = weakref.finalize(self, self._renderer.close)
 
-    def of_cloud(self, cloud: PointCloud) -> Pictures:
+    def close(self) -> None:
+        """Ends Blender."""
+        self._close()
+
+    def render_cloud(self, cloud: PointCloud) -> Images:
         """A cloud of more than BALLS points is thinned to as many, at random but always the same ones."""
         points, colors = cloud.points, cloud.colors
         if len(points) > BALLS:
@@ -105,15 +63,15 @@ class BlenderPhotographer:
         places, distance = standpoint(points, self.config, radius)
         triangles = places[:, None, None] + radius * _BALL
         paint = np.broadcast_to(colors[:, None, None], triangles.shape)
-        return self._photographs(triangles.reshape(-1, 3, 3), paint.reshape(-1, 3, 3), distance)
+        return self._render(triangles.reshape(-1, 3, 3), paint.reshape(-1, 3, 3), distance)
 
-    def of_mesh(self, mesh: Mesh) -> Pictures:
+    def render_mesh(self, mesh: Mesh) -> Images:
         """Vertex colours run over the faces, a mesh without them is grey. Both sides of a face are seen."""
         places, distance = standpoint(mesh.vertices, self.config)
         paint = np.full((len(places), 3), BARE, np.float32) if mesh.colors is None else mesh.colors
-        return self._photographs(places[mesh.faces], paint[mesh.faces], distance)
+        return self._render(places[mesh.faces], paint[mesh.faces], distance)
 
-    def _photographs(self, triangles: NDArray[np.float64], paint: Floats, distance: float) -> Pictures:
+    def _render(self, triangles: NDArray[np.float64], paint: Floats, distance: float) -> Images:
         """Triangles (f, 3, 3) around the origin, their corners' sRGB (f, 3, 3), in units of any length."""
         model = Model(
             triangles / distance, np.zeros((len(paint), 3, 2), np.float32), to_linear(paint),
@@ -135,28 +93,8 @@ def cameras_of(config: RenderConfig, distance: float) -> tuple[Camera, ...]:
     return tuple(cameras)
 
 
-def open_photographer(renderer: str, views: int | None = None) -> Photographer:
-    """One of RENDERERS, with `views` of each shape, None for the usual number.
-
-    Raises:
-        InputError: a renderer that there is not, or a number of views.
-        DeviceError: there is no Blender that can be used.
-    """
-    if renderer not in RENDERERS:
-        raise InputError(f"renderer: expected one of {', '.join(RENDERERS)}, found {renderer!r}")
-    config = RenderConfig() if views is None else RenderConfig(views=views)
-    return OwnPhotographer(config) if renderer == "own" else BlenderPhotographer(config)
-
-
-def check_renderer(renderer: str, views: int | None = None) -> None:
-    """Raise what `open_photographer` would, before what takes long."""
-    photographer = open_photographer(renderer, views)
-    if isinstance(photographer, BlenderPhotographer):
-        photographer.close()
-
-
 def _on_ground(view: View, background: tuple[float, float, float]) -> NDArray[np.uint8]:
-    """The lit picture, which is before white, before another ground."""
+    """The lit image, which is before white, before another ground."""
     assert view.lit is not None
     seen_through = 1 - view.color[..., 3:] / 255
     ground = to_linear(np.array(background, np.float32))

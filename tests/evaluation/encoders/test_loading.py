@@ -15,7 +15,7 @@ from PIL import Image
 
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.encoders.clip import BASE, LARGE, Release, clip
-from enpointe.evaluation.encoders import load_encoder
+from enpointe.evaluation.encoders import ENCODERS, load_encoder
 
 TEXTS = ["a red car", "", "a blue boat"]
 END = "<|endoftext|>"
@@ -64,7 +64,7 @@ def _nothing_at_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
     clip.cache_clear()
 
 
-def pictures(n: int, size: int = 64) -> list[np.ndarray]:
+def images(n: int, size: int = 64) -> list[np.ndarray]:
     return list(np.random.default_rng(n).integers(0, 256, (n, size, size, 3), dtype=np.uint8))
 
 
@@ -80,7 +80,7 @@ def test_clip_encodes_as_transformers_does(
     assert release.name in encoder.note
     network = CLIPModel.from_pretrained(folders[release]).eval()
     tokens = CLIPTokenizerFast.from_pretrained(folders[release])(TEXTS, padding=True, return_tensors="pt")
-    shown = pictures(40)  # more than one batch
+    shown = images(40)  # more than one batch
     patches = network.config.vision_config.image_size
     means, stds = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
     resized = np.stack(
@@ -90,13 +90,13 @@ def test_clip_encodes_as_transformers_does(
         pixels = torch.tensor((resized / 255 - means) / stds, dtype=torch.float32).permute(0, 3, 1, 2)
         logits = network(input_ids=tokens["input_ids"], pixel_values=pixels).logits_per_image
         expected = (logits / network.logit_scale.exp()).numpy()
-    texts, seen = encoder.encode_texts(TEXTS), encoder.encode_pictures(shown)
+    texts, seen = encoder.encode_texts(TEXTS), encoder.encode_images(shown)
     assert texts.dtype == seen.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(np.concatenate([texts, seen]), axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(seen @ texts.T, expected, atol=2e-4)
     assert np.ptp(expected, axis=0).min() > 1e-3  # that pictures differ is seen
     with pytest.raises(InputError, match="at least one"):
-        encoder.encode_pictures([])
+        encoder.encode_images([])
 
 
 def test_auto_takes_the_first_clip_that_is_there(folders: dict[Release, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,10 +112,10 @@ def test_auto_is_the_embedded_model_where_there_is_no_clip(monkeypatch: pytest.M
         encode_texts=lambda texts: np.eye(len(texts), 8, dtype=np.float32),
         encode_pictures=lambda shown: np.eye(len(shown), 8, 4, dtype=np.float32),
     )
-    asked: list[torch.device] = []
+    devices: list[torch.device] = []
 
     def load_joint(device: torch.device) -> SimpleNamespace:
-        asked.append(device)
+        devices.append(device)
         return space
 
     monkeypatch.setattr("enpointe.checkpoints.embedded.load_joint", load_joint)
@@ -124,8 +124,8 @@ def test_auto_is_the_embedded_model_where_there_is_no_clip(monkeypatch: pytest.M
         assert (encoder.name, encoder.quality) == ("joint", {"recall": 0.5})
         assert "never with published" in encoder.note
         np.testing.assert_array_equal(encoder.encode_texts(["a", "b"]), np.eye(2, 8))
-        np.testing.assert_array_equal(encoder.encode_pictures(pictures(1)), np.eye(1, 8, 4))
-    assert asked == [torch.device("cpu")] * 2
+        np.testing.assert_array_equal(encoder.encode_images(images(1)), np.eye(1, 8, 4))
+    assert devices == [torch.device("cpu")] * 2
 
 
 def test_a_clip_in_the_cache_is_taken(folders: dict[Release, Path], tmp_path: Path) -> None:
@@ -151,8 +151,12 @@ def test_a_wrong_folder_is_named_even_by_auto(monkeypatch: pytest.MonkeyPatch, t
         load_encoder("auto")
 
 
+def test_the_names_are_those_of_the_command() -> None:
+    assert set(ENCODERS) == {"joint", "vit-b-32", "vit-l-14"}
+
+
 def test_what_is_not_there_and_unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WeightsError, match=BASE.folder):
         load_encoder("vit-b-32")
-    with pytest.raises(InputError, match="encoder: expected one of auto, joint, vit-b-32, vit-l-14, found 'vit'"):
+    with pytest.raises(InputError, match="encoder: expected one of auto, vit-b-32, vit-l-14, joint, found 'vit'"):
         load_encoder("vit")
