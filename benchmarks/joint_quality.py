@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.common import Report, Row, arguments
-from enpointe.checkpoints.embedded import embedded_path, picture_encoder, read_network, text_encoder
+from enpointe.checkpoints.embedded import embedded_path, image_encoder, read_network, text_encoder
 from enpointe.data.asset_clouds import sample_model
 from enpointe.data.assets import Asset
 from enpointe.data.captions import draw_paint, held_out, with_article
@@ -40,7 +40,7 @@ from enpointe.data.sources.kaykit import KayKit
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.io.assets.model import sample_colors
-from enpointe.nn.efficientnet import picture_features
+from enpointe.nn.efficientnet import image_features
 from enpointe.nn.joint import JointHeads
 from enpointe.render.renders import RenderConfig, render_cloud, render_mesh
 from enpointe.training.tasks.joint import HELD_OUT
@@ -171,7 +171,7 @@ def looks_of(cloud: PointCloud, mesh: Mesh) -> list[Tensor]:
     """(views, f) for each of SHOWN."""
     few = PointCloud(cloud.points[:1024], cloud.colors[:1024])
     shown = (render_cloud(cloud, CONFIG), render_cloud(few, CONFIG), render_mesh(mesh, CONFIG))
-    features = picture_features(picture_encoder(CPU).encode([picture for some in shown for picture in some]))
+    features = image_features(image_encoder(CPU).encode([picture for some in shown for picture in some]))
     return list(features.clone().view(len(SHOWN), CONFIG.views, -1))
 
 

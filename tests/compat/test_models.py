@@ -180,7 +180,7 @@ class FakeClip:
     def texts(self, prompts: list[str]) -> Tensor:
         return torch.stack([torch.full((768,), float(len(prompt))) for prompt in prompts])
 
-    def pictures(self, images: list[Image.Image]) -> Tensor:
+    def images(self, images: list[Image.Image]) -> Tensor:
         return torch.stack([torch.full((768,), -float(image.width)) for image in images])
 
     def grids(self, images: list[Image.Image]) -> Tensor:

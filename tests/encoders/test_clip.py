@@ -154,7 +154,7 @@ def test_texts_are_tidied_as_clip_does(tiny: Clip, written: str, plain: str) -> 
 
 def test_pictures(tiny: Clip) -> None:
     images = noise(3)
-    found = tiny.pictures(images)
+    found = tiny.images(images)
     assert_unit_vectors(found, 3)
     assert torch.pdist(found).min() > 1e-3
     pixels = torch.stack([clip_pixels(image, SIZE) for image in images])
@@ -188,7 +188,7 @@ def test_patches_lie_row_by_row(tiny: Clip) -> None:
 
 def test_batches_do_not_change_an_answer(tiny: Clip) -> None:
     images = noise(BATCH + 3)
-    for encode in (tiny.pictures, tiny.grids):
+    for encode in (tiny.images, tiny.grids):
         found = encode(images)
         assert found.shape[0] == BATCH + 3
         for index in (0, BATCH - 1, BATCH, BATCH + 2):
@@ -200,7 +200,7 @@ def test_batches_do_not_change_an_answer(tiny: Clip) -> None:
 def test_wrong_arguments(tiny: Clip) -> None:
     with pytest.raises(InputError, match="sequence of texts"):
         tiny.texts("a chair")
-    for encode in (tiny.texts, tiny.pictures, tiny.grids):
+    for encode in (tiny.texts, tiny.images, tiny.grids):
         with pytest.raises(InputError, match="at least one"):
             encode([])
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from enpointe.core.errors import InputError
-from enpointe.encoders.images import CLIP_MEAN, CLIP_STD, MAX_PIXELS, clip_pixels, read_picture
+from enpointe.encoders.images import CLIP_MEAN, CLIP_STD, MAX_PIXELS, clip_pixels, read_image
 
 WIDTH, HEIGHT = 40, 30
 
 
 @pytest.fixture(scope="module")
 def rgb() -> Image.Image:
-    """Noise, so that no encoder makes the file so small that half of it is a whole picture."""
+    """Noise, so that no encoder makes the file so small that half of it is a whole image."""
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8))
 
 
@@ -34,14 +34,14 @@ def pixels(image: Image.Image) -> np.ndarray:
 def test_lossless_formats_give_their_pixels(tmp_path: Path, rgb: Image.Image, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     rgb.save(path, **({"lossless": True} if suffix == "webp" else {}))
-    assert (pixels(read_picture(path)) == pixels(rgb)).all()
-    assert read_picture(str(path)).size == (WIDTH, HEIGHT)
+    assert (pixels(read_image(path)) == pixels(rgb)).all()
+    assert read_image(str(path)).size == (WIDTH, HEIGHT)
 
 
 def test_the_content_tells_the_format_not_the_suffix(tmp_path: Path, rgb: Image.Image) -> None:
     path = tmp_path / "a.jpg"
     rgb.save(path, format="PNG")
-    assert (pixels(read_picture(path)) == pixels(rgb)).all()
+    assert (pixels(read_image(path)) == pixels(rgb)).all()
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "ppm"])
@@ -52,17 +52,17 @@ def test_truncated(tmp_path: Path, rgb: Image.Image, suffix: str) -> None:
     for keep in (0.05, 0.5, 0.9):
         path.write_bytes(whole[: int(len(whole) * keep)])
         with pytest.raises(InputError, match=path.name):
-            read_picture(path)
+            read_image(path)
 
 
 def test_missing_empty_and_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing there"):
-        read_picture(tmp_path / "none.png")
+        read_image(tmp_path / "none.png")
     with pytest.raises(InputError, match="no file there"):
-        read_picture(tmp_path)
+        read_image(tmp_path)
     (tmp_path / "empty.png").touch()
     with pytest.raises(InputError, match="empty file"):
-        read_picture(tmp_path / "empty.png")
+        read_image(tmp_path / "empty.png")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_is_no_picture_but_named_so(tmp_path: Path, content: bytes) -> None
     path = tmp_path / "a.png"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.png: expected a"):
-        read_picture(path)
+        read_image(path)
 
 
 def png(width: int, height: int, depth: int, colour: int, data: bytes) -> bytes:
@@ -91,7 +91,7 @@ def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path, side: int) ->
     path = tmp_path / "bomb.png"
     path.write_bytes(png(side, side, 8, 2, b""))
     with pytest.raises(InputError, match=f"at most {MAX_PIXELS} pixels"):
-        read_picture(path)
+        read_image(path)
 
 
 @pytest.mark.filterwarnings("error")
@@ -101,7 +101,7 @@ def test_a_real_30000_by_30000_picture(tmp_path: Path) -> None:
     rows = b"".join(packer.compress(bytes(3751 * 1000)) for _ in range(30)) + packer.flush()
     path.write_bytes(png(30_000, 30_000, 1, 0, rows))
     with pytest.raises(InputError, match=f"at most {MAX_PIXELS} pixels"):
-        read_picture(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_hopeless_shapes(tmp_path: Path, size: tuple[int, int], message: str) ->
     path = tmp_path / "a.png"
     Image.new("RGB", size).save(path)
     with pytest.raises(InputError, match=f"{message}.*{size[0]} x {size[1]}"):
-        read_picture(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tiff"])
@@ -122,7 +122,7 @@ def test_the_first_frame_of_an_animation(tmp_path: Path, suffix: str) -> None:
     red.save(path, save_all=True, append_images=others, **options)
     with Image.open(path) as written:
         assert written.n_frames == 3
-    assert (pixels(read_picture(path)) == (255, 0, 0)).all()
+    assert (pixels(read_image(path)) == (255, 0, 0)).all()
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tiff"])
@@ -131,7 +131,7 @@ def test_cmyk(tmp_path: Path, suffix: str) -> None:
     Image.new("RGB", (WIDTH, HEIGHT), (200, 40, 90)).convert("CMYK").save(path)
     with Image.open(path) as written:
         assert written.mode == "CMYK"
-    assert abs(pixels(read_picture(path)) - (200, 40, 90)).max() <= 3
+    assert abs(pixels(read_image(path)) - (200, 40, 90)).max() <= 3
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
@@ -139,7 +139,7 @@ def test_grey_of_16_bits_is_scaled_not_clipped(tmp_path: Path, suffix: str) -> N
     grey = np.arange(WIDTH * HEIGHT, dtype=np.uint16).reshape(HEIGHT, WIDTH) * 54  # 0 to 64,746
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(grey).save(path)
-    found = pixels(read_picture(path))
+    found = pixels(read_image(path))
     assert abs(found - (grey / 257)[..., None]).max() <= 1
     assert found.max() < 255
 
@@ -148,18 +148,18 @@ def test_colour_of_16_bits_is_scaled_not_clipped(tmp_path: Path, rgb: Image.Imag
     values = (pixels(rgb) * 257).astype(">u2")
     path = tmp_path / "a.ppm"
     path.write_bytes(f"P6 {WIDTH} {HEIGHT} 65535\n".encode() + values.tobytes())
-    assert (pixels(read_picture(path)) == pixels(rgb)).all()
+    assert (pixels(read_image(path)) == pixels(rgb)).all()
     path = tmp_path / "a.png"
     rows = b"".join(b"\0" + row.tobytes() for row in values)
     path.write_bytes(png(WIDTH, HEIGHT, 16, 2, zlib.compress(rows)))
-    assert (pixels(read_picture(path)) == pixels(rgb)).all()
+    assert (pixels(read_image(path)) == pixels(rgb)).all()
 
 
 def test_samples_of_32_bits_are_refused(tmp_path: Path) -> None:
     for values in (np.full((32, 32), 0.5, np.float32), np.full((32, 32), 70_000, np.int32)):
         Image.fromarray(values).save(tmp_path / "a.tiff")
         with pytest.raises(InputError, match="8 or 16 bits per channel"):
-            read_picture(tmp_path / "a.tiff")
+            read_image(tmp_path / "a.tiff")
 
 
 def test_transparency_lies_on_white(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_transparency_lies_on_white(tmp_path: Path) -> None:
     colour[:, 8:16, 3] = 128
     colour[:, 16:, 3] = 255
     Image.fromarray(colour).save(tmp_path / "a.png")
-    found = pixels(read_picture(tmp_path / "a.png"))
+    found = pixels(read_image(tmp_path / "a.png"))
     assert (found[:, :8] == 255).all()
     assert abs(found[:, 8:16] - np.array([227.4, 127, 177.2])).max() <= 1
     assert (found[:, 16:] == (200, 0, 100)).all()
@@ -179,7 +179,7 @@ def test_palette_with_a_transparent_colour(tmp_path: Path) -> None:
     picture.putpalette([0, 0, 0, 10, 20, 30])
     for suffix, transparency in (("png", 0), ("png", b"\x00\xff"), ("gif", 0)):
         picture.save(tmp_path / f"a.{suffix}", transparency=transparency)
-        found = pixels(read_picture(tmp_path / f"a.{suffix}"))
+        found = pixels(read_image(tmp_path / f"a.{suffix}"))
         assert (found[:16] == 255).all()
         assert (found[16:] == (10, 20, 30)).all()
 
@@ -188,7 +188,7 @@ def test_palette_with_a_transparent_colour(tmp_path: Path) -> None:
 def test_grey_and_palettes(tmp_path: Path, rgb: Image.Image, mode: str) -> None:
     picture = rgb.convert("L").convert(mode)
     picture.save(tmp_path / "a.png")
-    assert (pixels(read_picture(tmp_path / "a.png")) == pixels(picture.convert("RGB"))).all()
+    assert (pixels(read_image(tmp_path / "a.png")) == pixels(picture.convert("RGB"))).all()
 
 
 def test_every_exif_rotation(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_every_exif_rotation(tmp_path: Path) -> None:
         exif[0x0112] = orientation
         path = tmp_path / "a.png"
         Image.fromarray(stored).save(path, exif=exif)
-        found = pixels(read_picture(path))
+        found = pixels(read_image(path))
         assert found.shape[:2] == ((WIDTH, HEIGHT) if orientation >= 5 else (HEIGHT, WIDTH))
         assert found[row, column].sum() == found.sum() == 3 * 255, orientation
 
@@ -220,7 +220,7 @@ def test_damage_gives_a_picture_or_a_clear_error(
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(content)
     try:
-        found = read_picture(path)
+        found = read_image(path)
     except InputError as error:
         message = str(error)
         assert path.name in message

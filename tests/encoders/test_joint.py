@@ -50,11 +50,11 @@ def test_unit_rows_and_the_same_again(space: JointSpace) -> None:
     assert rows.dtype == np.float32
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     assert np.array_equal(rows, space.encode_texts(texts))
-    pictures = space.encode_pictures([GREY, GREY[:30]])
-    assert pictures.shape == (2, space.width)
-    assert pictures.dtype == np.float32
-    assert np.allclose(np.linalg.norm(pictures, axis=1), 1, atol=1e-5)
-    assert np.array_equal(pictures, space.encode_pictures([GREY, GREY[:30]]))
+    images = space.encode_images([GREY, GREY[:30]])
+    assert images.shape == (2, space.width)
+    assert images.dtype == np.float32
+    assert np.allclose(np.linalg.norm(images, axis=1), 1, atol=1e-5)
+    assert np.array_equal(images, space.encode_images([GREY, GREY[:30]]))
     assert 1 < space.scale <= 100
     assert space is load_joint(torch.device("cpu"))
 
@@ -69,14 +69,14 @@ def test_a_row_does_not_depend_on_its_batch(space: JointSpace) -> None:
 def test_what_a_noun_and_a_colour_look_like(space: JointSpace, shown: list[tuple[str, str, NDArray[np.uint8]]]) -> None:
     """Guards the weights: one view each, the noun among those of 93 families, chance 1 in 93."""
     nouns = [family.names[0] for family in FAMILIES.values()]
-    pictures = space.encode_pictures([picture for _, _, picture in shown])
-    scores = pictures @ space.encode_texts([with_article(noun) for noun in nouns]).T
+    images = space.encode_images([picture for _, _, picture in shown])
+    scores = images @ space.encode_texts([with_article(noun) for noun in nouns]).T
     own = scores[np.arange(len(shown)), [nouns.index(noun) for noun, _, _ in shown]]
     rank = (scores > own[:, None]).sum(1)
     assert (rank == 0).mean() >= 0.85
     assert (rank < 5).mean() >= 0.95
     colours = ["red", "yellow", "green", "blue", "purple", "pink", "black", "white", "orange"]
-    plain = [(noun, colour, row) for (noun, colour, _), row in zip(shown, pictures, strict=True) if colour in colours]
+    plain = [(noun, colour, row) for (noun, colour, _), row in zip(shown, images, strict=True) if colour in colours]
     right = 0
     for noun, colour, row in plain:
         options = space.encode_texts([with_article(f"{one} {noun}") for one in colours])
@@ -97,10 +97,10 @@ def test_what_is_no_text_is_an_error(space: JointSpace, texts: Sequence[str]) ->
         space.encode_texts(texts)
 
 
-@pytest.mark.parametrize("pictures", [[], [GREY / 255], [GREY[0]]])
-def test_no_picture_is_an_error(space: JointSpace, pictures: Sequence[NDArray[np.uint8]]) -> None:
-    with pytest.raises(InputError, match="picture"):
-        space.encode_pictures(pictures)
+@pytest.mark.parametrize("images", [[], [GREY / 255], [GREY[0]]])
+def test_no_image_is_an_error(space: JointSpace, images: Sequence[NDArray[np.uint8]]) -> None:
+    with pytest.raises(InputError, match="image"):
+        space.encode_images(images)
 
 
 def test_a_missing_file_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

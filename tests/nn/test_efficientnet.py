@@ -18,7 +18,7 @@ from enpointe.nn.efficientnet import (
     EfficientNetLite0,
     fold,
     folded_state,
-    picture_features,
+    image_features,
 )
 from rounding import assert_same_sums
 
@@ -140,7 +140,7 @@ def test_shapes_and_what_statistics_are() -> None:
     assert (sights.grid >= 0).all()
     assert (sights.grid <= 6).all()
     assert_same_sums(sights.pooled, sights.grid.mean((2, 3)), sights.grid[0, 0].numel())
-    assert picture_features(sights).shape == (2, CHANNELS + STATISTICS)
+    assert image_features(sights).shape == (2, CHANNELS + STATISTICS)
     x = F.relu6(network.stem(torch.zeros(1, 3, 64, 64)))
     first = network.blocks[0](x)
     said = network(torch.zeros(1, 3, 64, 64)).statistics[0, : 2 * STAGES[0].width]

@@ -14,7 +14,7 @@ from torch import nn
 from enpointe.checkpoints.registry import ASSETS
 from enpointe.checkpoints.weights import Weights, load_into, read_weights
 from enpointe.core.errors import InputError, WeightsError
-from enpointe.encoders.efficientnet import PictureEncoder
+from enpointe.encoders.efficientnet import ImageEncoder
 from enpointe.encoders.joint import JointSpace
 from enpointe.encoders.minilm import TextEncoder
 from enpointe.nn.efficientnet import EfficientNetLite0
@@ -41,14 +41,14 @@ def text_encoder(device: torch.device) -> TextEncoder:
 
 
 @lru_cache(maxsize=2)
-def picture_encoder(device: torch.device) -> PictureEncoder:
+def image_encoder(device: torch.device) -> ImageEncoder:
     """The embedded EfficientNet-Lite0, loaded once for each device.
 
     Raises:
         WeightsError: its file is missing or damaged.
     """
     network, _ = read_network(ASSETS / "efficientnet-lite0.safetensors", EfficientNetLite0)
-    return PictureEncoder(network.to(device))
+    return ImageEncoder(network.to(device))
 
 
 def embedded_path(member: str) -> Path:
@@ -88,7 +88,7 @@ def load_joint(device: torch.device) -> JointSpace:
     heads, weights = read_network(embedded_path("joint"), JointHeads)
     return JointSpace(
         text_encoder(device),
-        picture_encoder(device),
+        image_encoder(device),
         heads.to(device),
         quality=MappingProxyType(dict(weights.info.get("quality", {}))),
     )

@@ -12,7 +12,7 @@ from enpointe.nn.pointnet2 import PointNet2Config
 from enpointe.nn.sdf import SDFConfig
 
 CLIP_WIDTH = 768
-"""Width of CLIP ViT-L/14's picture and text vectors."""
+"""Width of CLIP ViT-L/14's image and text vectors."""
 CLIP_CHANNELS = 1024
 """Channels of its 16 x 16 latent grid."""
 _COSINE, _LINEAR = DiscreteProcess("cosine", 1024), DiscreteProcess("linear", 1024)

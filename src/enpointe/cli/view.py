@@ -1,4 +1,4 @@
-"""`enpointe view FILE`: a page to turn a cloud or mesh with the mouse, and a picture of its sides."""
+"""`enpointe view FILE`: a page to turn a cloud or mesh with the mouse, and an image of its sides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from enpointe.core.files import check_file, writing
 def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
         "view", help="look at a cloud or a mesh", allow_abbrev=False,
-        description="Writes a page that opens in any browser without a network, and a picture of the turned views.",
+        description="Writes a page that opens in any browser without a network, and an image of the turned views.",
     )  # fmt: skip
     parser.add_argument("file", metavar="FILE", help="a cloud or a mesh, such as a .ply, .npz, .glb or .obj file")
     parser.add_argument(
@@ -28,7 +28,7 @@ def add_parser(commands: opt.Commands[Any]) -> None:
 def run(options: argparse.Namespace) -> None:
     source = input_file(options.file, "read_cloud", "read_model")
     page = output_file(options, source, "-view.html", (".html",))
-    picture = check_file(page.with_suffix(".png"))
+    image = check_file(page.with_suffix(".png"))
     from enpointe.geometry.mesh import Mesh
     from enpointe.io import formats
     from enpointe.io.png import save_image
@@ -36,12 +36,12 @@ def run(options: argparse.Namespace) -> None:
 
     shape = formats.load(source)
     with writing(page):
-        save_image(plot.views(shape), picture)
+        save_image(plot.views(shape), image)
         if isinstance(shape, Mesh):
             viewer.save_viewer(page, mesh=shape, title=source.name)
         else:
             viewer.save_viewer(page, cloud=shape, title=source.name)
-    report(f"wrote {page} and {picture}", {"page": str(page), "picture": str(picture)}, options.json)
+    report(f"wrote {page} and {image}", {"page": str(page), "image": str(image)}, options.json)
     if options.open:
         import webbrowser
 

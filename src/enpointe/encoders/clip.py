@@ -1,4 +1,4 @@
-"""CLIP: ViT-L/14, which the released models see texts and pictures through (Point-E, section 4.1), and others of it.
+"""CLIP: ViT-L/14, which the released models see texts and images through (Point-E, section 4.1), and others of it.
 
 The network and its tokenizer are transformers' own; what is here is which of its numbers are taken.
 """
@@ -44,7 +44,7 @@ LARGE = Release(NAME, "ENPOINTE_CLIP", "1.7 GB")
 BASE = Release("openai/clip-vit-base-patch32", "ENPOINTE_CLIP_B32", "0.6 GB")
 
 BATCH = 32
-"""Texts or pictures in one pass: enough to keep the processor busy, little enough for any memory."""
+"""Texts or images in one pass: enough to keep the processor busy, little enough for any memory."""
 
 # CLIP's own tokenizer tidies its texts before it splits them, and transformers' leaves that out. Characters that
 # are another way to write a plain one: curly quotation marks, the Latin ligatures, the full-width forms.
@@ -97,21 +97,21 @@ class Clip:
             raise InputError("prompts: expected a sequence of texts, got one text")
         return _batched(self._texts, prompts)
 
-    def pictures(self, images: Sequence[Image.Image]) -> Tensor:
-        """Picture vectors of unit length: (N, 768), float32.
+    def images(self, images: Sequence[Image.Image]) -> Tensor:
+        """Image vectors of unit length: (N, 768), float32.
 
         Raises:
-            InputError: no picture, or one that `clip_pixels` refuses.
+            InputError: no image, or one that `clip_pixels` refuses.
         """
-        return _batched(self._pictures, images)
+        return _batched(self._image_vectors, images)
 
     def grids(self, images: Sequence[Image.Image]) -> Tensor:
-        """Picture grids (N, 1024, 256), float32: for each channel the 16 x 16 patches, row by row.
+        """Image grids (N, 1024, 256), float32: for each channel the 16 x 16 patches, row by row.
 
         They are the last block's hidden states, before the layer norm that follows it, without the class token.
 
         Raises:
-            InputError: no picture, or one that `clip_pixels` refuses.
+            InputError: no image, or one that `clip_pixels` refuses.
         """
         return _batched(self._grids, images)
 
@@ -122,7 +122,7 @@ class Clip:
         pooled = self.model.text_model(input_ids=encoded["input_ids"].to(self.device)).pooler_output
         return F.normalize(self.model.text_projection(pooled), dim=-1)
 
-    def _pictures(self, images: Sequence[Image.Image]) -> Tensor:
+    def _image_vectors(self, images: Sequence[Image.Image]) -> Tensor:
         return F.normalize(self.model.visual_projection(self._vision(images).pooler_output), dim=-1)
 
     def _grids(self, images: Sequence[Image.Image]) -> Tensor:
@@ -255,5 +255,5 @@ def _quiet(*, progress: bool) -> Iterator[None]:
 def _batched(encode: Callable[[Sequence[Item]], Tensor], items: Sequence[Item]) -> Tensor:
     """`encode` applied to BATCH items at a time."""
     if not items:
-        raise InputError("CLIP: expected at least one text or picture, got none")
+        raise InputError("CLIP: expected at least one text or image, got none")
     return torch.cat([encode(items[start : start + BATCH]) for start in range(0, len(items), BATCH)])

@@ -1,4 +1,4 @@
-"""Pictures as the embedded models see them: EfficientNet-Lite0 without its classes, frozen."""
+"""Images as the embedded models see them: EfficientNet-Lite0 without its classes, frozen."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ MEAN, SCALE = 127.0, 128.0
 """Of values from 0 to 255. Other numbers than ImageNet's usual ones: with these, photographs get the classes that
 they should with more certainty (see assets/README.md)."""
 BATCH = 16
-"""Pictures in one pass."""
+"""Images in one pass."""
 
 
 @dataclass(frozen=True)
-class PictureEncoder:
-    """A frozen picture encoder; the same picture gives the same numbers, up to rounding whatever its batch."""
+class ImageEncoder:
+    """A frozen image encoder; the same image gives the same numbers, up to rounding whatever its batch."""
 
     network: EfficientNetLite0
 
     @torch.inference_mode()
-    def encode(self, pictures: Sequence[NDArray[np.uint8]]) -> Sights:
-        """Encode pictures (h, w, 3) uint8, sRGB, of whatever sizes.
+    def encode(self, images: Sequence[NDArray[np.uint8]]) -> Sights:
+        """Encode images (h, w, 3) uint8, sRGB, of whatever sizes.
 
         One that is not 224 x 224 is brought to 224 pixels on its short side (bicubic, antialiased) and loses what
         lies beyond the square in the middle of its long one.
@@ -39,36 +39,36 @@ class PictureEncoder:
             pooled (n, 1280), grid (n, 1280, 7, 7) and statistics of the layers below, float32; see `Sights`.
 
         Raises:
-            InputError: no picture, or something else than one.
+            InputError: no image, or something else than one.
         """
-        parts = list(self._parts(checked(pictures)))
+        parts = list(self._parts(checked(images)))
         return Sights(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
-    def _parts(self, pictures: Sequence[NDArray[np.uint8]]) -> Iterable[Sights]:
+    def _parts(self, images: Sequence[NDArray[np.uint8]]) -> Iterable[Sights]:
         device = self.network.stem.weight.device
-        for start in range(0, len(pictures), BATCH):
-            pixels = torch.stack([_pixels(picture) for picture in pictures[start : start + BATCH]])
+        for start in range(0, len(images), BATCH):
+            pixels = torch.stack([_pixels(image) for image in images[start : start + BATCH]])
             yield self.network(pixels.to(device, memory_format=torch.channels_last))
 
 
-def checked(pictures: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
-    """The pictures themselves.
+def checked(images: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
+    """The images themselves.
 
     Raises:
         InputError: there is none, or one is not (h, w, 3) uint8.
     """
-    if len(pictures) == 0:
-        raise InputError("pictures: expected at least one, found none")
-    for i, picture in enumerate(pictures):
-        found = np.asarray(picture)
+    if len(images) == 0:
+        raise InputError("images: expected at least one, found none")
+    for i, image in enumerate(images):
+        found = np.asarray(image)
         if found.ndim != 3 or found.shape[2] != 3 or found.dtype != np.uint8 or found.size == 0:
-            raise InputError(f"picture {i}: expected (h, w, 3) of uint8, found {found.shape} of {found.dtype}")
-    return pictures
+            raise InputError(f"image {i}: expected (h, w, 3) of uint8, found {found.shape} of {found.dtype}")
+    return images
 
 
-def _pixels(picture: NDArray[np.uint8]) -> Tensor:
+def _pixels(image: NDArray[np.uint8]) -> Tensor:
     """(3, 224, 224) float32."""
-    if picture.shape[:2] != (SIZE, SIZE):
-        picture = np.array(square(Image.fromarray(picture), SIZE))
-    pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+    if image.shape[:2] != (SIZE, SIZE):
+        image = np.array(square(Image.fromarray(image), SIZE))
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
     return (pixels.to(torch.float32) - MEAN) / SCALE

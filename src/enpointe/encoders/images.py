@@ -1,4 +1,4 @@
-"""Pictures: read from files that may be anything, and as CLIP's picture encoder takes them."""
+"""Images: read from files that may be anything, and as CLIP's image encoder takes them."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ from torch import Tensor
 from enpointe.core.errors import InputError
 
 MAX_PIXELS = 64_000_000
-"""A phone's largest pictures fit; a decoded picture of this size takes 256 MB for each copy."""
+"""A phone's largest images fit; a decoded image of this size takes 256 MB for each copy."""
 MIN_SIDE = 16
-"""Below it a picture is a placeholder or an icon, not a view of an object."""
+"""Below it an image is a placeholder or an icon, not a view of an object."""
 MAX_ASPECT = 64
 """Long side over short side. The resize to CLIP's short side would make a thin strip millions of pixels long."""
 
-# Pillow's others are left out: some start programs (EPS), and none is what a picture of an object comes as.
+# Pillow's others are left out: some start programs (EPS), and none is what an image of an object comes as.
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-def read_picture(path: str | os.PathLike[str]) -> Image.Image:
-    """A picture file as 8-bit RGB, upright.
+def read_image(path: str | os.PathLike[str]) -> Image.Image:
+    """An image file as 8-bit RGB, upright.
 
     Of an animation the first frame is taken; 16 bits per channel are scaled to 8; EXIF's rotation is applied;
     what is transparent is laid on white, the ground of the renders that the released models learned from.
     The format is told by the content, never by the name's suffix.
 
     Raises:
-        InputError: the file is missing, empty, no picture, truncated, damaged, or its header declares more than
+        InputError: the file is missing, empty, no image, truncated, damaged, or its header declares more than
             MAX_PIXELS pixels (refused before anything is decoded), a side under MIN_SIDE, a shape beyond
             MAX_ASPECT, or samples that are neither of 8 nor of 16 bits.
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: expected a picture, found {'no file' if path.exists() else 'nothing'} there")
+        raise InputError(f"{path}: expected an image, found {'no file' if path.exists() else 'nothing'} there")
     if path.stat().st_size == 0:
-        raise InputError(f"{path}: expected a picture, found an empty file")
+        raise InputError(f"{path}: expected an image, found an empty file")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a damaged file's are followed by an error, or by a picture all the same
+        warnings.simplefilter("ignore")  # a damaged file's are followed by an error, or by an image all the same
         return _decoded(path)
 
 
 def clip_pixels(image: Image.Image, size: int = 224) -> Tensor:
-    """A picture as CLIP takes it: (3, size, size), float32, of about zero mean and unit variance.
+    """An image as CLIP takes it: (3, size, size), float32, of about zero mean and unit variance.
 
     As in CLIP's own preprocessing, the order included: bicubic resize of the short side to `size` (the long
     side rounded down), centre crop, RGB, [0, 1], then CLIP's mean and standard deviation per channel. The
-    conversion to RGB is Pillow's, which drops an alpha channel; `read_picture` gives pictures without one.
+    conversion to RGB is Pillow's, which drops an alpha channel; `read_image` gives images without one.
 
     Raises:
         InputError: a side is zero, or the shape is beyond MAX_ASPECT.
@@ -66,13 +66,13 @@ def clip_pixels(image: Image.Image, size: int = 224) -> Tensor:
 
 
 def square(image: Image.Image, size: int) -> Image.Image:
-    """The middle of a picture as a square: bicubic resize of the short side to `size`, centre crop.
+    """The middle of an image as a square: bicubic resize of the short side to `size`, centre crop.
 
     Raises:
         InputError: a side is zero, or the shape is beyond MAX_ASPECT.
     """
     width, height = image.size
-    _check_aspect("picture", width, height)
+    _check_aspect("image", width, height)
     long = int(size * max(width, height) / min(width, height))
     width, height = (size, long) if width <= height else (long, size)
     resized = image.resize((width, height), Image.Resampling.BICUBIC)
@@ -89,9 +89,9 @@ def _decoded(path: Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: expected at most {MAX_PIXELS} pixels; {error}") from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path}: expected a picture ({', '.join(known)}), found something else") from error
+        raise InputError(f"{path}: expected an image ({', '.join(known)}), found something else") from error
     except Exception as error:  # damaged files fail in every way a parser can
-        raise InputError(f"{path}: expected a readable picture, got {error}") from error
+        raise InputError(f"{path}: expected a readable image, got {error}") from error
     with image:
         _check_size(path, *image.size)
         try:
@@ -99,7 +99,7 @@ def _decoded(path: Path) -> Image.Image:
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"{path}: expected a whole picture, found a truncated or damaged one ({error})") from error
+            raise InputError(f"{path}: expected a whole image, found a truncated or damaged one ({error})") from error
 
 
 def _check_size(path: Path, width: int, height: int) -> None:

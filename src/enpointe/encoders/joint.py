@@ -1,4 +1,4 @@
-"""Texts and pictures side by side: which text says what is seen, with the embedded joint model."""
+"""Texts and images side by side: which text says what is seen, with the embedded joint model."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ import torch
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.encoders.efficientnet import PictureEncoder, checked
+from enpointe.encoders.efficientnet import ImageEncoder, checked
 from enpointe.encoders.minilm import TextEncoder
 from enpointe.geometry.checks import Floats
-from enpointe.nn.efficientnet import picture_features
+from enpointe.nn.efficientnet import image_features
 from enpointe.nn.joint import JointHeads
 
 BATCH = 32
-"""Texts in one pass, and pictures whose features are held at once."""
+"""Texts in one pass, and images whose features are held at once."""
 
 
 @dataclass(frozen=True)
 class JointSpace:
-    """One space for texts and pictures: rows of unit length, whose products are cosines.
+    """One space for texts and images: rows of unit length, whose products are cosines.
 
     It knows what renders of single objects on a light ground look like (`render.renders`), and the things that it
     was taught; see assets/README.md.
 
     Attributes:
-        texts, pictures: frozen encoders.
+        texts, images: frozen encoders.
         heads: what brings the features of both into one space.
         name: of the model, for reports.
         quality: what was measured on held-out objects, as the weight file tells it.
     """
 
     texts: TextEncoder
-    pictures: PictureEncoder
+    images: ImageEncoder
     heads: JointHeads
     name: str = "pocket-joint"
     quality: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -70,15 +70,15 @@ class JointSpace:
         return np.concatenate(rows)
 
     @torch.inference_mode()
-    def encode_pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> Floats:
-        """Pictures (h, w, 3) uint8 -> (n, width) float32 unit rows; see `PictureEncoder.encode` on sizes.
+    def encode_images(self, images: Sequence[NDArray[np.uint8]]) -> Floats:
+        """Images (h, w, 3) uint8 -> (n, width) float32 unit rows; see `ImageEncoder.encode` on sizes.
 
         Raises:
-            InputError: no picture, or something else than one.
+            InputError: no image, or something else than one.
         """
-        checked(pictures)
+        checked(images)
         rows = []
-        for start in range(0, len(pictures), BATCH):
-            sights = self.pictures.encode(pictures[start : start + BATCH])
-            rows.append(self.heads.pictures(picture_features(sights)).cpu().numpy())
+        for start in range(0, len(images), BATCH):
+            sights = self.images.encode(images[start : start + BATCH])
+            rows.append(self.heads.pictures(image_features(sights)).cpu().numpy())
         return np.concatenate(rows)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: a picture network without squeeze-and-excitation, with ReLU6 throughout.
+"""EfficientNet-Lite0: an image network without squeeze-and-excitation, with ReLU6 throughout.
 
 Blocks are MobileNetV2's (arXiv 1801.04381, section 3), their numbers those of EfficientNet-B0 (arXiv 1905.11946,
 table 1) with the stem and the head of the lite variants. Batch norms are folded into the convolutions: this is a
@@ -20,7 +20,7 @@ from enpointe.nn.network import NetworkConfig, network
 SIZE = 224
 """Pixels along a side that it was trained at; any multiple of 32 works."""
 CHANNELS = 1280
-"""Of the grid that it sees a picture as."""
+"""Of the grid that it sees an image as."""
 
 
 class Stage(NamedTuple):
@@ -49,7 +49,7 @@ EPSILON = 1e-3
 
 
 class Sights(NamedTuple):
-    """What the network makes of n pictures."""
+    """What the network makes of n images."""
 
     pooled: Tensor
     """(n, 1280), the grid's mean."""
@@ -60,7 +60,7 @@ class Sights(NamedTuple):
     of ImageNet do not depend on, such as a thing's colour, is plainer here than in the grid."""
 
 
-def picture_features(sights: Sights) -> Tensor:
+def image_features(sights: Sights) -> Tensor:
     """(n, CHANNELS + STATISTICS): all that is not a grid, as the joint model reads it."""
     return torch.cat([sights.pooled, sights.statistics], dim=1)
 
@@ -88,7 +88,7 @@ class Convolution(nn.Module):
         return F.conv2d(x, weight, self.bias, self.stride, groups=self.groups)
 
     def _lacking(self, size: int) -> int:
-        """Rows or columns that a picture of that size lacks."""
+        """Rows or columns that an image of that size lacks."""
         return max(0, (-(-size // self.stride) - 1) * self.stride + self.kernel - size)
 
 
@@ -121,7 +121,7 @@ class EfficientNetLite0Config(NetworkConfig):
 
 
 class EfficientNetLite0(nn.Module):
-    """Pictures to grids; 3.4 million parameters, 0.4 billion multiplications at 224 pixels."""
+    """Images to grids; 3.4 million parameters, 0.4 billion multiplications at 224 pixels."""
 
     def __init__(self) -> None:
         super().__init__()

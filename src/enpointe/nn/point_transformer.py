@@ -55,7 +55,7 @@ class PointTransformer(nn.Module):
         time_as_token: the time enters as a token of its own; otherwise it is added to every point.
         vector: width of a pooled condition vector, 0 for none; it is multiplied by sqrt(its width).
         vector_as_token: whether it enters as a token or is added to every point.
-        grids: (name, channels) of each condition that is a set of tokens, such as a picture's latent
+        grids: (name, channels) of each condition that is a set of tokens, such as an image's latent
             grid or a text's token states; layer-normed over the channels, then projected.
         low_res: whether coarse points are a condition (the upsampler).
         channel_scales, channel_biases: what brings `low_res` from world units to about [-1, 1].
@@ -175,7 +175,7 @@ class PointTransformer(nn.Module):
     ) -> dict[str, Tensor]:
         """The conditions' tokens, for many evaluations under the same conditions: `forward`'s `prepared`.
 
-        A grid whose columns are all the same, such as the zeros of an absent picture, becomes one token that
+        A grid whose columns are all the same, such as the zeros of an absent image, becomes one token that
         counts as many. Nothing tells its copies apart, in any layer, so that this changes rounding only.
 
         Args:

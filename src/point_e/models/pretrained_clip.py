@@ -105,7 +105,7 @@ class ImageCLIP(nn.Module):
 
     def embed_images(self, xs: Iterable[ImageType | None]) -> Tensor:
         """Images -> vectors of unit length (N, feature_dim)."""
-        return self._clip().pictures([_image_to_pil(x) for x in xs])
+        return self._clip().images([_image_to_pil(x) for x in xs])
 
     def embed_text(self, prompts: Iterable[str]) -> Tensor:
         """Texts -> vectors of unit length (N, feature_dim)."""

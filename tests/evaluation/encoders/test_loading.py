@@ -110,7 +110,7 @@ def test_auto_is_the_embedded_model_where_there_is_no_clip(monkeypatch: pytest.M
     space = SimpleNamespace(
         quality={"recall": 0.5},
         encode_texts=lambda texts: np.eye(len(texts), 8, dtype=np.float32),
-        encode_pictures=lambda shown: np.eye(len(shown), 8, 4, dtype=np.float32),
+        encode_images=lambda shown: np.eye(len(shown), 8, 4, dtype=np.float32),
     )
     devices: list[torch.device] = []
 

@@ -58,8 +58,8 @@ class FakeClip:
     def n_tokens(self, prompt: str) -> int:
         return 2 + len(prompt.split())
 
-    def pictures(self, images: Sequence[Image.Image]) -> Tensor:
-        self.asked.append(("pictures", len(images)))
+    def images(self, images: Sequence[Image.Image]) -> Tensor:
+        self.asked.append(("images", len(images)))
         return torch.stack([_numbers(int(np.asarray(image).sum()), WIDTH) for image in images])
 
     def grids(self, images: Sequence[Image.Image]) -> Tensor:
@@ -203,7 +203,7 @@ def test_every_model_draws_what_it_is_told(name: str, preset: str) -> None:
 
 @pytest.mark.parametrize("name", ["base40M-textvec", "base40M", "base40M-uncond"])
 def test_the_reference_is_the_release_s_two_stages(name: str) -> None:
-    """Composed here by hand: base at its guidance, then the upsampler, with a zero grid where no picture is."""
+    """Composed here by hand: base at its guidance, then the upsampler, with a zero grid where no image is."""
     pipeline = tiny(name, "reference")
     given = inputs_for(name, 1)
     (result,) = pipeline.generate(**given, seed=[5], n_points=256)
@@ -261,7 +261,7 @@ def test_each_input_is_encoded_once() -> None:
     assert pipeline._members.clip.asked == [("texts", 2)]  # type: ignore[attr-defined]
     pipeline, shown = tiny("base40M-imagevec"), picture(0)
     pipeline.generate(image=[shown, shown], seed=[1, 2], n_points=128)
-    assert pipeline._members.clip.asked == [("pictures", 1), ("grids", 1)]  # type: ignore[attr-defined]
+    assert pipeline._members.clip.asked == [("images", 1), ("grids", 1)]  # type: ignore[attr-defined]
     pipeline = tiny("base40M-uncond")
     pipeline.generate(n_points=128)
     assert "clip" not in vars(pipeline._members)
@@ -272,7 +272,7 @@ def test_picture_files(tmp_path: Path) -> None:
     from_file = tiny("base300M").generate(image=tmp_path / "chair.png", n_points=64)
     assert from_file.meta["image"] == from_file.image == "chair.png"
     assert same(from_file.cloud, tiny("base300M").generate(image=picture(4), n_points=64).cloud)
-    (tmp_path / "note.png").write_text("no picture")
+    (tmp_path / "note.png").write_text("no image")
     pipeline = tiny("base300M")
     with pytest.raises(InputError, match=r"note\.png"):
         pipeline.generate(image=[tmp_path / "chair.png", str(tmp_path / "note.png")])

@@ -36,7 +36,7 @@ class ClipEncoder(ImageTextEncoder):
         if len(images) == 0:
             raise InputError("images: expected at least one, found none")
         parts = [
-            self._array(self.clip.pictures([Image.fromarray(image) for image in images[start : start + BATCH]]))
+            self._array(self.clip.images([Image.fromarray(image) for image in images[start : start + BATCH]]))
             for start in range(0, len(images), BATCH)
         ]
         return np.concatenate(parts)

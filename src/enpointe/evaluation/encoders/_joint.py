@@ -31,4 +31,4 @@ class JointEncoder(ImageTextEncoder):
         return self._space.encode_texts(texts)
 
     def encode_images(self, images: Sequence[NDArray[np.uint8]]) -> Floats:
-        return self._space.encode_pictures(images)
+        return self._space.encode_images(images)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from enpointe.checkpoints.embedded import picture_encoder, text_encoder
+from enpointe.checkpoints.embedded import image_encoder, text_encoder
 from enpointe.core.errors import InputError
 from enpointe.core.files import replacing_name
 from enpointe.data.captions import caption, draw_paint, shown_slots
@@ -30,7 +30,7 @@ from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.family import Family
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.nn.efficientnet import picture_features
+from enpointe.nn.efficientnet import image_features
 from enpointe.render.renders import Pictures, RenderConfig, render_cloud, render_mesh
 
 OBJECTS = 128
@@ -49,7 +49,7 @@ class Looks:
     """n objects.
 
     Attributes:
-        pictures: (n, VIEWS, f) float16, see `nn.efficientnet.picture_features`.
+        pictures: (n, VIEWS, f) float16, see `nn.efficientnet.image_features`.
         texts: (n, CAPTIONS, 384) float16, MiniLM's sentence vectors.
         index: (n,) the pool's object, or one of whose family this one is another.
         captions: of each object CAPTIONS texts.
@@ -154,7 +154,7 @@ def _part(pool: Pool, rng: np.random.Generator) -> Looks:
         colour.append(appearance.color or "")
         kind.append(what)
     cpu = torch.device("cpu")
-    seen = picture_features(picture_encoder(cpu).encode(pictures)).numpy().astype(np.float16)
+    seen = image_features(image_encoder(cpu).encode(pictures)).numpy().astype(np.float16)
     return Looks(
         seen.reshape(OBJECTS, VIEWS, -1), text_features(captions), np.array(index), captions, colour, kind
     )  # fmt: skip

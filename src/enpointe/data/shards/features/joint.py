@@ -17,7 +17,7 @@ def image_features(encode: Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.fl
     """Features by an image encoder: the mean over a record's first `views` views, on a light background.
 
     Args:
-        encode: images (h, w, 3) -> (n, d), such as `JointSpace.encode_pictures`.
+        encode: images (h, w, 3) -> (n, d), such as `JointSpace.encode_images`.
     """
     background = 255 * np.array(RenderConfig().background)
 
@@ -43,4 +43,4 @@ def open_joint_features() -> Features:
 
     from enpointe.checkpoints.embedded import load_joint
 
-    return image_features(load_joint(torch.device("cpu")).encode_pictures)
+    return image_features(load_joint(torch.device("cpu")).encode_images)

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from enpointe.checkpoints.adapters import IMAGE
-from enpointe.encoders.images import read_picture
+from enpointe.encoders.images import read_image
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.base import ImageInput
 
@@ -23,7 +23,7 @@ class Encoder(Protocol):
     """What is needed of `Clip`."""
 
     def texts(self, prompts: Sequence[str]) -> Tensor: ...
-    def pictures(self, images: Sequence[Image.Image]) -> Tensor: ...
+    def images(self, images: Sequence[Image.Image]) -> Tensor: ...
     def grids(self, images: Sequence[Image.Image]) -> Tensor: ...
 
 
@@ -89,7 +89,7 @@ def of_images(images: Sequence[ImageInput], encoder: Encoder, *, vector: bool, g
     unique = _distinct(images)
     row = {key: i for i, key in enumerate(unique)}
     encoded = [
-        (encoder.pictures([image]) if vector else None, encoder.grids([image]) if grid else None)
+        (encoder.images([image]) if vector else None, encoder.grids([image]) if grid else None)
         for image in map(opened, unique.values())
     ]
     vectors, grids = ([part for part in parts if part is not None] for parts in zip(*encoded, strict=True))
@@ -110,4 +110,4 @@ def _key(image: ImageInput) -> int | str:
 
 def opened(image: ImageInput) -> Image.Image:
     """The image itself; InputError where its file is none."""
-    return image if isinstance(image, Image.Image) else read_picture(image)
+    return image if isinstance(image, Image.Image) else read_image(image)

@@ -61,7 +61,7 @@ class ReleasedMembers:
 
     @cached_property
     def clip(self) -> Clip:
-        """What turns texts and pictures into conditions."""
+        """What turns texts and images into conditions."""
         return self._load_clip(self._device)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The released models: a text or a picture becomes 1,024 points, these become 4,096, these become a mesh.
+"""The released models: a text or an image becomes 1,024 points, these become 4,096, these become a mesh.
 
 As in Point-E (arXiv 2212.08751, section 4), with the released networks.
 """
