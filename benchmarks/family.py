@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from numpy.typing import NDArray
 
 from enpointe.evaluation.metric import values
 from enpointe.evaluation.rows import worst_first
 from enpointe.geometry import PointCloud
-from enpointe.render.plot import views
+from enpointe.io.png import save_image
+from enpointe.render.contact_sheet import contact_sheet
+from enpointe.render.software.orthographic import views
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WORST, COLUMNS, SIDE, LABEL = 16, 4, 220, 40
@@ -35,7 +37,7 @@ def main() -> None:
     worst = [results["samples"][i] for i in worst_first(results["samples"])[:WORST]]
     sweep = json.loads((options.sweep / "results.json").read_text(encoding="utf-8")) if options.sweep else None
     (DOCS / "pocket.md").write_text(page(results, worst, sweep), encoding="utf-8")
-    worst_sheet(options.run, worst).save(DOCS / "pocket-worst.png", optimize=True)
+    save_image(worst_sheet(options.run, worst), DOCS / "pocket-worst.png")
 
 
 def page(results: dict[str, Any], worst: list[dict[str, Any]], sweep: dict[str, Any] | None) -> str:
@@ -134,17 +136,11 @@ def table(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-def worst_sheet(run: Path, worst: list[dict[str, Any]]) -> Image.Image:
-    height = -(-len(worst) // COLUMNS) * (SIDE + LABEL)
-    sheet = Image.new("RGB", (COLUMNS * SIDE, height), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
-    for i, row in enumerate(worst):
-        x, y = i % COLUMNS * SIDE, i // COLUMNS * (SIDE + LABEL)
-        cloud = PointCloud.load(run / "samples" / row["name"] / "cloud.npz")
-        sheet.paste(Image.fromarray(np.asarray(views(cloud, 1, SIDE, columns=1))), (x, y))
-        label = f"{row['prompt']}, seed {row['seed']}\nclassified as: {row.get('class', '?')}"
-        draw.multiline_text((x + SIDE / 2, y + SIDE + LABEL / 2), label, "black", font, anchor="mm", align="center")
-    return sheet
+def worst_sheet(run: Path, worst: list[dict[str, Any]]) -> NDArray[np.uint8]:
+    clouds = [PointCloud.load(run / "samples" / row["name"] / "cloud.npz") for row in worst]
+    labels = [f"{row['prompt']}, seed {row['seed']}\nclassified as: {row.get('class', '?')}" for row in worst]
+    images = [views(cloud, 1, SIDE) for cloud in clouds]
+    return contact_sheet(images, labels, columns=COLUMNS, caption_height=LABEL, font_size=14, align="center")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 import enpointe
 from enpointe.io.png import save_image
-from enpointe.render.plot import views
+from enpointe.render.contact_sheet import contact_sheet
+from enpointe.render.software.orthographic import views
 
 PROMPTS = (
     "a pink motorcycle", "a red car", "a blue bicycle", "a white aeroplane",
@@ -28,17 +28,12 @@ SIDE, LABEL, COLUMNS = 220, 26, 4
 def gallery(points: int, names: bool) -> np.ndarray:
     """The grid (h, w, 3) uint8: a cell for each prompt, its two seeds side by side."""
     pipeline = enpointe.load("pocket")
-    rows = -(-len(PROMPTS) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * SIDE * len(SEEDS), rows * (SIDE + LABEL)), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=16)
-    for i, prompt in enumerate(PROMPTS):
-        x, y = (i % COLUMNS) * SIDE * len(SEEDS), (i // COLUMNS) * (SIDE + LABEL)
-        for j, seed in enumerate(SEEDS):
-            cloud = pipeline.generate(prompt, seed=seed, n_points=points).cloud
-            sheet.paste(Image.fromarray(views(cloud, 1, SIDE, columns=1)), (x + j * SIDE, y))
-        label = prompt if names else str(i + 1)
-        draw.text((x + SIDE * len(SEEDS) / 2, y + SIDE + LABEL / 2), label, fill="black", font=font, anchor="mm")
-    return np.asarray(sheet)
+    images = []
+    for prompt in PROMPTS:
+        clouds = [pipeline.generate(prompt, seed=seed, n_points=points).cloud for seed in SEEDS]
+        images.append(contact_sheet([views(cloud, 1, SIDE) for cloud in clouds], columns=len(SEEDS)))
+    labels = PROMPTS if names else [str(i + 1) for i in range(len(PROMPTS))]
+    return contact_sheet(images, labels, columns=COLUMNS, caption_height=LABEL, font_size=16, align="center")
 
 
 if __name__ == "__main__":

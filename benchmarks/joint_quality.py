@@ -42,7 +42,7 @@ from enpointe.geometry.point_cloud import PointCloud
 from enpointe.io.assets.model import sample_colors
 from enpointe.nn.efficientnet import image_features
 from enpointe.nn.joint import JointHeads
-from enpointe.render.renders import RenderConfig, render_cloud, render_mesh
+from enpointe.render.software.perspective import RenderConfig, render_cloud, render_mesh
 from enpointe.training.tasks.joint import HELD_OUT
 from enpointe.training.tasks.joint_images import fresh_mesh, read_looks
 

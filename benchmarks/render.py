@@ -30,7 +30,7 @@ from enpointe.data.shards import descriptors
 from enpointe.data.shards.records import webp
 from enpointe.data.sources import open_source
 from enpointe.data.sources.sweethome3d import DEBIAN_FOLDER
-from enpointe.render.cameras import random_cameras
+from enpointe.render.camera import random_cameras
 from enpointe.render.raster import RasterRenderer
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -18,8 +18,8 @@ from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
 from enpointe.data.build.config import BuildConfig, Thresholds
 from enpointe.io.assets.model import Material, Model
-from enpointe.render.cameras import Camera
-from enpointe.render.views import View
+from enpointe.render.camera import Camera
+from enpointe.render.renderer import View
 
 CONFIG = BuildConfig("fake", views=4, size=24, points=128, thresholds=Thresholds(flat=0.03, empty=0.01, duplicate=0.05))
 

@@ -18,7 +18,7 @@ from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
 from enpointe.encoders.joint import BATCH, JointSpace
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.render.renders import RenderConfig, render_cloud
+from enpointe.render.software.perspective import RenderConfig, render_cloud
 
 GREY = np.full((40, 40, 3), 128, np.uint8)
 

@@ -17,7 +17,7 @@ from enpointe.evaluation.renderers import Images, ShapeRenderer
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.nn.pointnet2 import PointNet2
-from enpointe.render.renders import RenderConfig
+from enpointe.render.software.perspective import RenderConfig
 
 
 def tiny_classifier(*classes: str) -> Classifier:

@@ -23,9 +23,9 @@ from enpointe.io.assets.model import Material, Model
 from enpointe.render.blender.import_files import read_with_blender
 from enpointe.render.blender.process import BlenderLimits, BlenderProcess, find_blender
 from enpointe.render.blender.renderer import BlenderRenderer
-from enpointe.render.cameras import Camera, look_at_centre, random_cameras
+from enpointe.render.camera import Camera, look_at_center, random_cameras
 from enpointe.render.raster import RasterRenderer
-from enpointe.render.views import View
+from enpointe.render.renderer import View
 
 pytestmark = pytest.mark.blender
 SIZE = 64
@@ -126,13 +126,13 @@ def test_both_renderers_agree_on_textures(
     worn = Material(tint, picture(holes=holes), linear=linear, palette=palette)
     model = card(worn, plain(0.1, 0.9, 0.3), shade=0.6)
     model = replace(model, uv=model.uv * 2 - 7.25)
-    views = [look_at_centre(FRONT, size=SIZE), look_at_centre(-FRONT, size=SIZE)]
+    views = [look_at_center(FRONT, size=SIZE), look_at_center(-FRONT, size=SIZE)]
     for mine, other in zip(blender.render(model, views), raster.render(model, views), strict=True):
         assert_agree(mine, other)
 
 
 def test_depth_is_that_of_the_plane_and_colour_exact(blender: BlenderRenderer) -> None:
-    camera = look_at_centre(FRONT, size=SIZE)
+    camera = look_at_center(FRONT, size=SIZE)
     (view,) = blender.render(card(plain(0.25, 0.5, 1.0)), [camera])
     rays = camera.rays()
     depth = -camera.position[1] / rays[..., 1]
@@ -153,7 +153,7 @@ def test_a_hole_shows_what_is_behind(blender: BlenderRenderer) -> None:
     texture = np.full((4, 4, 4), 255, np.uint8)
     texture[1:3, 1:3, 3] = 0
     worn = Material(np.ones(3, np.float32), texture, palette=np.zeros((1, 1), np.int64))
-    camera = look_at_centre(np.array([0.0, -1, 0]), size=SIZE)
+    camera = look_at_center(np.array([0.0, -1, 0]), size=SIZE)
     (view,) = blender.render(card(worn, plain(0, 0, 1)), [camera])
     middle, edge = (SIZE // 2, SIZE // 2), (SIZE // 2, SIZE // 4)
     assert (view.material[middle], view.material[edge]) == (1, 0)
@@ -166,7 +166,7 @@ def test_the_lit_picture_has_light_and_the_other_has_none(blender: BlenderRender
     model = card(plain(0.8, 0.4, 0.2), plain(0.8, 0.4, 0.2))
     model = replace(model, triangles=np.concatenate([model.triangles[:2], model.triangles[:2, :, [1, 0, 2]]]))
     with BlenderRenderer(samples=1, lit_samples=4, threads=1, blender=blender.process) as lit:
-        (view,) = lit.render(model, [look_at_centre(np.array([-0.8, -1.0, 0.4]), size=SIZE)])
+        (view,) = lit.render(model, [look_at_center(np.array([-0.8, -1.0, 0.4]), size=SIZE)])
     assert view.lit is not None
     there = view.opaque
     assert len(np.unique(view.color[there], axis=0)) == 1
@@ -179,7 +179,7 @@ def test_the_lit_picture_has_light_and_the_other_has_none(blender: BlenderRender
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_stall_and_a_crash_cost_one_asset_each() -> None:
     process = BlenderProcess(BlenderLimits(stall=3.0), threads=1)
-    model, taken = card(plain(1, 0, 0)), [look_at_centre(FRONT, size=16)]
+    model, taken = card(plain(1, 0, 0)), [look_at_center(FRONT, size=16)]
     try:
         renderer = BlenderRenderer(samples=1, blender=process)
     except DeviceError as error:
@@ -248,7 +248,7 @@ def test_an_fbx_file_becomes_a_model(made: Path, blender: BlenderRenderer, name:
 
 
 def test_a_file_can_be_rendered_as_it_is(made: Path, blender: BlenderRenderer) -> None:
-    (view,) = blender.render(made / "brick.fbx", [look_at_centre(np.array([0.0, -1, 0]), size=SIZE)])
+    (view,) = blender.render(made / "brick.fbx", [look_at_center(np.array([0.0, -1, 0]), size=SIZE)])
     assert tuple(view.color[SIZE // 2, SIZE // 2]) == (200, 40, 30, 255)
 
 
@@ -283,7 +283,7 @@ def test_collada_is_read_where_blender_still_does(tmp_path: Path, blender: Blend
     np.testing.assert_allclose(model.triangles.max(axis=(0, 1)), [1, 0, 1], atol=1e-6)
     assert model.materials[0].texture is not None
     np.testing.assert_array_equal(model.materials[0].texture[..., :3], paint)
-    (view,) = blender.render(model.normalized(), [look_at_centre(np.array([0.0, -1, 0]), size=SIZE)])
+    (view,) = blender.render(model.normalized(), [look_at_center(np.array([0.0, -1, 0]), size=SIZE)])
     assert tuple(view.color[SIZE // 3, SIZE // 2]) == (255, 0, 0, 255)
     assert tuple(view.color[-SIZE // 3, SIZE // 2]) == (0, 255, 0, 255)
     for image, reason in (("../../../etc/passwd", "outside"), ("/etc/hostname", "found none")):

@@ -21,9 +21,9 @@ from enpointe.data.build.fuse import FusedCloud, dense_cloud, fuse, usable_pixel
 from enpointe.data.sources.kaykit import KayKit
 from enpointe.geometry.colors import to_linear, to_srgb
 from enpointe.io.assets.model import Material, Model
-from enpointe.render.cameras import Camera, look_at_centre, random_cameras
+from enpointe.render.camera import Camera, look_at_center, random_cameras
 from enpointe.render.raster import RasterRenderer
-from enpointe.render.views import View
+from enpointe.render.renderer import View
 
 KAYKIT = Path(__file__).parents[2].parent / "shared" / "data" / "kaykit"
 SIZE = 128
@@ -144,14 +144,14 @@ def test_each_direction_is_uniform_over_the_seeds() -> None:
 
 
 def test_pictures_are_upright_and_the_front_faces_minus_y() -> None:
-    camera = look_at_centre(FRONT, size=100)
+    camera = look_at_center(FRONT, size=100)
     pixels, _ = camera.project(np.array([[0.0, 0, 0], [0.4, 0, 0], [0, 0, 0.4]]))
     middle, right, top = pixels
     np.testing.assert_allclose(middle, 50)
     assert right[0] > 60
     assert right[1] == pytest.approx(50)
     assert top[1] < 40
-    above = look_at_centre(np.array([0.0, 0, 1]), size=100)
+    above = look_at_center(np.array([0.0, 0, 1]), size=100)
     assert above.project(np.array([[0, -0.4, 0.0]]))[0][0, 1] > 60
 
 
@@ -183,7 +183,7 @@ def test_cameras_that_cannot_be_are_refused() -> None:
     with pytest.raises(InputError, match="fov_degrees"):
         random_cameras(1, np.random.default_rng(0), size=8, fov_degrees=180)
     with pytest.raises(InputError, match="direction"):
-        look_at_centre(np.zeros(3), size=8)
+        look_at_center(np.zeros(3), size=8)
 
 
 def test_the_unit_frame_is_centred_with_longest_side_one() -> None:
@@ -242,7 +242,7 @@ def test_textures_stand_upright_and_multiply_as_their_format_says(renderer: Rast
     texture[:2, 2:, :3] = 255 * GREEN
     texture[2:, :2, :3] = 255 * BLUE
     texture[2:, 2:, :3] = 200
-    camera = look_at_centre(FRONT, size=SIZE)
+    camera = look_at_center(FRONT, size=SIZE)
     (view,) = renderer.render(card(texture), [camera])
     for (right, up), color in {(-1, 1): 255 * RED, (1, 1): 255 * GREEN, (-1, -1): 255 * BLUE}.items():
         np.testing.assert_allclose(middle_of(view, 0.3 * right, 0.3 * up), [*color, 255])
@@ -251,21 +251,21 @@ def test_textures_stand_upright_and_multiply_as_their_format_says(renderer: Rast
     for linear, expected in grey.items():
         (view,) = renderer.render(card(texture, color=half, linear=linear), [camera])
         np.testing.assert_allclose(middle_of(view, 0.3, -0.3)[:3], float(expected), atol=1)
-    (behind,) = renderer.render(card(texture), [look_at_centre(-FRONT, size=SIZE)])
+    (behind,) = renderer.render(card(texture), [look_at_center(-FRONT, size=SIZE)])
     np.testing.assert_allclose(middle_of(behind, -0.3, 0.3), [*(255 * RED), 255])
 
 
 def test_colours_of_corners_multiply_in_linear_light(renderer: RasterRenderer) -> None:
     model = card(np.full((1, 1, 4), 255, np.uint8))
     model.shade[:] = 0.25
-    (view,) = renderer.render(model, [look_at_centre(FRONT, size=SIZE)])
+    (view,) = renderer.render(model, [look_at_center(FRONT, size=SIZE)])
     np.testing.assert_allclose(middle_of(view)[:3], 255 * float(to_srgb(np.float32(0.25))), atol=1)
 
 
 def test_pictures_are_interpolated_and_swatches_are_not(renderer: RasterRenderer) -> None:
     texture = np.full((1, 2, 4), 255, np.uint8)
     texture[0, 0, :3] = 0
-    camera = look_at_centre(FRONT, size=SIZE)
+    camera = look_at_center(FRONT, size=SIZE)
     (smooth,) = renderer.render(card(texture), [camera])
     np.testing.assert_allclose(middle_of(smooth, 0.125)[:3], 0.75 * 255, atol=4)
     (swatches,) = renderer.render(card(texture, palette=np.array([[1, 2]])), [camera])
@@ -282,7 +282,7 @@ def test_what_a_texture_cuts_away_shows_what_is_behind(renderer: RasterRenderer)
         np.concatenate([leaf.triangles, wall]), np.tile(leaf.uv, (2, 1, 1)), np.tile(leaf.shade, (2, 1, 1)),
         np.array([0, 0, 1, 1]), (*leaf.materials, Material(BLUE)),
     )  # fmt: skip
-    (view,) = renderer.render(model, [look_at_centre(FRONT, size=SIZE)])
+    (view,) = renderer.render(model, [look_at_center(FRONT, size=SIZE)])
     assert middle_of(view, -0.2).tolist() == [0, 0, 255, 255]
     assert middle_of(view, 0.2).tolist() == [0, 200, 0, 255]
     leafy = view.opaque & (view.material == 0)
@@ -292,7 +292,7 @@ def test_what_a_texture_cuts_away_shows_what_is_behind(renderer: RasterRenderer)
 
 def test_coverage_is_the_share_of_the_pixel(renderer: RasterRenderer) -> None:
     """A card's picture has the area that projection says, to a hundredth of a pixel's row."""
-    camera = look_at_centre(FRONT, size=SIZE)
+    camera = look_at_center(FRONT, size=SIZE)
     (view,) = renderer.render(card(np.full((1, 1, 4), 255, np.uint8)), [camera])
     side = camera.focal / float(camera.project(np.zeros((1, 3)))[1][0])
     assert view.color[..., 3].sum() / 255 == pytest.approx(side**2, rel=0.01)
@@ -348,7 +348,7 @@ def test_auto_renders_with_whatever_there_is() -> None:
 
 
 def test_without_any_backend_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("raster_gl", "raster_rays"):
+    for name in ("gl", "rays"):
         monkeypatch.setitem(sys.modules, f"enpointe.render.{name}", None)
     with pytest.raises(DeviceError, match=r"libegl1.*enpointe\[data\]"):
         RasterRenderer()
@@ -367,7 +367,7 @@ def flat_view(alpha: NDArray[np.uint8]) -> View:
     size = len(alpha)
     color = np.dstack([np.full((size, size, 3), 255, np.uint8), alpha])
     depth = np.where(alpha > 0, np.float32(1), np.float32(np.inf))
-    return View(look_at_centre(FRONT, size=size), color, depth, np.zeros((size, size), np.int16))
+    return View(look_at_center(FRONT, size=size), color, depth, np.zeros((size, size), np.int16))
 
 
 def test_outlines_are_dropped_and_wires_are_kept() -> None:

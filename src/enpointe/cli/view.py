@@ -32,11 +32,12 @@ def run(options: argparse.Namespace) -> None:
     from enpointe.geometry.mesh import Mesh
     from enpointe.io import formats
     from enpointe.io.png import save_image
-    from enpointe.render import plot, viewer
+    from enpointe.render import viewer
+    from enpointe.render.software.orthographic import views
 
     shape = formats.load(source)
     with writing(page):
-        save_image(plot.views(shape), image)
+        save_image(views(shape), image)
         if isinstance(shape, Mesh):
             viewer.save_viewer(page, mesh=shape, title=source.name)
         else:

@@ -26,8 +26,8 @@ BATCH = 32
 class JointSpace:
     """One space for texts and images: rows of unit length, whose products are cosines.
 
-    It knows what renders of single objects on a light ground look like (`render.renders`), and the things that it
-    was taught; see assets/README.md.
+    It knows what renders of single objects on a light ground look like (`render.software.perspective`), and the things
+    that it was taught; see assets/README.md.
 
     Attributes:
         texts, images: frozen encoders.

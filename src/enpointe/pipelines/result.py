@@ -96,7 +96,7 @@ class Result:
     ) -> None:
         """The files of `save` one after the other, into a folder that a caller publishes when all are there."""
         from enpointe.io.sample_folder import SampleFolder
-        from enpointe.render import plot
+        from enpointe.render.software.orthographic import views
 
         meta = dict(self.meta)
         if mesh is True:
@@ -105,8 +105,7 @@ class Result:
             meta["seconds"] = {**meta.get("seconds", {}), "mesh": round(time.perf_counter() - began, 3)}
         shape = mesh if isinstance(mesh, Mesh) else None
         meta["mesh"] = None if shape is None else {"grid": grid_size}
-        views, page = plot.views(self.cloud), self._page(shape)
-        SampleFolder(folder).write(self.cloud, shape, meta, views=views, page=page)
+        SampleFolder(folder).write(self.cloud, shape, meta, views=views(self.cloud), page=self._page(shape))
 
     def show(self, *, mesh: bool = False, grid_size: int = 128) -> Path | None:
         """Shows the cloud, and with `mesh` its surface, to turn with the mouse: in a notebook, else in the browser.

@@ -12,8 +12,8 @@ from typing import Literal, Protocol, Self
 
 from enpointe.core.errors import DeviceError
 from enpointe.io.assets.model import Model
-from enpointe.render.cameras import Camera
-from enpointe.render.views import View
+from enpointe.render.camera import Camera
+from enpointe.render.renderer import View
 
 Backend = Literal["auto", "gl", "rays"]
 _MANY_FACES = 750
@@ -94,12 +94,12 @@ def _open(backend: Backend) -> list[_Rasterizer]:
 
 
 def _open_gl() -> _Rasterizer:
-    from enpointe.render.raster_gl import GlRasterizer
+    from enpointe.render.gl import GlRasterizer
 
     return GlRasterizer()
 
 
 def _open_rays() -> _Rasterizer:
-    from enpointe.render.raster_rays import RayRasterizer
+    from enpointe.render.rays import RayRasterizer
 
     return RayRasterizer()

@@ -19,7 +19,7 @@ from enpointe.core.files import known_suffix, replacing
 from enpointe.geometry.checks import Floats
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import Frame, PointCloud
-from enpointe.render.plot import BARE, DISC, surface
+from enpointe.render.software.shading import BARE, DISC, surface
 
 TITLE = "Point cloud"  # where none is given
 

@@ -13,7 +13,7 @@ from enpointe.data.shards import index as shards
 from enpointe.data.shards.contact_page import save_page
 from enpointe.data.shards.records import Record, StoredView, quantized_points, webp
 from enpointe.data.shards.store import Store
-from enpointe.render.cameras import random_cameras
+from enpointe.render.camera import random_cameras
 
 EVIL = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 1'> \"&amp; $& @@DATA@@ %%DATA%%"
 

@@ -31,7 +31,7 @@ from enpointe.data.shards.records import (
     webp,
 )
 from enpointe.data.shards.store import Store
-from enpointe.render.cameras import random_cameras
+from enpointe.render.camera import random_cameras
 
 PER_SHARD = 7
 

@@ -16,8 +16,8 @@ from enpointe.evaluation.renderers.own import OwnImages
 from enpointe.geometry import Mesh, PointCloud
 from enpointe.geometry.colors import to_linear, to_srgb
 from enpointe.render.blender.process import ENVIRONMENT
-from enpointe.render.renders import RenderConfig, render_mesh, standpoint
-from enpointe.render.views import View
+from enpointe.render.renderer import View
+from enpointe.render.software.perspective import RenderConfig, render_mesh, standpoint
 
 CONFIG = RenderConfig(views=2, size=96, elevation=20, azimuth=50, fov=45, background=(0.2, 0.5, 0.9))
 CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)

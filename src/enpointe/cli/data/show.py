@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enpointe.cli import options as opt
 from enpointe.cli.console import report
 from enpointe.core.errors import InputError
 from enpointe.core.files import check_file, writing
+
+if TYPE_CHECKING:
+    from enpointe.data.pools.pool import Example
+
+COLUMNS, ROWS = 6, 8
+SIDE, CAPTION = 200, 44
+"""Pixels of an image, and of the room for its caption."""
+CHARACTERS = 31
+"""That a line of a caption holds."""
 
 
 def add_parser(actions: opt.Commands[Any]) -> None:
@@ -47,35 +58,45 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _show_families(options: argparse.Namespace, out: Path) -> None:
-    from enpointe.cli import contact_sheet
+    from enpointe.data import examples
     from enpointe.data.procedural.families import FAMILIES
-    from enpointe.io.png import save_image
 
     names = options.family or list(FAMILIES)
     for name in names:
         if name not in FAMILIES:
             raise InputError(f"argument --family: expected one of {', '.join(FAMILIES)}, found {name!r}")
     _check(out)
-    sheet = contact_sheet.contact_sheet(contact_sheet.of_families(names, options.seed))
-    with writing(out):
-        save_image(sheet, out)
+    _save_sheet(examples.of_families(names, COLUMNS, options.seed), out)
     shown = f"{len(names)} {'family' if len(names) == 1 else 'families'}"
     report(f"wrote {out}: {shown}", {"file": str(out), "families": names}, options.json)
 
 
 def _show_pool(options: argparse.Namespace, out: Path) -> None:
-    from enpointe.cli import contact_sheet
+    from enpointe.data import examples
     from enpointe.data.pools import pool
-    from enpointe.io.png import save_image
 
     objects = pool.read(Path(options.data))
     _check(out)
-    examples = contact_sheet.of_pool(objects, options.seed)
-    with writing(out):
-        save_image(contact_sheet.contact_sheet(examples), out)
-    machine = {"file": str(out), "objects": len(objects), "models": len(objects.models), "shown": len(examples)}
-    shown = f"{len(examples)} of {len(objects)} objects, {len(objects.models)} of them real models"
+    chosen = examples.of_pool(objects, COLUMNS * ROWS, options.seed)
+    _save_sheet(chosen, out)
+    machine = {"file": str(out), "objects": len(objects), "models": len(objects.models), "shown": len(chosen)}
+    shown = f"{len(chosen)} of {len(objects)} objects, {len(objects.models)} of them real models"
     report(f"wrote {out}: {shown}", machine, options.json)
+
+
+def _save_sheet(examples: Sequence[Example], out: Path) -> None:
+    """Examples with their captions, seen from the left and from the right in alternation."""
+    from enpointe.io.png import save_image
+    from enpointe.render.contact_sheet import contact_sheet
+    from enpointe.render.software.splats import splat
+
+    images = [
+        splat(example.points, example.colors, 35 - 70 * (i % COLUMNS % 2), 20, SIDE)
+        for i, example in enumerate(examples)
+    ]
+    captions = [textwrap.fill(example.caption, CHARACTERS) for example in examples]
+    with writing(out):
+        save_image(contact_sheet(images, captions, columns=COLUMNS, caption_height=CAPTION), out)
 
 
 def _show_shards(options: argparse.Namespace, out: Path) -> None:

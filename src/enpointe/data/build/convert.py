@@ -24,8 +24,8 @@ from enpointe.data.build.staging import Staging
 from enpointe.data.shards import descriptors
 from enpointe.data.shards.records import Record, StoredView, quantized_normals, quantized_points, record_id, webp
 from enpointe.io.assets.model import Model
-from enpointe.render.cameras import Camera, random_cameras
-from enpointe.render.views import Renderer, View
+from enpointe.render.camera import Camera, random_cameras
+from enpointe.render.renderer import Renderer, View
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
 from enpointe.geometry.subsample import farthest_point
-from enpointe.render.views import View
+from enpointe.render.renderer import View
 
 _CANDIDATES = 16
 """Pixels looked at for each point wanted, of which the farthest are kept: more make no evener cloud."""

@@ -25,8 +25,8 @@ from enpointe.data.build.convert import Converted, LoadedAsset, OpenRenderer, at
 from enpointe.data.build.fuse import sampling_method
 from enpointe.data.build.outcomes import Outcome
 from enpointe.data.build.workers import JobFailure
-from enpointe.render.cameras import Camera
-from enpointe.render.views import Renderer, View
+from enpointe.render.camera import Camera
+from enpointe.render.renderer import Renderer, View
 
 LOAD, RENDER, FUSE = "load", "render", "fuse"
 STEPS = (LOAD, RENDER, FUSE)

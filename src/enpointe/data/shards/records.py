@@ -18,7 +18,7 @@ from PIL import Image
 from enpointe.core.errors import InputError
 from enpointe.data.shards import tar
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.render.cameras import Camera
+from enpointe.render.camera import Camera
 
 SCALE = 32768
 """Steps of a stored position in the longest side of the object: eight times as fine as 1/4096."""

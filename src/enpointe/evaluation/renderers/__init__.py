@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from enpointe.geometry.mesh import Mesh
     from enpointe.geometry.point_cloud import PointCloud
-    from enpointe.render.renders import RenderConfig
+    from enpointe.render.software.perspective import RenderConfig
 
 Images: TypeAlias = "NDArray[np.uint8]"
 """(views, size, size, 3)."""
@@ -60,6 +60,6 @@ def open_renderer(name: str, views: int | None = None) -> ShapeRenderer:
         InputError: a renderer that there is not, or a number of views.
         DeviceError: there is no Blender that can be used.
     """
-    from enpointe.render.renders import RenderConfig
+    from enpointe.render.software.perspective import RenderConfig
 
     return RENDERERS[name](RenderConfig() if views is None else RenderConfig(views=views))

@@ -15,10 +15,10 @@ from enpointe.geometry.point_cloud import PointCloud
 from enpointe.io.assets.model import Material, Model
 from enpointe.render.blender.process import BlenderLimits
 from enpointe.render.blender.renderer import BlenderRenderer
-from enpointe.render.cameras import Camera
-from enpointe.render.plot import BARE, surface
-from enpointe.render.renders import RenderConfig, standpoint
-from enpointe.render.views import View
+from enpointe.render.camera import Camera
+from enpointe.render.renderer import View
+from enpointe.render.software.perspective import RenderConfig, standpoint
+from enpointe.render.software.shading import BARE, surface
 
 SAMPLES = 16
 """Of each pixel."""

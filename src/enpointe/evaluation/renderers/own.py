@@ -5,12 +5,12 @@ from __future__ import annotations
 from enpointe.evaluation.renderers import RENDERERS, Images, ShapeRenderer
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.render.renders import render_cloud, render_mesh
+from enpointe.render.software.perspective import render_cloud, render_mesh
 
 
 @RENDERERS.register("own")
 class OwnImages(ShapeRenderer):
-    """See `render.renders`."""
+    """See `render.software.perspective`."""
 
     name = "own"
     note = "drawn by NumPy, shaded by a lamp near the eye"

@@ -14,7 +14,7 @@ from PIL import Image
 from enpointe.core.files import replacing
 from enpointe.evaluation.report.blocks import Block
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.render import plot
+from enpointe.render.software.orthographic import views
 
 SIDE, COLORS = 200, 96
 """Of an image: pixels along a side, and different colors."""
@@ -45,7 +45,7 @@ def save_page(
 
 def cloud_image(cloud: PointCloud) -> str:
     """A cloud from its front and from its back, side by side, as PNG in base64."""
-    image = Image.fromarray(plot.views(cloud, 2, SIDE, columns=2))
+    image = Image.fromarray(views(cloud, 2, SIDE, columns=2))
     file = io.BytesIO()
     image.quantize(COLORS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode("ascii")

@@ -25,8 +25,8 @@ from enpointe.io.assets.model import SOLID, Material, Model
 from enpointe.render.blender.exr import read_exr
 from enpointe.render.blender.import_files import read_with_blender
 from enpointe.render.blender.process import BlenderLimits, BlenderProcess
-from enpointe.render.cameras import Camera
-from enpointe.render.views import View
+from enpointe.render.camera import Camera
+from enpointe.render.renderer import View
 
 _MOST_MATERIALS = 32766
 _FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])

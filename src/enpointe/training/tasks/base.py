@@ -23,7 +23,7 @@ from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.samplers.dpmpp import DPMpp
 from enpointe.diffusion.schedule import KarrasSchedule, VelocityProcess
 from enpointe.nn.point_transformer import PointTransformerConfig
-from enpointe.render.plot import splat
+from enpointe.render.software.splats import splat
 from enpointe.training.levels import normal_levels
 from enpointe.training.task import Batch, Losses
 

@@ -31,12 +31,12 @@ from enpointe.data.procedural.family import Family
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.nn.efficientnet import image_features
-from enpointe.render.renders import Pictures, RenderConfig, render_cloud, render_mesh
+from enpointe.render.software.perspective import Images, RenderConfig, render_cloud, render_mesh
 
 OBJECTS = 128
 """Objects of a part."""
 VIEWS, CAPTIONS = 2, 4
-"""Pictures of each object, from opposite sides, and things said of it."""
+"""Images of each object, from opposite sides, and things said of it."""
 REAL, MESH = 0.35, 0.3
 """How often an object is a real model, if there are any; how often a procedural one is shown as a mesh."""
 WORN = 0.5
@@ -169,8 +169,8 @@ def text_features(captions: list[list[str]]) -> NDArray[np.float16]:
     return pooled.numpy().astype(np.float16)[np.array([[place[text] for text in row] for row in captions])]
 
 
-def _look(pool: Pool, index: int, rng: np.random.Generator) -> tuple[Pictures, Appearance, str]:
-    """Pictures of an object, its paint and words, and how it is shown."""
+def _look(pool: Pool, index: int, rng: np.random.Generator) -> tuple[Images, Appearance, str]:
+    """Images of an object, its paint and words, and how it is shown."""
     config = RenderConfig(
         views=VIEWS,
         azimuth=float(rng.uniform(0, 360)),

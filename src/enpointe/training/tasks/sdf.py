@@ -18,7 +18,7 @@ from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.field import sdf_field
 from enpointe.meshing.marching_cubes import mesh_from_field
 from enpointe.nn.sight import SightSDF, SightSDFConfig, nearest_offsets
-from enpointe.render.plot import views
+from enpointe.render.software.orthographic import views
 from enpointe.training.task import Batch, Losses
 
 SOFT = 0.05

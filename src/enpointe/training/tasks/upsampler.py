@@ -26,7 +26,7 @@ from enpointe.pipelines.families.pocket.upsampling import (
     surroundings,
     upsample,
 )
-from enpointe.render.plot import splat
+from enpointe.render.software.splats import splat
 from enpointe.training.levels import normal_levels
 from enpointe.training.task import Batch, Losses
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from enpointe.core.errors import InputError
 from enpointe.data.shards.features import FEATURES, Features
 from enpointe.data.shards.records import Record
-from enpointe.render.renders import RenderConfig
+from enpointe.render.software.perspective import RenderConfig
 
 
 def image_features(encode: Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.floating]], views: int = 4) -> Features:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.io.assets.model import Model
-from enpointe.render.cameras import Camera
+from enpointe.render.camera import Camera
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class Camera:
         return Camera(matrix, focal, size)
 
 
-def look_at_centre(direction: NDArray[np.floating], *, size: int, fov_degrees: float = FOV_DEGREES) -> Camera:
+def look_at_center(direction: NDArray[np.floating], *, size: int, fov_degrees: float = FOV_DEGREES) -> Camera:
     """A camera in the given direction (3,) from the origin, upright, as near as it sees the whole unit cube.
 
     Raises:
@@ -146,7 +146,7 @@ def random_cameras(
     Fibonacci lattice, turned at random), so that few views leave little unseen.
 
     Raises:
-        InputError: fewer than one camera, or as `look_at_centre`.
+        InputError: fewer than one camera, or as `look_at_center`.
     """
     if n < 1:
         raise InputError(f"expected at least one camera, found n = {n}")
@@ -155,7 +155,7 @@ def random_cameras(
     ring = np.sqrt(1 - z**2)
     lattice = np.stack([ring * np.cos(angle), ring * np.sin(angle), z], axis=1)
     directions = lattice @ _random_rotation(rng).T
-    return tuple(look_at_centre(direction, size=size, fov_degrees=fov_degrees) for direction in directions)
+    return tuple(look_at_center(direction, size=size, fov_degrees=fov_degrees) for direction in directions)
 
 
 def _random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:

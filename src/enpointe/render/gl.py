@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from enpointe.core.errors import DeviceError, InputError
 from enpointe.geometry.colors import to_linear
 from enpointe.io.assets.model import SOLID, Material, Model
-from enpointe.render.cameras import Camera
-from enpointe.render.views import View
+from enpointe.render.camera import Camera
+from enpointe.render.renderer import View
 
 _SAMPLES = 4
 _Batch = tuple[Any, Material | None, Any]

@@ -1,11 +1,11 @@
-"""Which objects of a pool a contact sheet shows."""
+"""Which objects of a pool are examples to look at."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from enpointe.cli.contact_sheet import of_pool
+from enpointe.data.examples import of_pool
 from enpointe.data.pools.models import RealModel
 from enpointe.data.pools.pool import Pool
 
@@ -37,7 +37,7 @@ def pool_of(procedural: int, real: int) -> Pool:
     ],
 )
 def test_up_to_half_are_real_models_and_come_last(held: tuple[int, int], shown: tuple[int, int]) -> None:
-    families = [example.family for example in of_pool(pool_of(*held), seed=0)]
+    families = [example.family for example in of_pool(pool_of(*held), 48, seed=0)]
     assert families[: shown[0]] == ["plate"] * shown[0]
     assert len(set(families[shown[0] :])) == shown[1] == len(families) - shown[0]
     assert "plate" not in families[shown[0] :]
@@ -45,5 +45,5 @@ def test_up_to_half_are_real_models_and_come_last(held: tuple[int, int], shown: 
 
 def test_seeds_show_others() -> None:
     pool = pool_of(1, 100)
-    one, again, other = ([e.family for e in of_pool(pool, seed)] for seed in (0, 0, 1))
+    one, again, other = ([e.family for e in of_pool(pool, 48, seed)] for seed in (0, 0, 1))
     assert one == again != other

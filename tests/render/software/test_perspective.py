@@ -1,4 +1,4 @@
-"""Photographs: where things stand in them, what hides what, and that they never change."""
+"""Images for networks: where things stand in them, what hides what, and that they never change."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from enpointe.core.errors import InputError
 from enpointe.geometry import Mesh, PointCloud
-from enpointe.render.plot import BARE
-from enpointe.render.renders import MARGIN, RenderConfig, render_cloud, render_mesh
+from enpointe.render.software.perspective import MARGIN, RenderConfig, render_cloud, render_mesh
+from enpointe.render.software.shading import BARE
 
 FRONT = RenderConfig(views=1, size=96, elevation=0, azimuth=0, shading=False)
 CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
@@ -79,7 +79,7 @@ def test_nearer_points_hide_farther_ones() -> None:
 
 
 def test_nearer_things_look_larger() -> None:
-    """Two equal squares one behind the other differ by the ratio of their distances, as in a photograph."""
+    """Two equal squares one behind the other differ by the ratio of their distances."""
     side = np.array([[-1, 0, -1], [1, 0, -1], [1, 0, 1], [-1, 0, 1]]) / 8
     near, far = side - np.array([0.5, 0.5, 0]), side + np.array([0.5, 0.5, 0])
     mesh = Mesh(

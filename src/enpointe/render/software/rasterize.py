@@ -14,10 +14,10 @@ EDGE = 1e-5  # of a triangle: float32 rounding must not open cracks between neig
 def rasterize(
     screen: NDArray[np.float64], faces: NDArray[np.int64], size: int, *, cull: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]:
-    """The nearest face at each pixel centre of a square picture.
+    """The nearest face at each pixel centre of a square image.
 
     screen: (v, 3) x to the right and y down in pixels, depth away from the eye. `cull` leaves out faces that
-    turn clockwise in the picture as a viewer sees it, the far side of a closed mesh.
+    turn clockwise in the image as a viewer sees it, the far side of a closed mesh.
     Returns face (size, size), -1 where none; barycentric weights (size, size, 3); depth, infinite where none.
     """
     face_at = np.full(size * size, -1, dtype=np.int64)

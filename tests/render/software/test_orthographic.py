@@ -1,4 +1,4 @@
-"""Pictures: what is where, which way round, in which colour."""
+"""Shapes from all sides: closed surfaces, true colors, what is culled and what is not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 
 from enpointe.core.errors import InputError
 from enpointe.geometry import Mesh, PointCloud
-from enpointe.render.plot import camera, mesh_painter, splat, views
-from enpointe.render.rasterize import rasterize
+from enpointe.render.software.axes import view_axes
+from enpointe.render.software.orthographic import mesh_painter, views
 
 CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
 SIDES = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
@@ -18,39 +18,6 @@ CUBE = np.array([face for a, b, c, d in SIDES for face in ((a, b, c), (a, c, d))
 def sphere(n: int = 4096) -> np.ndarray:
     points = np.random.default_rng(0).normal(size=(n, 3))
     return points / np.linalg.norm(points, axis=1, keepdims=True) / 2
-
-
-def where(image: np.ndarray, channel: int) -> tuple[float, float]:
-    """Mean row and column of the pixels in which this channel stands out."""
-    value = image.astype(int)
-    rows, columns = np.nonzero(value[:, :, channel] - np.delete(value, channel, axis=2).max(axis=2) > 40)
-    return rows.mean(), columns.mean()
-
-
-def test_splat_directions() -> None:
-    """From the front (azimuth 0, the eye at -y): +x is right, +z is up; from azimuth 90 the eye is at +x, +y right."""
-    points = np.array([[0.5, 0, 0], [0, 0, 0.5], [0, 0.5, 0]])
-    front = splat(points, np.eye(3), azimuth=0, elevation=0, size=100, radius=3, span=1.25)
-    assert where(front, 0) == pytest.approx((50, 90), abs=1)
-    assert where(front, 1) == pytest.approx((10, 50), abs=1)
-    assert where(front, 2) == pytest.approx((50, 50), abs=1)
-    side = splat(points, np.eye(3), azimuth=90, elevation=0, size=100, radius=3, span=1.25)
-    assert where(side, 2) == pytest.approx((50, 90), abs=1)
-    assert where(side, 0) == pytest.approx((50, 50), abs=1)
-
-
-def test_nearer_points_hide_farther_ones() -> None:
-    points, colors = np.array([[0, -0.4, 0], [0, 0.4, 0]]), np.array([[1, 0, 0], [0, 0, 1]])
-    for azimuth, seen, hidden in ((0, 0, 2), (180, 2, 0)):
-        image = splat(points, colors, azimuth=azimuth, elevation=0, size=65, radius=5)
-        painted = image[(image < 255).any(axis=2)]
-        assert (painted[:, seen] > 100).all()
-        assert (painted[:, hidden] == 0).all()
-
-
-def test_points_outside_the_picture_are_left_out() -> None:
-    image = splat(np.array([[10.0, 0, 0], [0, 0, -10]]), np.zeros((2, 3)), size=32)
-    assert (image == 255).all()
 
 
 @pytest.mark.parametrize(("n", "columns", "shape"), [(8, 4, (2, 4)), (5, 4, (2, 4)), (3, 4, (1, 3)), (1, 4, (1, 1))])
@@ -101,30 +68,11 @@ def test_a_few_points_and_one() -> None:
         assert (views(PointCloud(points, np.zeros((n, 3))), 2, 32) < 50).any()
 
 
-def test_mesh_faces_cover_each_pixel_once_and_interpolate() -> None:
-    screen = np.array([[0, 0, 1.0], [8, 0, 1], [8, 8, 3], [0, 8, 3]])
-    face, weights, depth = rasterize(screen, np.array([[0, 1, 2], [0, 2, 3]]), 8)
-    assert (face >= 0).all()
-    np.testing.assert_allclose(weights.sum(axis=2), 1, atol=1e-5)
-    np.testing.assert_allclose(depth, np.repeat(1 + 2 * (np.arange(8) + 0.5)[:, None] / 8, 8, axis=1), atol=1e-5)
-    rows, columns = np.mgrid[:8, :8]
-    assert np.array_equal(face[rows > columns], np.ones(28))
-
-
-def test_mesh_nearest_face_wins_and_far_sides_are_culled() -> None:
-    screen = np.array([[0, 0, 2.0], [0, 16, 2], [16, 0, 2], [0, 0, 1], [0, 16, 1], [16, 0, 1]])
-    faces = np.array([[0, 1, 2], [3, 5, 4]])
-    both = rasterize(screen, faces, 8)
-    assert (both[0] == 1).all()
-    np.testing.assert_allclose(both[2], 1, rtol=1e-6)
-    assert (rasterize(screen, faces, 8, cull=True)[0] == 0).all()
-
-
-def test_mesh_picture_of_a_cube_seen_from_the_front() -> None:
+def test_mesh_image_of_a_cube_seen_from_the_front() -> None:
     """A box twice as wide as high, from straight ahead: its front alone, in its proportions."""
     box = Mesh((CORNERS - 0.5) * [2, 1, 1], CUBE, np.where(CORNERS[:, 1:2] == 0, [[1, 0, 0]], [[0, 0, 1]]))
     vertices = box.vertices.astype(float)
-    color, depth = mesh_painter(vertices, box, 2.5)(camera(0, 0), 100)
+    color, depth = mesh_painter(vertices, box, 2.5)(view_axes(0, 0), 100)
     seen = np.isfinite(depth)
     rows, columns = np.nonzero(seen)
     assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (40, 80)
@@ -145,7 +93,7 @@ def test_a_mesh_inside_out_looks_the_same() -> None:
     assert np.array_equal(views(Mesh(CORNERS, CUBE, color), 1, 64), views(Mesh(CORNERS, CUBE[:, ::-1], color), 1, 64))
 
 
-def test_what_is_no_picture() -> None:
+def test_what_is_no_image() -> None:
     cloud = PointCloud(np.eye(3), np.eye(3))
     for options in ({"n": 0}, {"size": 1}, {"columns": 0}):
         with pytest.raises(InputError, match="views: expected n >= 1"):

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
 from enpointe.io.assets.model import SOLID, Model, sample_colors, solid_points
-from enpointe.render.cameras import Camera
-from enpointe.render.views import View
+from enpointe.render.camera import Camera
+from enpointe.render.renderer import View
 
 _SAMPLES = np.array([[-1, -3], [3, -1], [-3, 1], [1, 3]]) / 8
 """Where in a pixel its coverage is asked, from its centre; the places that OpenGL implementations share."""

@@ -1,7 +1,7 @@
-"""Pictures of clouds and meshes for networks to look at: as a photograph would show them, and always the same.
+"""Images of clouds and meshes for networks: in perspective, on a light ground, and always the same.
 
-Every picture is drawn by numpy alone, so that a score that hangs on it needs neither OpenGL nor Blender, and is the
-same to the byte when it is drawn again on the same machine.
+NumPy alone draws them, so that a score that depends on them needs neither OpenGL nor Blender, and they are the same
+to the byte when they are rendered again on the same machine.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ from enpointe.core.errors import InputError
 from enpointe.geometry.checks import Floats
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.render.plot import BARE, RIM, Camera, blend, camera, light, shading_normals, surface
-from enpointe.render.rasterize import rasterize
+from enpointe.render.software.axes import ViewAxes, view_axes
+from enpointe.render.software.rasterize import rasterize
+from enpointe.render.software.shading import BARE, RIM, blend, light, shading_normals, surface
 
-Pictures = NDArray[np.uint8]
+Images = NDArray[np.uint8]
 
 MARGIN = 1.1  # around the widest view
-WIDEST_DISC = 1 / 16  # of the picture: what a radius may reach, where points are few
+WIDEST_DISC = 1 / 16  # of the image: what a radius may reach, where points are few
 STEP = 0.05  # behind a nearer part, in the object's radii, from which on a surface is darkened
 
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """How a shape is photographed: views evenly around its vertical axis, all of one scale.
+    """How a shape is rendered: views evenly around its vertical axis, all of one scale.
 
     Attributes:
         views: how many.
-        size: side of each picture in pixels; 224 is what CLIP and EfficientNet-Lite0 read.
+        size: side of each image in pixels; 224 is what CLIP and EfficientNet-Lite0 read.
         elevation: of the camera above the horizon, degrees, below 90.
         azimuth: of the first camera, degrees; 0 looks at the front (from -y), 90 from +x.
-        fov: angle that a picture spans, degrees. The camera stands where the widest view just fits.
+        fov: angle that an image spans, degrees. The camera stands where the widest view just fits.
         background: sRGB in [0, 1].
         disc: a point's radius, in median distances of a point to its sixth neighbour.
         shading: whether a lamp near the eye shades the surface and edges are drawn; else each colour as it is.
-        oversampling: a picture is drawn this many times larger and averaged down.
+        oversampling: an image is drawn this many times larger and averaged down.
     """
 
     views: int = 8
@@ -71,9 +72,9 @@ class RenderConfig:
             raise InputError(f"background: expected three numbers from 0 to 1, found {self.background!r}")
 
     @property
-    def cameras(self) -> tuple[Camera, ...]:
+    def cameras(self) -> tuple[ViewAxes, ...]:
         """The views' axes, in order."""
-        return tuple(camera(self.azimuth + 360 * i / self.views, self.elevation) for i in range(self.views))
+        return tuple(view_axes(self.azimuth + 360 * i / self.views, self.elevation) for i in range(self.views))
 
 
 class _Shot(NamedTuple):
@@ -91,19 +92,19 @@ _Drawing = tuple[Floats, NDArray[np.float64]]
 """Colour (size, size, 3), and distance (size, size), infinite where there is nothing."""
 
 
-def render_cloud(cloud: PointCloud, config: RenderConfig | None = None) -> Pictures:
-    """Photographs of a cloud, z up, in whatever frame: (views, size, size, 3) uint8.
+def render_cloud(cloud: PointCloud, config: RenderConfig | None = None) -> Images:
+    """Images of a cloud, z up, in whatever frame: (views, size, size, 3) uint8.
 
     A point is a disc that faces the eye, of a radius that closes the surface whatever the number of points, smaller
     the farther it is, shaded by the plane through the sixteen points around it.
     """
     config = config or RenderConfig()
-    points, radius = _centred(cloud.points)
+    points, radius = _centered(cloud.points)
     spacing, normals = surface(points)
 
     disc = config.disc * spacing
 
-    def draw(shot: _Shot, view: Camera, size: int) -> _Drawing:
+    def draw(shot: _Shot, view: ViewAxes, size: int) -> _Drawing:
         winner = _nearest_discs(shot, disc, size)
         paint = cloud.colors
         if config.shading:
@@ -111,21 +112,21 @@ def render_cloud(cloud: PointCloud, config: RenderConfig | None = None) -> Pictu
         background = np.array([config.background], np.float32)
         return np.append(paint, background, axis=0)[winner], np.append(shot.screen[:, 2], np.inf)[winner]
 
-    return _photographs(points, radius, disc, config, draw)
+    return _render(points, radius, disc, config, draw)
 
 
-def render_mesh(mesh: Mesh, config: RenderConfig | None = None) -> Pictures:
-    """Photographs of a mesh, z up, in whatever frame: (views, size, size, 3) uint8.
+def render_mesh(mesh: Mesh, config: RenderConfig | None = None) -> Images:
+    """Images of a mesh, z up, in whatever frame: (views, size, size, 3) uint8.
 
     Vertex colours run over the faces, a mesh without them is grey. Both sides of a face are seen.
     """
     config = config or RenderConfig()
-    points, radius = _centred(mesh.vertices)
+    points, radius = _centered(mesh.vertices)
     facing, at_corners = shading_normals(mesh)
     closed = mesh.is_watertight and mesh.volume > 0  # only then are faces turned away hidden anyway
 
-    def draw(shot: _Shot, view: Camera, size: int) -> _Drawing:
-        # Distance itself is not linear in a perspective picture, its inverse is.
+    def draw(shot: _Shot, view: ViewAxes, size: int) -> _Drawing:
+        # Distance itself is not linear in a perspective image, its inverse is.
         inverse = np.column_stack([shot.screen[:, :2], -1 / shot.screen[:, 2]])
         face, weights, depth = rasterize(inverse, mesh.faces, size, cull=closed)
         hit = face >= 0
@@ -143,50 +144,50 @@ def render_mesh(mesh: Mesh, config: RenderConfig | None = None) -> Pictures:
         color[hit] = np.clip(paint, 0, 1)
         return color, np.where(hit, -1 / np.where(hit, depth, -1), np.inf)
 
-    return _photographs(points, radius, 0, config, draw)
+    return _render(points, radius, 0, config, draw)
 
 
 def standpoint(points: Floats, config: RenderConfig, disc: float = 0) -> tuple[NDArray[np.float64], float]:
-    """Places (n, 3) around the middle of their box, and how far from there the cameras stand that picture them.
+    """Places (n, 3) around the middle of their box, and how far from there the cameras stand that see them.
 
-    For another renderer to take the same photographs; `disc` is the radius that is drawn of a place, in units of
+    For another renderer to make images from the same places; `disc` is the radius that is drawn of a place, in units of
     length.
     """
-    places, radius = _centred(points)
+    places, radius = _centered(points)
     return places, _distance(places, disc, config.cameras, config.fov, radius)
 
 
-def _centred(points: Floats) -> tuple[NDArray[np.float64], float]:
+def _centered(points: Floats) -> tuple[NDArray[np.float64], float]:
     """Points (n, 3) around the middle of their box, and how far from it the farthest is."""
     places = points.astype(np.float64)
     places -= (places.min(axis=0) + places.max(axis=0)) / 2
     return places, max(float(np.linalg.norm(places, axis=1).max()), 1e-6)
 
 
-def _photographs(
+def _render(
     points: NDArray[np.float64],
     radius: float,
     disc: float,
     config: RenderConfig,
-    draw: Callable[[_Shot, Camera, int], _Drawing],
-) -> Pictures:
+    draw: Callable[[_Shot, ViewAxes, int], _Drawing],
+) -> Images:
     """`radius` of the whole and of the `disc` that is drawn for a point, in units of length."""
     cameras = config.cameras
     distance = _distance(points, disc, cameras, config.fov, radius)
     large = config.size * config.oversampling
-    pictures = np.empty((config.views, config.size, config.size, 3), np.uint8)
-    for picture, view in zip(pictures, cameras, strict=True):
+    images = np.empty((config.views, config.size, config.size, 3), np.uint8)
+    for image, view in zip(images, cameras, strict=True):
         color, depth = draw(_shot(points, view, distance, config.fov, large), view, large)
         small = _blocks(color, config.oversampling, np.add) / np.float32(config.oversampling**2)
         if config.shading:
             near = (_blocks(depth, config.oversampling, np.minimum) / radius).astype(np.float32)
             small *= _edges(near)[:, :, None]
-        picture[:] = small * 255 + 0.5
-    return pictures
+        image[:] = small * 255 + 0.5
+    return images
 
 
 def _distance(
-    points: NDArray[np.float64], disc: float, cameras: tuple[Camera, ...], fov: float, radius: float
+    points: NDArray[np.float64], disc: float, cameras: tuple[ViewAxes, ...], fov: float, radius: float
 ) -> float:
     """How far from the middle a camera must stand for every view to hold every point's disc, with a margin.
 
@@ -201,7 +202,7 @@ def _distance(
     return needed
 
 
-def _shot(points: NDArray[np.float64], view: Camera, distance: float, fov: float, size: int) -> _Shot:
+def _shot(points: NDArray[np.float64], view: ViewAxes, distance: float, fov: float, size: int) -> _Shot:
     away = distance + points @ view.away
     scale = size / 2 / np.tan(np.deg2rad(fov) / 2) / away
     right, down = size / 2 + points @ view.right * scale, size / 2 - points @ view.up * scale
