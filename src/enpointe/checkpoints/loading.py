@@ -37,7 +37,7 @@ def load_released(
             downloaded if it is not there.
         dtype: of the parameters. Floating-point buffers are float32: in bfloat16 the upsampler's colour scale
             would shift every coarse point's colour.
-        report: is told how far a download is.
+        report: receives the progress of a download.
 
     Returns:
         The network, and the SHA-256 of the file that its weights came from: of `path`, or of the file that

@@ -16,7 +16,7 @@ class WeightsError(EnpointeError):
 
 
 class DeviceError(EnpointeError):
-    """A device was asked for that this machine does not have."""
+    """A requested device that this machine does not have."""
 
 
 class RenderError(EnpointeError):

@@ -50,7 +50,7 @@ def replacing_folder(
             _publish(staging, target, former)
         done = True
     except OutputError as error:
-        # A user knows the folder that was asked for, not where its files are being made.
+        # A user knows the requested folder, not the place where its files are being written.
         raise OutputError(str(error).replace(str(staging), str(target))) from error
     finally:
         if staging is not None:

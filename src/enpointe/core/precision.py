@@ -1,7 +1,7 @@
 """The number format to compute in: the fastest that a network is good in, found by measurement.
 
 bfloat16 has half the bytes of float32, and some processors multiply it several times faster, others at half the
-speed; which one cannot be told from the processor's features, so it is tried.
+speed; the processor's features do not say which, so both are timed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Warnings of the package: something is lost or left out, and whoever asked for it should know."""
+"""Warnings of the package: something that a user asked for is lost or left out."""
 
 from __future__ import annotations
 

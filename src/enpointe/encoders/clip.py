@@ -177,7 +177,7 @@ def is_at_hand(release: Release) -> bool:
     except ImportError:
         return False
     if os.environ.get(release.folder):
-        return True  # if it is a wrong one, its user is to be told
+        return True  # a wrong one is reported when it is read
     folder = _cached(release)
     return folder is not None and any(
         (Path(folder) / name).is_file() for name in ("model.safetensors", "pytorch_model.bin")
@@ -193,7 +193,7 @@ def _cached(release: Release) -> str | None:
 
 
 def _from_hub(release: Release) -> Clip:
-    # The cache's folder is read as a folder: a look-up by name may reach for the network even when it is told not to.
+    # The cache's folder is read as a folder: a look-up by name may reach for the network although that is forbidden.
     folder = _cached(release)
     if folder is not None:
         try:

@@ -32,7 +32,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
 
     Of an animation the first frame is taken; 16 bits per channel are scaled to 8; EXIF's rotation is applied;
     what is transparent is laid on white, the ground of the renders that the released models learned from.
-    The format is told by the content, never by the name's suffix.
+    The content determines the format, never the name's suffix.
 
     Raises:
         InputError: the file is missing, empty, no image, truncated, damaged, or its header declares more than

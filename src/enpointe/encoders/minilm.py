@@ -66,5 +66,5 @@ class TextEncoder:
         states = states[:, 1:n_tokens]
         padding = n_tokens - 1 - states.shape[1]
         tokens = torch.cat([pooled[:, None], F.pad(states, (0, 0, 0, padding))], dim=1)
-        said = torch.tensor([bool(text.strip()) for text in texts], device=tokens.device)
-        return (tokens * said[:, None, None]).transpose(1, 2)
+        given = torch.tensor([bool(text.strip()) for text in texts], device=tokens.device)
+        return (tokens * given[:, None, None]).transpose(1, 2)

@@ -57,7 +57,7 @@ class Format:
 
     Attributes:
         read_cloud: makes a file's bytes arrays, which are checked afterwards.
-        read_model: adds the triangles in a file's bytes to a builder; the files beside it are there to be asked for.
+        read_model: adds the triangles in a file's bytes to a builder; the files beside it are at hand.
         y_up: whether those have y up; ours have z up.
         is_mesh: says of a file's beginning whether it is a mesh's. Needed where a format may hold either.
         read_provenance: the JSON object that `write_cloud` or `write_mesh` embedded, if any.

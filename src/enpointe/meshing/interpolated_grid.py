@@ -1,4 +1,4 @@
-"""A field known at every second point of a grid, around its surface: the points between, asked only where in doubt.
+"""A field known at every second point of a grid, around its surface: the points between, evaluated only where in doubt.
 
 Between two points of a row the cubic through them and the next ones is their mean less an eighth of the mean of their
 second differences. Amid four or eight points of a lattice every axis takes its share off their mean in this way, which
@@ -28,7 +28,7 @@ from enpointe.meshing.lattice import (
 
 _TOLERANCE = 0.2  # voxels that cubic and quadratic may differ by at a corner of the surface's cells
 _SIGN_MARGIN = 3.0  # times that difference from zero, a value's sign is sure
-_SPOTS = 512  # interpolated corners that are asked to see what they are worth
+_SPOTS = 512  # interpolated corners that are evaluated to estimate the error
 _SPOT_ERROR = 0.15  # voxels that they may be off on average
 
 
@@ -36,13 +36,13 @@ def fill_between(sampler: Sampler, coarse: Floats, known: Bools, reach: float, m
     """The grid (n, n, n) between a lattice of every second of its points.
 
     Interpolated are the points of the lattice's cells that the surface passes, and those beside them that might lie
-    in a part too thin for the lattice. Of these are asked: all whose sign is not sure; the corners of the surface's
+    in a part too thin for the lattice. Of these are evaluated: all whose sign is not sure; the corners of the surface's
     cells where the interpolation is not to be trusted; and some hundred of the other corners, drawn evenly. Should
     these be badly off, so are all other corners, and the surface is that of a sparse sampling.
 
     Args:
         coarse, known: (m, m, m) values where known, bounds elsewhere; m is n // 2 + 1. The corners of the cells that
-            the surface passes are known. More is asked, in place, where it takes that.
+            the surface passes are known. More are evaluated, in place, where needed.
         reach: how much the field may change from one point of the grid to the next.
         most: queries that the sampler may have made in the end.
 
@@ -58,10 +58,10 @@ def fill_between(sampler: Sampler, coarse: Floats, known: Bools, reach: float, m
     fine = sampler.within_box(halved(coarse, reach), 1)
     flat = np.ravel_multi_index(tuple(points), fine.shape)
     fine.ravel()[flat] = np.nan_to_num(values)
-    asked: Bools = np.zeros(len(flat), dtype=np.bool_)
+    evaluated: Bools = np.zeros(len(flat), dtype=np.bool_)
 
     def at_surface() -> Bools:
-        corners: Bools = points_of_cells(mixed_cells(fine > 0)).ravel()[flat] & ~asked
+        corners: Bools = points_of_cells(mixed_cells(fine > 0)).ravel()[flat] & ~evaluated
         return corners
 
     def ask(chosen: Bools) -> Floats:
@@ -69,7 +69,7 @@ def fill_between(sampler: Sampler, coarse: Floats, known: Bools, reach: float, m
         answers = sampler(flat[chosen], fine.shape)
         errors: Floats = np.abs(answers - fine.ravel()[flat[chosen]])
         fine.ravel()[flat[chosen]] = answers
-        asked[chosen] = True
+        evaluated[chosen] = True
         return errors
 
     ask(unsure)

@@ -1,4 +1,4 @@
-"""Values on cubic lattices: how they are asked for, and what they say of the signs between them."""
+"""Values on cubic lattices: how they are requested, and what they imply about the signs between them."""
 
 from __future__ import annotations
 

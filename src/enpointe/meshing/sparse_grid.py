@@ -21,7 +21,7 @@ BOX = (-0.51, 0.51)
 GRID_SIZES = (8, 1024)
 
 _COARSE_CELLS = 12  # along a side, at least; half of them where every second point is the finest
-_LIPSCHITZ = {"sparse": 1.5, "dense": 1.5, "interpolated": 1.2}  # where none is told
+_LIPSCHITZ = {"sparse": 1.5, "dense": 1.5, "interpolated": 1.2}  # the default
 _SLOPE_MARGIN = 1.1  # a slope seen between coarse samples is at most the field's own
 _MAX_SETTLED = 1 << 18  # at a time: some 200 bytes each
 _MAX_QUERIES = 24  # times grid_size^2 in all; an object's surface takes up to 12
@@ -36,7 +36,7 @@ class GridSamples:
         of every cell that the surface passes hold the field's own values, or from an interpolated sampling nearly so;
         from a sparse sampling the others hold its sign and a smaller or equal size.
     low, voxel: sample (i, j, k) lies at low + voxel * (i, j, k).
-    n_queries: at how many points the field was asked.
+    n_queries: at how many points the field was evaluated.
     """
 
     values: Floats
@@ -62,7 +62,7 @@ def sample_grid(
 
     "dense" asks at all the points, as the release does. "sparse" asks at every 2^k-th point, then halves the step
     until it is one. Where |f(p) - f(q)| <= L |p - q|, a point at distance d from a known value v has the sign of v
-    if |v| > L d, so only the points whose sign nothing known around them settles are asked, the middles of cells
+    if |v| > L d, so only points whose sign nothing known around them settles are evaluated, the middles of cells
     first, then those of faces, then those of edges, as each settles many of the next; at the end all the corners of
     all the cells with both signs are. For a field with Lipschitz constant L the surface is therefore that of the
     dense grid, without exception. L is `lipschitz` (a true distance has 1; by default 1.5, 1.2 for "interpolated"), or

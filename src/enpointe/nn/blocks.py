@@ -104,7 +104,7 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor, log_weights: Tensor | None = None, first: int = 0) -> Tensor:
         """(N, L, width) -> (N, L - first, width); log_weights (N, L) as in `attention`.
 
-        first: tokens before it are not asked for; the last block only looks at them.
+        first: tokens before it are not needed; the last block only looks at them.
         """
         *blocks, last = self.resblocks
         for block in blocks:

@@ -29,10 +29,10 @@ OFFSET_SCALE = 8.0
 
 def nearest_offsets(points: Tensor, queries: Tensor, k: int) -> Tensor:
     """Offsets (N, Q, k, 3) from queries (N, 3, Q) to their k nearest of points (N, 3, P), nearest first."""
-    clouds, asked = points.transpose(1, 2), queries.transpose(1, 2)
-    index = torch.cdist(asked, clouds).topk(k, dim=-1, largest=False).indices
-    near = clouds[:, None].expand(-1, asked.shape[1], -1, -1).gather(2, index[..., None].expand(-1, -1, -1, 3))
-    return near - asked[:, :, None]
+    clouds, at = points.transpose(1, 2), queries.transpose(1, 2)
+    index = torch.cdist(at, clouds).topk(k, dim=-1, largest=False).indices
+    near = clouds[:, None].expand(-1, at.shape[1], -1, -1).gather(2, index[..., None].expand(-1, -1, -1, 3))
+    return near - at[:, :, None]
 
 
 def lines_of_sight(points: Tensor, cells: int) -> Tensor:

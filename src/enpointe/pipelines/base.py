@@ -321,7 +321,7 @@ class Pipeline(ABC):
 
     @abstractmethod
     def _prepare(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> None:
-        """Checks images and reads every network that the requests need, so that nothing is drawn in vain.
+        """Checks images and reads every network that the requests need, so that no sample is drawn for nothing.
 
         Raises:
             InputError: an image cannot be read. WeightsError: a file is missing or damaged.

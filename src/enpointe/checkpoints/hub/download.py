@@ -30,8 +30,8 @@ def fetch(
     Args:
         name: one of the released names.
         again: download it anew and forget the former checksum.
-        retry: when servers are asked again.
-        report: is told how far the download is.
+        retry: when requests are repeated.
+        report: receives the progress of the download.
 
     Raises:
         InputError: no such name, or a mirror in ENPOINTE_MIRRORS that is no address.
@@ -56,11 +56,11 @@ def ensure(
             f"{name}: expected its weights in {cache_dir()}; they cannot be downloaded, for {' or '.join(SWITCHES)} "
             f"is set. {_by_hand(name)}"
         )
-    told = report or no_progress
-    with locked(name, lambda: told(Progress(f"waiting for another process that holds {name}", 0, 0))):
+    report = report or no_progress
+    with locked(name, lambda: report(Progress(f"waiting for another process that holds {name}", 0, 0))):
         if path.is_file() and not again:  # perhaps since a moment ago, by another process
             return _verified(name, path)
-        return _download(name, release, None if again else read_pin(name), retry or RetryPolicy(), told)
+        return _download(name, release, None if again else read_pin(name), retry or RetryPolicy(), report)
 
 
 def import_file(source: Path, name: str, report: ProgressCallback | None = None) -> Pin:
@@ -73,13 +73,13 @@ def import_file(source: Path, name: str, report: ProgressCallback | None = None)
     """
     released_file(name)
     read_released_state(source, name)  # before anything is made
-    told = report or no_progress
-    with locked(name, lambda: told(Progress(f"waiting for another process that holds {name}", 0, 0))):
+    report = report or no_progress
+    with locked(name, lambda: report(Progress(f"waiting for another process that holds {name}", 0, 0))):
         return _store(source, name, str(source.absolute()), sha256(source))
 
 
 def mirrors() -> tuple[str, ...]:
-    """Base addresses in the order in which they are asked: those in ENPOINTE_MIRRORS, then the release's.
+    """Base addresses in the order in which they are tried: those in ENPOINTE_MIRRORS, then the release's.
 
     Raises:
         InputError: one of the former is not an http or https address.

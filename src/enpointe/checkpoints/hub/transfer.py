@@ -34,7 +34,7 @@ _BEGINNINGS = (b"PK", b"\x80")
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """When a server is asked again, and when it is given up.
+    """When a request is repeated, and when a server is given up.
 
     Attributes:
         timeout: seconds without a byte, or with fewer than `slowest` bytes a second, until the connection is given up.
@@ -168,7 +168,7 @@ def _receive(
 
 
 def _extent(response: http.client.HTTPResponse, note: _Note | None, part: Path) -> tuple[int, int | None]:
-    """Where in the file the body begins, and how long the whole file is, if that is told."""
+    """Where in the file the body begins, and how long the whole file is, if the server says so."""
     length = response.headers.get("Content-Length", "")
     declared = int(length) if length.isdecimal() else None
     if response.status == 200:
@@ -225,11 +225,11 @@ def _answer_error(error: HTTPError, part: Path) -> Exception:
     if error.code == 416:  # what is here is longer than the file is there
         discard(part)
         return _TryAgainError("HTTP 416")
-    said = f"HTTP {error.code} {error.reason}"
+    message = f"HTTP {error.code} {error.reason}"
     if error.code not in _PASSING:
-        return WeightsError(said)
+        return WeightsError(message)
     after = error.headers.get("Retry-After", "") if error.headers else ""
-    return _TryAgainError(said, float(after) if after.isdecimal() else 0.0)
+    return _TryAgainError(message, float(after) if after.isdecimal() else 0.0)
 
 
 def _connection_error(error: Exception) -> Exception:

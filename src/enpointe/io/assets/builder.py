@@ -74,7 +74,7 @@ class ModelBuilder:
         self.lost.append(str(error))
 
     def room_for(self, faces: int) -> None:
-        """InputError if that many further triangles are too many; to be asked before they are made."""
+        """InputError if that many further triangles are too many; to be called before they are made."""
         self.limits.check_faces(self._faces + faces)
 
     def add(

@@ -31,7 +31,7 @@ class AssetLimits:
                 raise InputError(f"limits: expected {name} above 0, found {value}")
 
     def check_faces(self, count: int) -> None:
-        """InputError if a model of `count` triangles is too large; to be asked before they are made."""
+        """InputError if a model of `count` triangles is too large; to be called before they are made."""
         if count > self.faces:
             raise InputError(f"expected at most {self.faces} triangles, found {count}")
 

@@ -24,7 +24,7 @@ _ELEMENTS_A_FACE = 10
 
 
 class Document:
-    """A glTF file's tree, and its arrays when they are asked for."""
+    """A glTF file's tree, and its arrays when they are needed."""
 
     def __init__(self, data: bytes, files: Files, limits: AssetLimits, *, binary: bool) -> None:
         """`binary`: a GLB file.

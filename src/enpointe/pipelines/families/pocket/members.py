@@ -20,7 +20,7 @@ from enpointe.pipelines.families.pocket.vocabulary import Vocabulary
 
 
 class Members:
-    """Each network is read when it is first asked for; WeightsError where its file is missing, damaged or another's.
+    """Each network is read when it is first needed; WeightsError where its file is missing, damaged or another's.
 
     Attributes:
         hashes: SHA-256 of every file read so far, by member.

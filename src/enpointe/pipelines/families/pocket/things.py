@@ -19,7 +19,7 @@ class Thing:
 
     Attributes:
         names: the usual noun first, then synonyms.
-        adjectives, parts, phrases, materials: what captions said of it: "tall", "wheels", "with a spoiler", "wooden".
+        adjectives, parts, phrases, materials: words of captions: "tall", "wheels", "with a spoiler", "wooden".
     """
 
     names: tuple[str, ...]

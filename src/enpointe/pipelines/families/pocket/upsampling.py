@@ -136,7 +136,7 @@ def upsample(
         cloud: at least two points, in any frame.
         seed: 0 or above.
         batch: cells at a time. Each cell has noise of its own: they do not depend on it.
-        progress: told how many new points are drawn, of how many in all.
+        progress: receives how many new points are drawn, of how many in all.
 
     Raises:
         InputError: fewer points wanted than given.

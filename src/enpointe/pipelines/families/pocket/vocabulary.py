@@ -165,7 +165,7 @@ def _plain(text: str) -> str:
 
 
 def _ends_a_phrase(tokens: list[str], n: int) -> bool:
-    """Whether the n-th word is a phrase's last but for what is said of the whole."""
+    """Whether the n-th word is a phrase's last but for words about the whole."""
     if len(tokens) <= n:
         return True
     after = tokens[n].rstrip("-")

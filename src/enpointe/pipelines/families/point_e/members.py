@@ -19,7 +19,7 @@ from enpointe.nn.sdf import SDFTransformer
 
 
 class LoadReleased(Protocol):
-    """(name, file, type of the weights, device, what is told of a download) -> the network, its file's SHA-256."""
+    """(name, file, type of the weights, device, a callback for downloads) -> the network, its file's SHA-256."""
 
     def __call__(
         self, name: str, *, path: Path | None, dtype: torch.dtype, device: torch.device, report: ProgressCallback
@@ -27,7 +27,7 @@ class LoadReleased(Protocol):
 
 
 class ReleasedMembers:
-    """Each network is read, and downloaded where need be, when it is first asked for.
+    """Each network is read, and downloaded where need be, when it is first needed.
 
     Args:
         name: of the base model.
@@ -37,7 +37,7 @@ class ReleasedMembers:
 
     Attributes:
         hashes: SHA-256 of every file read so far, by member: "base", "upsample", "sdf".
-        report: is told how far a download is.
+        report: receives the progress of downloads.
     """
 
     def __init__(

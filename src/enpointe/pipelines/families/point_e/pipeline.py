@@ -117,7 +117,7 @@ class PointEPipeline(Pipeline):
         _ = self._members.base
         if settings.n_points > COARSE_POINTS:
             _ = self._members.up
-        # Last, for CLIP is the largest: what is wrong with images and weights is said before it is read.
+        # Last, for CLIP is the largest: faults of images and weights are reported before it is read.
         if self.spec.inputs:
             _ = self._members.clip
 
