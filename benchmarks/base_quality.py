@@ -26,8 +26,7 @@ from enpointe.diffusion.schedule import velocity_time
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.base import Pipeline
-from enpointe.training.recipes import FIRST_FAMILIES
-from enpointe.training.tasks.base import to_model
+from enpointe.training.tasks.pocket_base import FIRST_FAMILIES, to_model
 
 SIGMAS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 4.0, 12.0)
 SHAPE_POINTS = 512

@@ -29,7 +29,7 @@ from enpointe.data.procedural.sampling import sample_surface
 from enpointe.evaluation.measures.features import extract
 from enpointe.evaluation.measures.scores import p_fid
 from enpointe.nn.pointnet2 import PointNet2, PointNet2Config
-from enpointe.training.tasks.classifier import ClassifierTask, quality
+from enpointe.training.tasks.pocket_classifier import ClassifierTask, ClassifierTaskConfig, quality
 
 SEED = 20_000
 """Far from the seeds that pools are made with."""
@@ -110,7 +110,7 @@ def main() -> None:
 
 def held_out(report: Report, options: Any, networks: dict[str, PointNet2], info: dict[str, Any]) -> None:
     """The held-out objects' part: a table, and the file of --quality, which tells of the rounded weights."""
-    task = ClassifierTask(pool.read(options.data), from_dict(PointNet2Config, info["config"]))
+    task = ClassifierTask(pool.read(options.data), ClassifierTaskConfig(from_dict(PointNet2Config, info["config"])))
     assert list(task.classes) == info["classes"], "another pool than it was trained on"
     rows, found = [], {}
     for name, network in networks.items():

@@ -9,7 +9,7 @@ Three sets, each shown as a cloud of 4,096 points, as one of 1,024 and as a mesh
 A picture is to find its own caption ("a red car") among all captions of a pool, with the pool's size told: each
 view by itself, and the mean of all views' vectors. Chance is 1 in the pool's size. "raw features" is what the frozen
 encoders can do with nothing learned between them but nearest neighbours: the text that is closest, for MiniLM,
-to the captions of the most similar pictures among those trained on (--looks). "linear" is a ridge regression from
+to the captions of the most similar pictures among those trained on (--features). "linear" is a ridge regression from
 the picture's features to MiniLM's vectors, fitted to the same.
 """
 
@@ -43,8 +43,8 @@ from enpointe.io.assets.model import sample_colors
 from enpointe.nn.efficientnet import image_features
 from enpointe.nn.joint import JointHeads
 from enpointe.render.software.perspective import RenderConfig, render_cloud, render_mesh
-from enpointe.training.tasks.joint import HELD_OUT
-from enpointe.training.tasks.joint_images import fresh_mesh, read_looks
+from enpointe.training.image_text import fresh_mesh, read_image_text
+from enpointe.training.tasks.pocket_joint import HELD_OUT
 
 CPU = torch.device("cpu")
 SHOWN = ("cloud of 4,096", "cloud of 1,024", "mesh")
@@ -73,7 +73,9 @@ class Set:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--kaykit", type=Path, help="folder of the KayKit packs; without it there are no real models")
-    parser.add_argument("--looks", type=Path, help="a run's looks, for the two baselines; wants --data, its pool")
+    parser.add_argument(
+        "--features", type=Path, help="a run's folder image_text, for the two baselines; needs --data, its pool"
+    )
     parser.add_argument("--data", type=Path)
     parser.add_argument("--weights", type=Path, default=embedded_path("joint"))
     parser.add_argument("--objects", type=int, default=160, help="of each procedural set, captions all different")
@@ -84,7 +86,7 @@ def main() -> None:
     report = Report("joint_quality", options)
     sets = cached_sets(12 if options.quick else options.objects, options.kaykit, options.cache)
     heads, _ = read_network(options.weights, JointHeads)
-    baselines = {} if options.looks is None else fit(options.looks, options.data)
+    baselines = {} if options.features is None else fit(options.features, options.data)
     rows = retrieval(sets, heads, baselines)
     report.table("retrieval of the own caption", rows)
     words = nouns_and_colours(sets, heads)
@@ -126,7 +128,7 @@ def procedural(n: int, *, new_pairs: bool) -> Set:
             captions.append(text)
             families.append(family.name)
             colours.append(paint[main])
-            pictures.append(looks_of(*object_of(family, paint, int(rng.integers(2**31)))))
+            pictures.append(features_of(*object_of(family, paint, int(rng.integers(2**31)))))
     others = [with_article(f"{paint} {family.names[0]}") for family in FAMILIES.values() for paint in PAINT]
     rng.shuffle(others)
     texts = list(dict.fromkeys([*captions, *others]))[: max(POOL, len(captions))]
@@ -162,12 +164,12 @@ def real(assets: Sequence[Asset]) -> Set:
         vertices = normal.triangles.reshape(-1, 3).astype(np.float32)
         mesh = Mesh(vertices, faces, np.stack(colors, axis=1).reshape(-1, 3).astype(np.float32))
         captions.append(with_article(asset.nouns[0]))
-        pictures.append(looks_of(PointCloud(cloud.points, cloud.colors.clip(0, 1)), mesh))
+        pictures.append(features_of(PointCloud(cloud.points, cloud.colors.clip(0, 1)), mesh))
     texts = sorted({with_article(asset.nouns[0]) for asset in assets})
     return Set("real", captions, texts, [], [], stack(pictures))
 
 
-def looks_of(cloud: PointCloud, mesh: Mesh) -> list[Tensor]:
+def features_of(cloud: PointCloud, mesh: Mesh) -> list[Tensor]:
     """(views, f) for each of SHOWN."""
     few = PointCloud(cloud.points[:1024], cloud.colors[:1024])
     shown = (render_cloud(cloud, CONFIG), render_cloud(few, CONFIG), render_mesh(mesh, CONFIG))
@@ -187,7 +189,7 @@ def texts_of(texts: Sequence[str]) -> Tensor:
 
 @dataclass
 class Baselines:
-    """Looks that were trained on: features (n, f), standardized; texts (n, 384); ridge weights (f, 384)."""
+    """Of the objects that were trained on: features (n, f), standardized; texts (n, 384); ridge weights (f, 384)."""
 
     middle: Tensor
     spread: Tensor
@@ -207,10 +209,10 @@ class Baselines:
 
 def fit(folder: Path, data: Path) -> dict[str, Baselines]:
     """To what the heads learned from, nothing that is held out."""
-    looks = read_looks(folder)
-    learnt = ~np.isin(looks.index, pool.read(data).split(HELD_OUT)[1])
-    x = torch.from_numpy(looks.pictures[learnt, 0]).float()
-    texts = torch.from_numpy(looks.texts[learnt]).float().mean(1)
+    made = read_image_text(folder)
+    learned = ~np.isin(made.index, pool.read(data).split(HELD_OUT)[1])
+    x = torch.from_numpy(made.images[learned, 0]).float()
+    texts = torch.from_numpy(made.texts[learned]).float().mean(1)
     middle, spread = x.mean(0), x.std(0).clamp_min(1e-3)
     x = (x - middle) / spread
     gram = x.T @ x + 0.3 * len(x) * torch.eye(x.shape[1])

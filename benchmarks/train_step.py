@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,19 +20,23 @@ from torch import nn
 from benchmarks.common import Report, Row, arguments
 from enpointe.core.device import find_device, keep_freed_memory
 from enpointe.data.pools import pool
+from enpointe.nn.hidden import hidden_matrices
 from enpointe.training.optimizers import build_optimizers
-from enpointe.training.recipes import RECIPES, Recipe
+from enpointe.training.recipe import Recipe
 from enpointe.training.settings import Phase
-from enpointe.training.task import Batch, Task
+from enpointe.training.task import Batch, Task, TaskConfig
+from enpointe.training.tasks import RECIPES
 
-RAW = [name for name, recipe in RECIPES.items() if recipe.ahead is None]
+RAW = [name for name, recipe in RECIPES.items() if type(recipe.task).make_data is TaskConfig.make_data]
 """The recipes that learn from a pool as it is."""
 
 
-def optimizer_steps(network: nn.Module, recipe: Recipe, steps: int, wait: Callable[[], None]) -> dict[str, float]:
-    """Median milliseconds of one update of all weights, by each optimizer."""
-    found = {}
-    for name in ("muon", "adamw"):
+def optimizer_steps(
+    network: nn.Module, recipe: Recipe[Any], steps: int, wait: Callable[[], None]
+) -> dict[str, float | None]:
+    """Median milliseconds of one update of all weights, by each optimizer; None for one that does not apply."""
+    found: dict[str, float | None] = {"muon ms": None, "adamw ms": None}
+    for name in ("muon", "adamw") if hidden_matrices(network) else ("adamw",):
         optimizers = build_optimizers(network, name, 1e-6, recipe.settings.weight_decay)
         seconds = []
         for _ in range(steps + 1):
@@ -45,7 +50,9 @@ def optimizer_steps(network: nn.Module, recipe: Recipe, steps: int, wait: Callab
     return found
 
 
-def measure(task: Task, recipe: Recipe, phase: Phase, steps: int, compiled: bool, device: torch.device) -> list[Row]:
+def measure(
+    name: str, task: Task[Any], phase: Phase[Any], steps: int, compiled: bool, device: torch.device
+) -> list[Row]:
     """A row without compile, and one with it if asked for."""
 
     def wait() -> None:
@@ -59,6 +66,7 @@ def measure(task: Task, recipe: Recipe, phase: Phase, steps: int, compiled: bool
         losses.value.mean().backward()
         wait()
 
+    recipe = RECIPES[name]
     network = task.network.to(device).train()
     networks: dict[str, Any] = {"no": network}
     if compiled:
@@ -67,26 +75,26 @@ def measure(task: Task, recipe: Recipe, phase: Phase, steps: int, compiled: bool
     seconds: dict[str, list[float]] = {name: [] for name in networks}
     for turn in range(steps + 2):
         start = time.perf_counter()
-        batch = task.batch(np.random.default_rng(turn), phase.batch, phase.n_points, training=True)
+        batch = task.batch(np.random.default_rng(turn), phase.batch, phase.examples, training=True)
         moved = {key: value.to(device) for key, value in batch.items()}
         with torch.no_grad():
             ready = task.prepare(moved)
         wait()
         data.append(time.perf_counter() - start)
-        for name, each in networks.items():
+        for compiling, each in networks.items():
             start = time.perf_counter()
             learn(each, ready)
-            seconds[name].append(time.perf_counter() - start)
+            seconds[compiling].append(time.perf_counter() - start)
     updates = optimizer_steps(network, recipe, steps, wait)
-    update = updates[f"{recipe.settings.optimizer} ms"] / 1e3
+    update = (updates[f"{recipe.settings.optimizer} ms"] or 0) / 1e3
     made = median(data[2:])
     plain = median(seconds["no"][2:])
     return [
         {
-            "recipe": task.name,
-            "points": phase.n_points,
+            "recipe": name,
+            "points": getattr(phase.examples, "n_points", None),
             "batch": phase.batch,
-            "compile": name,
+            "compile": compiling,
             "data ms": made * 1e3,
             "network ms": median(times[2:]) * 1e3,
             **updates,
@@ -94,7 +102,7 @@ def measure(task: Task, recipe: Recipe, phase: Phase, steps: int, compiled: bool
             "faster": plain / median(times[2:]),
             "first step s": times[0],
         }
-        for name, times in seconds.items()
+        for compiling, times in seconds.items()
     ]
 
 
@@ -118,18 +126,12 @@ def main() -> None:
         recipe = RECIPES[name]
         for phase in recipe.settings.phases:
             if options.quick:
-                phase = Phase(1.0, 128, 4)
+                phase = Phase(1.0, 4, replace(phase.examples, n_points=128))
             # A fresh network and compiler for each size, as a run that begins with it would have.
             torch.compiler.reset()
             steps = 1 if options.quick else options.steps
-            rows += measure(
-                recipe.make(objects, Path(folder)),
-                recipe,
-                phase,
-                steps,
-                not (options.no_compile or options.quick),
-                device,
-            )
+            task = recipe.make(objects, Path(folder))
+            rows += measure(name, task, phase, steps, not (options.no_compile or options.quick), device)
     report.table(f"training steps on {device.type}, medians", rows)
     report.save()
 

@@ -58,6 +58,18 @@ def test_names_of_modules_are_known_without_importing_them(package: Path) -> Non
     assert "shelf.atlas" not in sys.modules
 
 
+def test_names_may_have_another_separator_than_modules(package: Path) -> None:
+    (package / "_more.py").write_text(
+        "from enpointe.core.registry import Registry\nMORE = Registry('book', 'shelf', by_module=True, separator='-')\n"
+    )
+    (package / "short_story.py").write_text("from shelf._more import MORE\nMORE.register('short-story')(7)\n")
+    from shelf import _more  # type: ignore[import-not-found]
+
+    assert list(_more.MORE) == ["atlas", "novel", "short-story"]
+    assert _more.MORE["short-story"] == 7
+    assert "short_story" not in _more.MORE
+
+
 def test_an_unknown_name_lists_the_known(package: Path) -> None:
     books, lazy = registries()
     for registry in (books, lazy):

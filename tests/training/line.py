@@ -1,6 +1,6 @@
 """Two processes that learn a straight line together; run as a script: python line.py RUN.
 
-Each step has five examples, three of them the leader's. The follower is told to stop in its fourth step; the run is
+Each step has five examples, three of them the leader's. The follower gets a signal in its fourth step; the run is
 then resumed to its end. RUN/alone is the run of one process with the same examples.
 """
 
@@ -26,14 +26,18 @@ from enpointe.training.task import Batch, Losses
 STEPS, STOP = 10, 4
 NEVER = 1e9
 SETTINGS = Settings(
-    (Phase(1.0, 1, 5),), learning_rate=0.05, warmup=2, validate_every=NEVER, checkpoint_every=NEVER, picture_every=NEVER
+    (Phase(1.0, 5, None),),
+    learning_rate=0.05,
+    warmup=2,
+    compile=False,
+    validate_every=NEVER,
+    checkpoint_every=NEVER,
+    image_every=NEVER,
 )
 
 
 class LineTask:
     """y = 3 x - 1 on three x at a time."""
-
-    name = "line"
 
     def __init__(self, stop_at: int = 0) -> None:
         torch.manual_seed(0)
@@ -41,7 +45,7 @@ class LineTask:
         self.network_info: dict[str, Any] = {"kind": "line"}
         self._stop_at, self._seen = stop_at, 0
 
-    def batch(self, rng: np.random.Generator, n: int, n_points: int, *, training: bool) -> Batch:
+    def batch(self, rng: np.random.Generator, n: int, examples: None, *, training: bool) -> Batch:
         return {"x": torch.from_numpy(rng.uniform(-1, 1, (n, 3)).astype(np.float32))}
 
     def prepare(self, batch: Batch) -> Batch:
@@ -56,18 +60,18 @@ class LineTask:
             value = (network(batch["x"]) - (3 * batch["x"] - 1)).square().mean(1)
         return Losses(value, torch.zeros(len(value)))
 
-    def picture(self, network: nn.Module) -> NDArray[np.uint8]:
+    def image(self, network: nn.Module) -> NDArray[np.uint8]:
         return np.zeros((2, 3, 3), np.uint8)
 
 
 def train(run: Path, group: Group, *, stop_at: int = 0, resume: bool = False) -> None:
     task = LineTask(stop_at)
-    options: dict[str, Any] = {"device": torch.device("cpu"), "compile_network": False, "steps": STEPS}
+    options: dict[str, Any] = {"device": torch.device("cpu"), "steps": STEPS}
     loop.train_task(task, SETTINGS, run, group=group, resume=resume, **options)
 
 
 def stop_and_resume(run: Path, group: Group) -> None:
-    """What each process does; only the follower is told to stop."""
+    """What each process does; only the follower gets a signal."""
     assert group.size == 2
     assert torch.get_num_threads() == len(os.sched_getaffinity(0))
     train(run / "two", group, stop_at=0 if group.leads else STOP)
@@ -77,9 +81,9 @@ def stop_and_resume(run: Path, group: Group) -> None:
     train(run / "two", group, resume=True)
 
 
-def joined(task: LineTask, settings: Settings, step: int, phase: Phase, *, training: bool, **_: int) -> Batch:
+def joined(task: LineTask, phase: Phase[None], step: int, *, seed: int, training: bool, **_: int) -> Batch:
     """What two processes draw, in one batch."""
-    parts = [batches.draw(task, settings, step, phase, training=training, rank=rank, size=2) for rank in (0, 1)]
+    parts = [batches.draw(task, phase, step, seed=seed, training=training, rank=rank, size=2) for rank in (0, 1)]
     return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 
 

@@ -23,7 +23,7 @@ from enpointe.training.task import Losses
 class Task:
     def losses(self, network, batch):
         value = network(batch["x"]).square().sum(1)
-        return Losses(value, value)
+        return Losses(value)
 
 network = nn.Linear(3, 3)
 objective = Objective(Task(), network, torch.device("cpu"), compiled=True, report=print)
@@ -43,13 +43,13 @@ def test_without_a_compiler_on_the_path(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr.decode()
     (line,) = done.stdout.decode().splitlines()
-    assert line.startswith("torch.compile does not work here, training goes on without it: ")
+    assert line.startswith("torch.compile does not work here, training continues without it: ")
 
 
 class Task:
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
         value: Tensor = network(batch["x"]).sum(1)
-        return Losses(value, value)
+        return Losses(value)
 
 
 class Failing(nn.Module):
@@ -67,13 +67,13 @@ class Failing(nn.Module):
 
 def test_a_later_shape_that_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda network, **_: Failing(network))
-    network, told = nn.Linear(3, 3), list[str]()
-    objective = Objective(Task(), network, torch.device("cpu"), compiled=True, report=told.append)  # type: ignore[arg-type]
+    network, lines = nn.Linear(3, 3), list[str]()
+    objective = Objective(Task(), network, torch.device("cpu"), compiled=True, report=lines.append)  # type: ignore[arg-type]
     assert objective({"x": torch.ones(2, 3)}).value.abs().sum() == 0
-    assert told == []
+    assert lines == []
     for rows in (3, 2):
         assert objective({"x": torch.ones(rows, 3)}).value.abs().sum() > 0
-    (line,) = told
+    (line,) = lines
     assert line.endswith("without it: no compiler")
 
 

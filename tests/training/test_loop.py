@@ -21,11 +21,13 @@ from torch import Tensor
 from enpointe.checkpoints.weights import load_into, read_weights
 from enpointe.core.config import from_dict
 from enpointe.core.errors import InputError, OutputError, WeightsError
+from enpointe.core.progress import Progress
 from enpointe.data.pools.pool import Pool
 from enpointe.diffusion.schedule import VelocityProcess
 from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
+from enpointe.training.tasks.pocket_base import BaseExamples
 
 STEPS = 10
 
@@ -57,8 +59,8 @@ def assert_same_run(run: Path, other: Path) -> None:
     one, two = saved(run), saved(other)
     for what in ("network", "ema", "ema_updates", "optimizers"):
         assert same(one[what], two[what]), what
-    assert [one["progress"][key] for key in ("step", "examples", "best")] == [
-        two["progress"][key] for key in ("step", "examples", "best")
+    assert [one["run_state"][key] for key in ("step", "examples", "best")] == [
+        two["run_state"][key] for key in ("step", "examples", "best")
     ]
     assert same(read_weights(run / "best.safetensors").state, read_weights(other / "best.safetensors").state)
 
@@ -73,7 +75,7 @@ def test_killed_while_it_saves_then_resumed(
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     killed = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert saved(run)["progress"]["step"] == 5
+    assert saved(run)["run_state"]["step"] == 5
     assert not (run / "best.safetensors").exists()
 
     tiny.train(data, run, steps=STEPS, resume=True)
@@ -95,7 +97,7 @@ def test_a_signal_ends_the_run_between_two_steps(
     run = tmp_path / "run"
     best = tiny.train(data, run, task=tiny.TinyTask(data, on_step), steps=STEPS)
     assert signal.getsignal(number) is before
-    assert saved(run)["progress"]["step"] == 4
+    assert saved(run)["run_state"]["step"] == 4
     assert read_weights(best).info["training"]["steps"] == 4
     tiny.train(data, run, steps=STEPS, resume=True)
     one, two = saved(run), saved(straight)
@@ -105,16 +107,16 @@ def test_a_signal_ends_the_run_between_two_steps(
 
 @pytest.mark.slow
 def test_validation_leaves_training_alone(tiny: ModuleType, data: Pool, straight: Path, tmp_path: Path) -> None:
-    every_step = replace(tiny.SETTINGS, validate_every=0.0, checkpoint_every=tiny.NEVER, picture_every=0.0)
+    every_step = replace(tiny.SETTINGS, validate_every=0.0, checkpoint_every=tiny.NEVER, image_every=0.0)
     tiny.train(data, tmp_path / "run", every_step, steps=STEPS)
     one, two = saved(tmp_path / "run"), saved(straight)
     assert same(one["network"], two["network"])
-    assert len(list((tmp_path / "run" / "pictures").iterdir())) == STEPS
+    assert len(list((tmp_path / "run" / "images").iterdir())) == STEPS
 
 
 def test_what_a_run_leaves(tiny: ModuleType, data: Pool, straight: Path) -> None:
     assert sorted(path.name for path in straight.iterdir()) == [
-        "best.safetensors", "checkpoint.pt", "pictures", "progress.json",
+        "best.safetensors", "checkpoint.pt", "images", "run_state.json",
     ]  # fmt: skip
     weights = read_weights(straight / "best.safetensors")
     assert weights.info["kind"] == "point_transformer"
@@ -122,18 +124,23 @@ def test_what_a_run_leaves(tiny: ModuleType, data: Pool, straight: Path) -> None
     assert config == tiny.CONFIG
     load_into(config.build(), weights, "best")
     about = weights.info["training"]
-    assert (about["recipe"], about["steps"], about["examples"]) == ("pocket-base", STEPS, 5 * 4 + 5 * 2)
-    progress = json.loads((straight / "progress.json").read_text())
-    assert progress["best"] == pytest.approx(about["held_out_loss"], abs=1e-5)
-    with Image.open(straight / "pictures" / f"{STEPS:07d}.png") as picture:
-        assert picture.size == (3, 2)
+    assert (about["recipe"], about["steps"], about["examples"]) == ("tiny", STEPS, 5 * 4 + 5 * 2)
+    state = json.loads((straight / "run_state.json").read_text())
+    assert state["best"] == pytest.approx(about["held_out_loss"], abs=1e-5)
+    with Image.open(straight / "images" / f"{STEPS:07d}.png") as image:
+        assert image.size == (3, 2)
 
 
 @pytest.mark.slow
 def test_loss_falls(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
-    settings = replace(tiny.SETTINGS, phases=(Phase(1.0, 32, 8),), learning_rate=0.01, checkpoint_every=tiny.NEVER)
-    task = tiny.TinyTask(data, drop=0.0, process=VelocityProcess())  # around sigma 1, where a loss falls fast
-    tiny.train(data, tmp_path / "run", settings, task=task, steps=60)
+    settings = replace(
+        tiny.SETTINGS,
+        phases=(Phase(1.0, 8, BaseExamples(32, drop=0.0, levels=VelocityProcess())),),
+        learning_rate=0.01,
+        checkpoint_every=tiny.NEVER,
+    )
+    task = tiny.TinyTask(data)
+    tiny.train(data, tmp_path / "run", settings, task=task, steps=60)  # around sigma 1, where a loss falls fast
     # A network that answers zero is worth task.seen[0]; learning the shapes is worth a good third of that.
     assert sum(task.seen[-20:]) / 20 < 0.75 * sum(task.seen[:5]) / 5
 
@@ -141,18 +148,20 @@ def test_loss_falls(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
 def test_minutes_end_a_run(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
     minutes = 0.3 / 60
     tiny.train(data, tmp_path / "run", minutes=minutes)
-    progress = saved(tmp_path / "run")["progress"]
-    assert progress["step"] >= 1
-    assert progress["seconds"] >= 60 * minutes
-    assert progress["step"] < 1000
+    state = saved(tmp_path / "run")["run_state"]
+    assert state["step"] >= 1
+    assert state["seconds"] >= 60 * minutes
+    assert state["step"] < 1000
     # A budget that is spent stays spent.
     tiny.train(data, tmp_path / "run", minutes=minutes, resume=True)
-    assert saved(tmp_path / "run")["progress"]["step"] == progress["step"]
+    assert saved(tmp_path / "run")["run_state"]["step"] == state["step"]
 
 
 def test_the_first_of_two_budgets_ends_a_run(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
-    tiny.train(data, tmp_path / "run", minutes=60, steps=2)
-    assert saved(tmp_path / "run")["progress"]["step"] == 2
+    seen: list[Progress] = []
+    tiny.train(data, tmp_path / "run", minutes=60, steps=2, progress=seen.append)
+    assert saved(tmp_path / "run")["run_state"]["step"] == 2
+    assert seen == [Progress("train", 1, 2), Progress("train", 2, 2)]
 
 
 @pytest.mark.parametrize("budget", [{}, {"minutes": 0}, {"steps": 0}, {"minutes": -1.0, "steps": 5}])
@@ -193,23 +202,23 @@ def test_a_step_that_overflows_is_left_out(tiny: ModuleType, data: Pool, tmp_pat
         def losses(self, network: torch.nn.Module, batch: Batch) -> Losses:
             found: Losses = super().losses(network, batch)
             if torch.is_grad_enabled() and len(self.seen) == 2:
-                return Losses(found.value * math.inf, found.level)
+                return Losses(found.value * math.inf)
             return found
 
     tiny.train(data, tmp_path / "run", task=Overflowing(data), steps=3)
     after = saved(tmp_path / "run")
     assert all(value.isfinite().all() for value in after["network"].values())
     assert after["ema_updates"] == 2
-    assert after["progress"]["step"] == 3
+    assert after["run_state"]["step"] == 3
 
 
 def test_rate_and_phases() -> None:
-    settings = Settings((Phase(0.85, 256, 32), Phase(1.0, 1024, 8)), learning_rate=2.0, warmup=10)
+    settings = Settings((Phase(0.85, 32, "small"), Phase(1.0, 8, "large")), learning_rate=2.0, warmup=10)
     assert settings.rate(0, 0.0) == pytest.approx(0.2)
     assert settings.rate(9, 0.0) == settings.rate(500, 0.0) == pytest.approx(2.0)
     assert settings.rate(500, 0.5) == pytest.approx(2.0 * (0.01 + 0.99 / 2))
     assert settings.rate(500, 1.0) == settings.rate(500, 1.3) == pytest.approx(0.02)
-    assert [settings.phase(part).n_points for part in (0.0, 0.84, 0.85, 1.0, 1.2)] == [256, 256, 1024, 1024, 1024]
+    assert [settings.phase(part).batch for part in (0.0, 0.84, 0.85, 1.0, 1.2)] == [32, 32, 8, 8, 8]
 
 
 def test_the_best_loss_counts_on_its_own_held_out_examples_only(
@@ -217,44 +226,39 @@ def test_the_best_loss_counts_on_its_own_held_out_examples_only(
 ) -> None:
     """Resumed on other examples, a run has a new best, however low the former one was."""
 
-    def resumed(name: str, task: Any, before: str | None) -> tuple[dict[str, Any], str]:
+    def resumed(name: str, task: Any) -> tuple[dict[str, Any], str]:
         run = tmp_path / name
         run.mkdir()
         checkpoint = saved(straight)
-        checkpoint["progress"]["best"] = -1.0
-        if before is not None:
-            checkpoint["progress"]["held_out"] = before
+        checkpoint["run_state"]["best"] = -1.0
         torch.save(checkpoint, run / "checkpoint.pt")
         (run / "best.safetensors").write_bytes(b"former")
-        told: list[str] = []
-        tiny.train(data, run, task=task, steps=STEPS, resume=True, report=told.append)
-        assert told[0].startswith("resumed at step 10")
+        lines: list[str] = []
+        tiny.train(data, run, task=task, steps=STEPS, resume=True, report=lines.append)
+        assert lines[0].startswith("resumed at step 10")
         replaced = (run / "best.safetensors").read_bytes() != b"former"
-        progress = saved(run)["progress"]
-        assert replaced == (progress["best"] > 0)
-        return progress, told[0]
+        state = saved(run)["run_state"]
+        assert replaced == (state["best"] > 0)
+        return state, lines[0]
 
-    kept, line = resumed("same", tiny.TinyTask(data), None)
+    kept, line = resumed("same", tiny.TinyTask(data))
     assert kept["best"] == -1.0
     assert "other held-out" not in line
     other = replace(data, points=data.points[::-1].copy())
-    anew, line = resumed("other", tiny.TinyTask(other), None)
+    anew, line = resumed("other", tiny.TinyTask(other))
     assert 0 < anew["best"] < math.inf
     assert anew["held_out"] not in ("", kept["held_out"])
     assert line.endswith("other held-out examples than before: the best loss is counted anew")
-    older, line = resumed("older", tiny.TinyTask(other), "")  # a checkpoint that does not say
-    assert older["best"] == -1.0
-    assert "other held-out" not in line
 
 
-def test_progress_is_written_whole_or_not_at_all(
+def test_the_state_is_written_whole_or_not_at_all(
     tiny: ModuleType, data: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
     tiny.train(data, run, steps=1)
-    before = (run / "progress.json").read_bytes()
+    before = (run / "run_state.json").read_bytes()
     monkeypatch.setattr(json, "dumps", lambda *a, **o: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         tiny.train(data, run, steps=1, resume=True)
-    assert (run / "progress.json").read_bytes() == before
+    assert (run / "run_state.json").read_bytes() == before
     assert not [path for path in run.iterdir() if path.suffix == ".tmp"]

@@ -41,18 +41,18 @@ def test_two_processes_take_the_steps_of_one_and_stop_and_resume_together(tmp_pa
         [sys.executable, str(SCRIPT), str(tmp_path)], env=environment, capture_output=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr.decode()
-    assert saved(tmp_path / "stopped.pt")["progress"]["step"] == 4  # the signal came to the follower
+    assert saved(tmp_path / "stopped.pt")["run_state"]["step"] == 4  # the signal came to the follower
     two, alone = saved(tmp_path / "two" / "checkpoint.pt"), saved(tmp_path / "alone" / "checkpoint.pt")
     for key in ("step", "examples", "held_out"):
-        assert two["progress"][key] == alone["progress"][key]
-    assert two["progress"]["step"] == 10
-    assert two["progress"]["examples"] == 50
+        assert two["run_state"][key] == alone["run_state"][key]
+    assert two["run_state"]["step"] == 10
+    assert two["run_state"]["examples"] == 50
     for part in ("network", "ema"):
         for key, value in alone[part].items():
             torch.testing.assert_close(two[part][key], value, rtol=1e-4, atol=1e-6)
     torch.manual_seed(0)
     start = torch.nn.Linear(3, 8).weight
-    assert (two["network"]["0.weight"] - start).abs().max() > 0.02  # it has learnt
+    assert (two["network"]["0.weight"] - start).abs().max() > 0.02  # it has learned
     report = done.stdout.decode()
     assert report.count("held-out loss") == 3  # twice together, once alone: nobody but the leader reports
     assert report.count("resumed at step 4") == 1

@@ -14,6 +14,7 @@ from torch import nn
 
 from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.nn.point_transformer import PointTransformerConfig
+from enpointe.nn.pointnet2 import PointNet2Config
 from enpointe.training.checkpoint import read_checkpoint, save_checkpoint
 from enpointe.training.ema import EMA
 from enpointe.training.log import Log
@@ -74,9 +75,9 @@ def parts(width: int = 8) -> tuple[nn.Module, EMA, list[torch.optim.Optimizer]]:
 
 def test_checkpoint_round_trip(tmp_path: Path) -> None:
     network, ema, optimizers = parts()
-    save_checkpoint(tmp_path / "c", network, ema, optimizers, {"step": 3, "done": {"picture": 1.5}})
+    save_checkpoint(tmp_path / "c", network, ema, optimizers, {"step": 3, "done": {"image": 1.5}})
     others = parts()
-    assert read_checkpoint(tmp_path / "c", *others, CPU) == {"step": 3, "done": {"picture": 1.5}}
+    assert read_checkpoint(tmp_path / "c", *others, CPU) == {"step": 3, "done": {"image": 1.5}}
     for key, value in network.state_dict().items():
         assert torch.equal(others[0].state_dict()[key], value)
         assert torch.equal(others[1].state[key], ema.state[key])
@@ -131,8 +132,8 @@ def test_optimizers_hold_every_parameter_once_and_decay_matrices_only(name: str)
     assert sorted(held) == sorted(map(id, network.parameters()))
     assert all((group["weight_decay"] == 0.25) == (p.ndim == 2) for group in groups for p in group["params"])
     if name == "muon":
-        inner = [id(p) for key, p in network.named_parameters() if "resblocks" in key and p.ndim == 2]
-        assert [id(p) for p in optimizers[0].param_groups[0]["params"]] == inner
+        hidden = [id(p) for key, p in network.named_parameters() if key.startswith("backbone") and p.ndim == 2]
+        assert [id(p) for p in optimizers[0].param_groups[0]["params"]] == hidden
 
 
 def test_unknown_optimizer() -> None:
@@ -149,7 +150,9 @@ def test_without_tensorboard_the_log_is_silent(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "log").exists()
 
 
-def test_a_network_without_transformer_blocks_gets_adamw_alone() -> None:
-    (optimizer,) = build_optimizers(nn.Linear(2, 2), "muon", 1e-3, 0.0)
-    assert isinstance(optimizer, torch.optim.AdamW)
-    assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
+def test_muon_for_a_network_without_hidden_matrices_is_refused() -> None:
+    network = PointNet2Config(classes=2, width=0.125).build()
+    with pytest.raises(InputError, match="optimizer muon: expected a network with hidden matrices, found a PointNet2"):
+        build_optimizers(network, "muon", 1e-3, 0.0)
+    (adamw,) = build_optimizers(network, "adamw", 1e-3, 0.0)
+    assert sum(len(group["params"]) for group in adamw.param_groups) == len(list(network.parameters()))

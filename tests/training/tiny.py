@@ -23,27 +23,30 @@ from enpointe.training import checkpoint
 from enpointe.training.loop import train_task
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
-from enpointe.training.tasks.base import BaseTask
+from enpointe.training.tasks.pocket_base import BaseExamples, BaseTask, BaseTaskConfig
 
 CONFIG = PointTransformerConfig(
     width=32, layers=1, heads=2, output_channels=6, time_as_token=False, grids=(("text", 384),), position_bands=2
 )
 NEVER = 1e9
 SETTINGS = Settings(
-    (Phase(0.5, 32, 4), Phase(1.0, 64, 2)),
+    (Phase(0.5, 4, BaseExamples(32)), Phase(1.0, 2, BaseExamples(64))),
     learning_rate=3e-3,
     warmup=3,
+    compile=False,
     validate_every=NEVER,
     checkpoint_every=0.0,  # after every step
-    picture_every=NEVER,
+    image_every=NEVER,
 )
 
 
 class TinyTask(BaseTask):
     """The base task, which notes its losses and does not draw; `on_step` is called in every step of training."""
 
-    def __init__(self, data: pool.Pool, on_step: Callable[[int], None] = lambda step: None, **options: Any) -> None:
-        super().__init__(data, CONFIG, **options)
+    def __init__(
+        self, data: pool.Pool, on_step: Callable[[int], None] = lambda step: None, *, seed: int = 0, **options: Any
+    ) -> None:
+        super().__init__(data, BaseTaskConfig(CONFIG, **options), seed=seed)
         self.seen: list[float] = []
         self._on_step = on_step
 
@@ -54,13 +57,13 @@ class TinyTask(BaseTask):
             self._on_step(len(self.seen))
         return found
 
-    def picture(self, network: nn.Module) -> NDArray[np.uint8]:
+    def image(self, network: nn.Module) -> NDArray[np.uint8]:
         return np.zeros((2, 3, 3), np.uint8)
 
 
-def train(data: pool.Pool, run: Path, settings: Settings = SETTINGS, *, task: TinyTask | None = None, **o: Any) -> Path:
+def train(data: pool.Pool, run: Path, settings: Settings[Any] = SETTINGS, *, task: Any = None, **o: Any) -> Path:
     """One run of a tiny task on the CPU, silent."""
-    options = {"device": torch.device("cpu"), "compile_network": False, "report": lambda message: None, **o}
+    options = {"device": torch.device("cpu"), "recipe": "tiny", "report": lambda message: None, **o}
     return train_task(task or TinyTask(data), settings, run, **options)
 
 

@@ -8,22 +8,27 @@ from typing import Any
 
 from enpointe.cli import options as opt
 from enpointe.core.errors import InputError
+from enpointe.core.progress import ProgressBar
+from enpointe.training.tasks import RECIPES
 
-RECIPES = ("pocket-base", "pocket-up", "pocket-sdf", "pocket-joint", "pocket-classifier")
-MAX_MINUTES = 525_600.0
+MAX_MINUTES, MAX_STEPS = 525_600.0, 10**9
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
         "train", help="train a model", allow_abbrev=False,
-        description="Trains one of the embedded models anew; its best weights are on disk whenever it is stopped.",
+        description="Trains a model from nothing; its best weights are on disk whenever it is stopped.",
     )  # fmt: skip
-    parser.add_argument("name", choices=RECIPES, metavar="NAME", help=", ".join(RECIPES))
+    parser.add_argument("name", choices=tuple(RECIPES), metavar="NAME", help=", ".join(RECIPES))
     parser.add_argument(
         "--minutes", type=opt.real(0, MAX_MINUTES), metavar="M",
         help="the whole budget, the part before a resumed run's stop counted in (default: the recipe's)",
     )  # fmt: skip
-    parser.add_argument("--resume", action="store_true", help="go on where the run in --run stopped")
+    parser.add_argument(
+        "--steps", type=opt.whole(1, MAX_STEPS), metavar="N",
+        help="a budget of steps, in place of minutes or beside them: the first that is spent ends the run",
+    )  # fmt: skip
+    parser.add_argument("--resume", action="store_true", help="continue the run in --run where it stopped")
     parser.add_argument("--from", dest="start", metavar="FILE", help="weights of the same model to start from")
     parser.add_argument("--run", dest="run_dir", metavar="DIR", help="folder of the run (default: runs/NAME)")
     parser.add_argument("--data", metavar="FILE", help="a file made by 'enpointe data build' (default: make one)")
@@ -39,24 +44,30 @@ def run(options: argparse.Namespace) -> None:
     run_dir = Path("runs") / options.name if options.run_dir is None else Path(options.run_dir)
     data = None if options.data is None else Path(options.data)
     if data is not None and not data.is_file():
-        raise InputError(f"argument --data: expected an existing file, got {options.data!r}")
+        raise InputError(f"argument --data: expected an existing file, found no {options.data!r}")
     if run_dir.exists() and not run_dir.is_dir():
-        raise InputError(f"argument --run: expected a folder, got a file: {run_dir}")
+        raise InputError(f"argument --run: expected a folder, found a file: {run_dir}")
     start = None if options.start is None else Path(options.start)
     if start is not None and (options.resume or not start.is_file()):
         found = "--resume beside it" if options.resume else f"no {options.start!r}"
-        raise InputError(f"argument --from: expected an existing weight file for a new run, got {found}")
+        raise InputError(f"argument --from: expected an existing weight file for a new run, found {found}")
     if options.resume and not run_dir.is_dir():
         raise InputError(f"argument --resume: expected the folder of an earlier run, found no {run_dir}")
-    from enpointe.training import recipes
+    from tqdm import tqdm
 
-    recipes.train(
-        options.name,
-        minutes=options.minutes,
-        resume=options.resume,
-        start=start,
-        device=options.device,
-        n_processes=options.processes,
-        run_dir=run_dir,
-        data=data,
-    )
+    from enpointe.training.recipe import train
+
+    with ProgressBar() as progress:
+        train(
+            options.name,
+            minutes=options.minutes,
+            steps=options.steps,
+            resume=options.resume,
+            start=start,
+            device=options.device,
+            n_processes=options.processes,
+            run_dir=run_dir,
+            data=data,
+            report=tqdm.write,  # prints without tearing the bar
+            progress=progress,
+        )

@@ -28,13 +28,17 @@ class Registry(Mapping[str, T], Generic[T]):
         package: whose modules register. Modules whose names begin with an underscore are not looked at.
         by_module: a module's own name is the name that it registers. The names are then known, and a single one is
             looked up, without importing the others.
+        separator: what stands in such a name for the underscores of the module's.
         group: entry point group through which other packages name modules of theirs.
     """
 
-    def __init__(self, kind: str, package: str, *, by_module: bool = False, group: str | None = None) -> None:
+    def __init__(
+        self, kind: str, package: str, *, by_module: bool = False, separator: str = "_", group: str | None = None
+    ) -> None:
         self.kind = kind
         self._package = package
         self._by_module = by_module
+        self._separator = separator
         self._group = group
         self._found: dict[str, T] = {}
         self._complete = False
@@ -62,8 +66,8 @@ class Registry(Mapping[str, T], Generic[T]):
     def __getitem__(self, name: str) -> T:
         """What has that name; InputError, which lists the names, where nothing has."""
         if name not in self._found:
-            if self._by_module and isinstance(name, str) and name in self._modules():
-                import_module(f"{self._package}.{name}")
+            if self._by_module and name in (modules := self._by_name()):
+                import_module(f"{self._package}.{modules[name]}")
             else:
                 self._import_all()
         if name not in self._found:
@@ -75,7 +79,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         if self._by_module:
-            return iter(sorted({*self._modules(), *self._found}))
+            return iter(sorted({*self._by_name(), *self._found}))
         self._import_all()
         return iter(self._found)
 
@@ -85,6 +89,9 @@ class Registry(Mapping[str, T], Generic[T]):
     def _modules(self) -> list[str]:
         paths = import_module(self._package).__path__
         return [module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")]
+
+    def _by_name(self) -> dict[str, str]:
+        return {module.replace("_", self._separator): module for module in self._modules()}
 
     def _import_all(self) -> None:
         if self._complete:

@@ -101,6 +101,10 @@ class Transformer(nn.Module):
         super().__init__()
         self.resblocks = nn.ModuleList(SelfAttentionBlock(width, heads) for _ in range(layers))
 
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """The blocks' matrices, see `nn.hidden`."""
+        return [parameter for parameter in self.resblocks.parameters() if parameter.ndim == 2]
+
     def forward(self, x: Tensor, log_weights: Tensor | None = None, first: int = 0) -> Tensor:
         """(N, L, width) -> (N, L - first, width); log_weights (N, L) as in `attention`.
 
@@ -119,6 +123,10 @@ class Perceiver(nn.Module):
     def __init__(self, width: int, layers: int, heads: int) -> None:
         super().__init__()
         self.resblocks = nn.ModuleList(CrossAttentionBlock(width, heads) for _ in range(layers))
+
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """The blocks' matrices, see `nn.hidden`."""
+        return [parameter for parameter in self.resblocks.parameters() if parameter.ndim == 2]
 
     def prepare(self, data: Tensor) -> list[KeysValues]:
         """What every block makes of data (N, K, width): the same for all queries."""

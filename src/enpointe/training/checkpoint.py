@@ -16,7 +16,7 @@ from enpointe.training.ema import EMA
 
 
 def save_checkpoint(
-    path: Path, network: nn.Module, ema: EMA, optimizers: Sequence[torch.optim.Optimizer], progress: dict[str, Any]
+    path: Path, network: nn.Module, ema: EMA, optimizers: Sequence[torch.optim.Optimizer], run_state: dict[str, Any]
 ) -> None:
     """Write all that a resumed run needs; the former checkpoint stays until the new one is whole.
 
@@ -31,7 +31,7 @@ def save_checkpoint(
                 "ema": ema.state,
                 "ema_updates": ema.updates,
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                "progress": progress,
+                "run_state": run_state,
             },
             temporary,
         )
@@ -46,7 +46,7 @@ def save_checkpoint(
 def read_checkpoint(
     path: Path, network: nn.Module, ema: EMA, optimizers: Sequence[torch.optim.Optimizer], device: torch.device
 ) -> dict[str, Any]:
-    """Put a checkpoint back; returns its progress.
+    """Put a checkpoint back; returns its run state.
 
     Raises:
         WeightsError: damaged, or of another network or optimizer.
@@ -57,7 +57,7 @@ def read_checkpoint(
         ema.load(saved["ema"], saved["ema_updates"])
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        progress: dict[str, Any] = saved["progress"]
+        run_state: dict[str, Any] = saved["run_state"]
     except Exception as error:
         raise WeightsError(f"{path}: expected a checkpoint of this recipe, found {error!r}") from error
-    return progress
+    return run_state

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
-from enpointe.training.batches import half_precision
+from enpointe.training.batches import autocast
 from enpointe.training.task import Batch, Losses, Task
 
 
 class Objective:
     """A task's losses on the device, through the compiled network as long as that works.
 
-    A compiler may be missing, or fail on a shape that a later phase brings: training then goes on without, after
-    one line of notice.
+    A compiler may be missing, or fail on a shape that a later phase brings: training then continues without,
+    after one line of notice.
     """
 
     def __init__(
-        self, task: Task, network: nn.Module, device: torch.device, *, compiled: bool, report: Callable[[str], None]
+        self,
+        task: Task[Any],
+        network: nn.Module,
+        device: torch.device,
+        *,
+        compiled: bool,
+        report: Callable[[str], None],
     ) -> None:
         self._task, self._network, self._device, self._report = task, network, device, report
         self._compiled: nn.Module | None = None
@@ -27,12 +34,12 @@ class Objective:
             self._compiled = torch.compile(network, dynamic=False)  # type: ignore[assignment]
 
     def __call__(self, batch: Batch) -> Losses:
-        with half_precision(self._device):
+        with autocast(self._device):
             if self._compiled is not None:
                 try:
                     return self._task.losses(self._compiled, batch)
-                except RuntimeError as error:  # the base of what the compiler raises; another one comes again below
+                except RuntimeError as error:  # the base of what the compiler raises; any other is raised again below
                     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                    self._report(f"torch.compile does not work here, training goes on without it: {reason}")
+                    self._report(f"torch.compile does not work here, training continues without it: {reason}")
                     self._compiled = None
             return self._task.losses(self._network, batch)

@@ -15,13 +15,13 @@ MEMBERS = ("base", "up", "sdf", "joint", "classifier")
 
 
 def embed(best: Path, member: str, storage: Storage = "float16", quality: Mapping[str, Any] | None = None) -> Path:
-    """Write trained weights as one of the embedded family's files.
+    """Write trained weights as one of the embedded family's files; their header stays, with what the model knows.
 
     Args:
         best: a run's best.safetensors.
         member: one of MEMBERS.
         storage: float16 rounds each weight by at most 1 part in 2,000, far below what training leaves open.
-        quality: what was measured, for the file to tell under that name.
+        quality: what was measured; the header gets it under that name.
     """
     weights = read_weights(best)
     path = embedded_path(member)

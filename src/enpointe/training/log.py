@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class Log:
-    """Writes scalars and pictures for tensorboard (the extra "train"); without it or a folder, does nothing."""
+    """Writes scalars and images for tensorboard (the extra "train"); without it or a folder, does nothing."""
 
     def __init__(self, folder: Path | None) -> None:
         self._writer: Any = None

@@ -1,4 +1,4 @@
-"""One training loop for every recipe: budgeted in minutes or steps, killed and resumed at will.
+"""One training loop for every task: budgeted in minutes or steps, killed and resumed at will.
 
 Every random draw is a function of (seed, step, rank), and a checkpoint holds all that changes; a run that
 was killed and resumed is the run that was never killed.
@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
@@ -21,37 +22,45 @@ from torch import nn
 from enpointe.checkpoints.weights import save_weights
 from enpointe.core.errors import InputError, OutputError
 from enpointe.core.files import replacing
+from enpointe.core.progress import Progress, ProgressCallback, no_progress
 from enpointe.training.batches import draw, prepared, share
 from enpointe.training.checkpoint import read_checkpoint, save_checkpoint
 from enpointe.training.compiling import Objective
 from enpointe.training.ema import EMA
-from enpointe.training.held_out import fingerprint, picture, validate
 from enpointe.training.log import Log
 from enpointe.training.optimizers import build_optimizers
 from enpointe.training.parallel import Group
-from enpointe.training.settings import Phase, Progress, Settings
+from enpointe.training.run_state import RunState
+from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Task
+from enpointe.training.validation import fingerprint, save_image, validate
+
+E = TypeVar("E")
 
 
 def train_task(
-    task: Task,
-    settings: Settings,
+    task: Task[E],
+    settings: Settings[E],
     run: Path,
     *,
     device: torch.device,
     minutes: float | None = None,
     steps: int | None = None,
     resume: bool = False,
-    compile_network: bool = True,
+    recipe: str | None = None,
     report: Callable[[str], None] = print,
+    progress: ProgressCallback = no_progress,
     group: Group | None = None,
 ) -> Path:
     """Train until the budget is spent or a signal comes, and leave the best weights.
 
     Args:
         run: the run's folder: `best.safetensors` (the average with the lowest held-out loss),
-            `checkpoint.pt`, `log/` (tensorboard), `pictures/`.
+            `checkpoint.pt`, `log/` (tensorboard), `images/`, `run_state.json`.
         minutes, steps: the whole budget, earlier parts of a resumed run counted in; at least one.
+        recipe: its name, for the header of the weights.
+        report: takes the run's lines: losses, and what is out of the ordinary.
+        progress: called after each step.
         group: the processes that take the steps together, see `parallel.processes`; each calls this function
             with its own, and equal other arguments.
 
@@ -60,18 +69,22 @@ def train_task(
 
     Raises:
         InputError: no budget, or none above 0; a run that exists and is not resumed, or the other way round;
-            more processes than examples in a batch.
+            more processes than examples in a batch; Muon for a network without hidden matrices.
         OutputError: the folder cannot be written.
         WeightsError: the checkpoint to resume from is damaged, or of another network.
     """
     group = group or Group()
     _check(settings, run, minutes, steps, resume, group)
-    state = _Run(task, settings, run, device, group, report if group.leads else _silent, resume=resume)
-    state.train(minutes, steps, compile_network=compile_network)
-    return state.best
+    if not group.leads:
+        report, progress = _silent, no_progress
+    training = _Run(task, settings, run, device, group, report, recipe=recipe, resume=resume)
+    training.train(minutes, steps, progress)
+    return training.best
 
 
-def _check(settings: Settings, run: Path, minutes: float | None, steps: int | None, resume: bool, group: Group) -> None:
+def _check(
+    settings: Settings[E], run: Path, minutes: float | None, steps: int | None, resume: bool, group: Group
+) -> None:
     budgets = [budget for budget in (minutes, steps) if budget is not None]
     if not budgets or min(budgets) <= 0:
         raise InputError(f"training: expected a budget of minutes or steps above 0, found {budgets or 'neither'}")
@@ -89,82 +102,83 @@ def _check(settings: Settings, run: Path, minutes: float | None, steps: int | No
         raise OutputError(f"{run}: expected a folder to write a run into, found {error}") from error
 
 
-class _Run:
+class _Run(Generic[E]):
     """A run's state, and what is done to it."""
 
     def __init__(
         self,
-        task: Task,
-        settings: Settings,
+        task: Task[E],
+        settings: Settings[E],
         folder: Path,
         device: torch.device,
         group: Group,
         report: Callable[[str], None],
         *,
+        recipe: str | None,
         resume: bool,
     ) -> None:
         self.task, self.settings, self.folder, self.device = task, settings, folder, device
-        self.group, self.report = group, report
+        self.group, self.report, self.recipe = group, report, recipe
         self.best = folder / "best.safetensors"
         self.network = task.network.to(device)
         self.ema = EMA(self.network, settings.ema)
         self.optimizers = build_optimizers(
             self.network, settings.optimizer, settings.learning_rate, settings.weight_decay, settings.muon_scale
         )
-        self.progress = Progress()
+        self.state = RunState()
         held_out = fingerprint(task, settings)
         if resume:
             self._resume(held_out)
-        self.progress.held_out = held_out
+        self.state.held_out = held_out
 
     def _resume(self, held_out: str) -> None:
         saved = read_checkpoint(self.folder / "checkpoint.pt", self.network, self.ema, self.optimizers, self.device)
-        self.progress = progress = Progress(**saved)
+        self.state = state = RunState(**saved)
         note = ""
-        if progress.held_out not in ("", held_out):  # older checkpoints do not say what they were judged by
-            progress.best = math.inf
+        if state.held_out != held_out:
+            state.best = math.inf
             note = "; other held-out examples than before: the best loss is counted anew"
         if not self.best.exists():  # then no loss has been reached that a new best must beat
-            progress.best = math.inf
-        self.report(f"resumed at step {progress.step}, {progress.seconds / 60:.1f} minutes{note}")
+            state.best = math.inf
+        self.report(f"resumed at step {state.step}, {state.seconds / 60:.1f} minutes{note}")
 
-    def train(self, minutes: float | None, steps: int | None, *, compile_network: bool) -> None:
-        """Take steps until the budget is spent or a signal comes; judge and save now and then, and at the end."""
-        progress, settings, group = self.progress, self.settings, self.group
-        objective = Objective(self.task, self.network, self.device, compiled=compile_network, report=self.report)
+    def train(self, minutes: float | None, steps: int | None, progress: ProgressCallback) -> None:
+        """Take steps until the budget is spent or a signal comes; validate and save now and then, and at the end."""
+        state, settings, group = self.state, self.settings, self.group
+        objective = Objective(self.task, self.network, self.device, compiled=settings.compile, report=self.report)
         with _signals() as stop, self._log() as log:
-            # All go on from here: by now each has read the checkpoint that the leader will replace.
-            progress.seconds, stopped = group.agree(progress.seconds, stop.is_set())
+            # All continue from here: by now each has read the checkpoint that the leader will replace.
+            state.seconds, stopped = group.agree(state.seconds, stop.is_set())
             started = time.monotonic()
-            while progress.spent(minutes, steps) < 1 and not stopped:
-                spent = progress.spent(minutes, steps)
-                phase, rate = settings.phase(spent), settings.rate(progress.step, spent)
+            while state.spent(minutes, steps) < 1 and not stopped:
+                spent = state.spent(minutes, steps)
+                phase, rate = settings.phase(spent), settings.rate(state.step, spent)
                 loss, norm = self._step(objective, phase, rate)
-                progress.step += 1
-                progress.examples += phase.batch
-                progress.seconds += time.monotonic() - started
+                state.step += 1
+                state.examples += phase.batch
+                state.seconds += time.monotonic() - started
                 if group.leads:  # what follows is not training: it is not counted into the minutes
-                    if progress.step % 20 == 0:
-                        self._tell(log, float(loss), float(norm), rate)
+                    progress(_progress(state, minutes, steps))
+                    if state.step % 20 == 0:
+                        self._report_step(log, float(loss), float(norm), rate)
                     self._periodic_jobs(log)
-                progress.seconds, stopped = group.agree(progress.seconds, stop.is_set())
+                state.seconds, stopped = group.agree(state.seconds, stop.is_set())
                 started = time.monotonic()
             if group.leads:
                 self._validate(log)
                 self._save()
-                self._picture(log)
-                with replacing(self.folder / "progress.json") as file:
-                    file.write(json.dumps(vars(progress), indent=1).encode())
+                self._save_image(log)
+                with replacing(self.folder / "run_state.json") as file:
+                    file.write(json.dumps(vars(state), indent=1).encode())
 
-    def _step(self, objective: Objective, phase: Phase, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def _step(self, objective: Objective, phase: Phase[E], rate: float) -> tuple[torch.Tensor, torch.Tensor]:
         """One update; the loss and the gradient's norm."""
         for optimizer in self.optimizers:
             for parameters in optimizer.param_groups:
                 parameters["lr"] = rate * parameters["scale"]
         group = self.group
-        batch = draw(
-            self.task, self.settings, self.progress.step, phase, training=True, rank=group.rank, size=group.size
-        )
+        seed, step = self.settings.seed, self.state.step
+        batch = draw(self.task, phase, step, seed=seed, training=True, rank=group.rank, size=group.size)
         loss = objective(prepared(self.task, batch, self.device)).value.mean()
         loss.backward()
         group.average(self.network, share(phase.batch, group.rank, group.size) / phase.batch)
@@ -185,40 +199,40 @@ class _Run:
         finally:
             log.close()
 
-    def _tell(self, log: Log, loss: float, norm: float, rate: float) -> None:
-        progress = self.progress
-        log.scalars(progress.step, {"loss": loss, "gradient norm": norm, "learning rate": rate})
-        self.report(f"step {progress.step} minute {progress.seconds / 60:.2f} loss {loss:.4f} rate {rate:.2e}")
+    def _report_step(self, log: Log, loss: float, norm: float, rate: float) -> None:
+        state = self.state
+        log.scalars(state.step, {"loss": loss, "gradient norm": norm, "learning rate": rate})
+        self.report(f"step {state.step} minute {state.seconds / 60:.2f} loss {loss:.4f} rate {rate:.2e}")
 
     def _periodic_jobs(self, log: Log) -> None:
-        if self.progress.due("validate", self.settings.validate_every):
+        if self.state.due("validate", self.settings.validate_every):
             self._validate(log)
-        if self.progress.due("picture", self.settings.picture_every):
-            self._picture(log)
-        if self.progress.due("checkpoint", self.settings.checkpoint_every):
+        if self.state.due("image", self.settings.image_every):
+            self._save_image(log)
+        if self.state.due("checkpoint", self.settings.checkpoint_every):
             self._save()
 
     def _save(self) -> None:
         path = self.folder / "checkpoint.pt"
-        save_checkpoint(path, self.network, self.ema, self.optimizers, vars(self.progress))
+        save_checkpoint(path, self.network, self.ema, self.optimizers, vars(self.state))
 
-    def _picture(self, log: Log) -> None:
-        path = self.folder / "pictures" / f"{self.progress.step:07d}.png"
-        picture(self.task, self.network, self.ema, path, log, self.progress.step)
+    def _save_image(self, log: Log) -> None:
+        path = self.folder / "images" / f"{self.state.step:07d}.png"
+        save_image(self.task, self.network, self.ema, path, log, self.state.step)
 
     def _validate(self, log: Log) -> None:
         """Write the averaged weights if they are the best so far."""
-        progress = self.progress
-        loss, by_level = validate(self.task, self.network, self.ema, self.settings, self.device)
-        minutes = progress.seconds / 60
-        self.report(f"step {progress.step} minute {minutes:.1f} held-out loss {loss:.4f} {by_level}")
-        log.scalars(progress.step, {"held-out/loss": loss, **{f"held-out/level {k}": v for k, v in by_level.items()}})
-        if loss < progress.best:
-            progress.best = loss
+        state = self.state
+        loss, details = validate(self.task, self.network, self.ema, self.settings, self.device)
+        minutes = state.seconds / 60
+        self.report(f"step {state.step} minute {minutes:.1f} held-out loss {loss:.4f} {details}")
+        log.scalars(state.step, {"held-out/loss": loss, **{f"held-out/{name}": v for name, v in details.items()}})
+        if loss < state.best:
+            state.best = loss
             about = {
-                "recipe": self.task.name,
-                "steps": progress.step,
-                "examples": progress.examples,
+                "recipe": self.recipe,
+                "steps": state.step,
+                "examples": state.examples,
                 "minutes": round(minutes, 1),
                 "device": self.device.type,
                 "seed": self.settings.seed,
@@ -227,8 +241,17 @@ class _Run:
             save_weights(self.best, self.ema.state, {**self.task.network_info, "training": about}, storage="float32")
 
 
+def _progress(state: RunState, minutes: float | None, steps: int | None) -> Progress:
+    """In steps where there is a budget of them, else in seconds."""
+    if steps is not None:
+        return Progress("train", state.step, steps)
+    assert minutes is not None
+    total = round(minutes * 60)
+    return Progress("train", min(round(state.seconds), total), total, "s")
+
+
 def _silent(_: str) -> None:
-    """Tells nobody."""
+    """Reports nothing."""
 
 
 @contextlib.contextmanager

@@ -23,18 +23,18 @@ from torch.multiprocessing.spawn import start_processes
 
 from enpointe.core.errors import EnpointeError, InputError
 
-GRACE = 60.0
-"""Seconds that the others have to end."""
-START = timedelta(minutes=5)
-PATIENCE = timedelta(hours=6)
-"""How long the others wait for the leader, who may be drawing pictures."""
+EXIT_SECONDS = 60.0
+"""How long the other processes have to end."""
+START_TIMEOUT = timedelta(minutes=5)
+STEP_TIMEOUT = timedelta(hours=6)
+"""How long the other processes wait for the leader, which may be drawing images."""
 
 
 @dataclass(frozen=True)
 class Group:
     """One of `size` processes that take the same steps; `Group()` is a process on its own.
 
-    Rank 0 leads: its clock is everybody's, and it alone validates, saves, draws and reports.
+    Rank 0 leads: its clock is that of all, and it alone validates, saves, draws and reports.
     """
 
     rank: int = 0
@@ -45,12 +45,12 @@ class Group:
         return self.rank == 0
 
     def agree(self, seconds: float, stop: bool) -> tuple[float, bool]:
-        """The leader's seconds, and whether anyone was told to stop; every process must ask at the same point."""
+        """The leader's seconds, and whether any process has to stop; every process must call this at the same point."""
         if self.size == 1:
             return seconds, stop
-        said = torch.tensor([seconds if self.leads else 0.0, float(stop)], dtype=torch.float64)
-        dist.all_reduce(said)
-        return float(said[0]), bool(said[1] > 0)
+        shared = torch.tensor([seconds if self.leads else 0.0, float(stop)], dtype=torch.float64)
+        dist.all_reduce(shared)
+        return float(shared[0]), bool(shared[1] > 0)
 
     def average(self, network: nn.Module, part: float) -> None:
         """Gradients become their mean over the whole batch, of which this process had such a part (0 to 1)."""
@@ -74,7 +74,7 @@ def processes(n: int, work: Callable[[Group], object]) -> Iterator[Group]:
 
     Raises:
         InputError: n is not from 1 to the number of cores.
-        EnpointeError: one of the others ended too early, or did not come.
+        EnpointeError: one of the others ended too early, or did not start.
     """
     cores = cores_for(n)
     if n == 1:
@@ -82,11 +82,11 @@ def processes(n: int, work: Callable[[Group], object]) -> Iterator[Group]:
         return
     threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
-        meeting = Path(folder) / "meeting"
-        context = start_processes(_follow, (n, cores, meeting, work), nprocs=n - 1, join=False, start_method="spawn")
+        rendezvous = Path(folder) / "rendezvous"
+        context = start_processes(_follow, (n, cores, rendezvous, work), nprocs=n - 1, join=False, start_method="spawn")
         assert context is not None
         try:
-            with _joined(0, n, cores, meeting) as group:
+            with _joined(0, n, cores, rendezvous) as group:
                 yield group
         except RuntimeError as error:  # what a collective raises when a connection closes
             codes = _ended(context.processes)
@@ -104,25 +104,25 @@ def processes(n: int, work: Callable[[Group], object]) -> Iterator[Group]:
 
 def _ended(others: Sequence[BaseProcess]) -> list[int | None]:
     for process in others:
-        process.join(GRACE)
+        process.join(EXIT_SECONDS)
     return [process.exitcode for process in others]
 
 
-def _follow(index: int, n: int, cores: list[int], meeting: Path, work: Callable[[Group], object]) -> None:
-    with _joined(index + 1, n, cores, meeting) as group:
+def _follow(index: int, n: int, cores: list[int], rendezvous: Path, work: Callable[[Group], object]) -> None:
+    with _joined(index + 1, n, cores, rendezvous) as group:
         work(group)
 
 
 @contextlib.contextmanager
-def _joined(rank: int, n: int, cores: list[int], meeting: Path) -> Iterator[Group]:
+def _joined(rank: int, n: int, cores: list[int], rendezvous: Path) -> Iterator[Group]:
     each = len(cores) // n
     _use(cores[rank * each : (rank + 1) * each])
     torch.set_num_threads(each)
-    if sys.platform == "linux":  # nobody outside this machine has a part in it
+    if sys.platform == "linux":  # no other machine takes part
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    store = dist.FileStore(str(meeting), n)  # type: ignore[attr-defined]
-    store.set_timeout(START)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=n, timeout=PATIENCE)
+    store = dist.FileStore(str(rendezvous), n)  # type: ignore[attr-defined]
+    store.set_timeout(START_TIMEOUT)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=n, timeout=STEP_TIMEOUT)
     try:
         yield Group(rank, n)
     finally:
@@ -139,6 +139,6 @@ def cores_for(n: int) -> list[int]:
 
 
 def _use(cores: list[int]) -> None:
-    """Stay on these cores, where the system knows how to ask for that."""
+    """Stay on these cores, where the system can bind a process."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)

@@ -54,7 +54,7 @@ def line_about(vocabulary: Vocabulary, prompt: str) -> str:
 def test_the_list_is_the_one_that_the_weights_were_trained_on() -> None:
     nouns = read_weights(embedded_path("base")).info["nouns"]
     assert {name for thing in embedded_things() for name in thing.names} == set(nouns)
-    assert things_of(nouns) == embedded_things()
+    assert things_of({"nouns": nouns}) == embedded_things()
     assert MODELS["pocket"].nouns == tuple(thing.names for thing in embedded_things())
 
 
@@ -78,7 +78,7 @@ def test_the_file_is_in_alphabetical_order() -> None:
 
 
 def test_a_noun_of_other_weights_stands_for_itself() -> None:
-    things = things_of(["car", "teapot"])
+    things = things_of({"nouns": ["car", "teapot"]})
     assert [thing.name for thing in things] == ["car", "teapot"]
     assert things[1] == Thing(("teapot",))
 

@@ -41,6 +41,8 @@ PAINT = (
 )  # fmt: skip
 """What anything may be painted with."""
 DARK = ("black", "dark grey")
+MATERIALS = ("silver", "wooden", "metal", "stone", "brick")
+"""The words above that name what a thing is made of."""
 METAL = ("silver", "grey", "dark grey", "metal")
 WOOD = ("brown", "wooden")
 FUR = ("brown", "black", "white", "grey", "golden", "orange", "beige")

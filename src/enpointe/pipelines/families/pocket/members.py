@@ -48,7 +48,12 @@ class Members:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The things that the base model was trained on."""
-        return Vocabulary(self.encoder, things_of(self._base[1].info["nouns"]))
+        weights = self._base[1]
+        try:
+            things = things_of(weights.info)
+        except (AttributeError, TypeError) as error:
+            raise self._another_member("base", "a vocabulary of things", weights) from error
+        return Vocabulary(self.encoder, things)
 
     @cached_property
     def _base(self) -> tuple[PointTransformer, Weights]:

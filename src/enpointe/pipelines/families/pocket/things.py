@@ -6,7 +6,7 @@ Needs no PyTorch, so that `enpointe models show pocket` answers at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -47,9 +47,15 @@ def embedded_things() -> tuple[Thing, ...]:
     return tuple(Thing.from_json(value) for value in values.values())
 
 
-def things_of(nouns: Collection[str]) -> tuple[Thing, ...]:
-    """The things behind the nouns that a weight file lists; a noun of none that is known here stands for itself."""
-    listed = set(nouns)
+def things_of(info: Mapping[str, Any]) -> tuple[Thing, ...]:
+    """What the weights with this header know.
+
+    The header lists it under "vocabulary". Older ones have "nouns" alone: then it is the packaged things that have
+    one of them for a name, and each other noun stands for itself.
+    """
+    if "vocabulary" in info:
+        return tuple(Thing.from_json(value) for value in info["vocabulary"])
+    listed = set(info["nouns"])
     known = [thing for thing in embedded_things() if listed.intersection(thing.names)]
     named = {name for thing in known for name in thing.names}
-    return (*known, *(Thing((noun,)) for noun in nouns if noun not in named))
+    return (*known, *(Thing((noun,)) for noun in info["nouns"] if noun not in named))

@@ -1,8 +1,10 @@
-"""The task of the upsampler: the points of a cell get children of their own."""
+"""The upsampler: the points of a cell get children of their own."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,10 @@ from enpointe.pipelines.families.pocket.upsampling import (
 )
 from enpointe.render.software.splats import splat
 from enpointe.training.levels import normal_levels
-from enpointe.training.task import Batch, Losses
+from enpointe.training.recipe import Recipe
+from enpointe.training.settings import Phase, Settings
+from enpointe.training.task import Batch, Losses, TaskConfig
+from enpointe.training.tasks import RECIPES
 
 CELLS = 4
 """Cells used of one cloud; making the cloud costs more than cutting it."""
@@ -38,45 +43,69 @@ NEAR = 6
 """Children are drawn from this many dense points nearest to their anchor, or from as many as there are children."""
 
 
+LEVELS = VelocityProcess(std=1.2)
+
+
+@dataclass(frozen=True)
+class UpsamplerTaskConfig(TaskConfig["UpsamplerExamples"]):
+    """The upsampler.
+
+    Attributes:
+        network: with a low_res condition, and 12 input channels: the anchor and the noisy offset.
+        shape: of the cells.
+    """
+
+    network: PointTransformerConfig
+    shape: CellShape = field(default_factory=CellShape)
+
+    def build(self, data: Pool, run: Path, *, seed: int) -> UpsamplerTask:
+        return UpsamplerTask(data, self, seed=seed)
+
+
+@dataclass(frozen=True)
+class UpsamplerExamples:
+    """How examples are drawn.
+
+    Attributes:
+        n_points: of a coarse cloud.
+        jitter: its points are displaced by noise of up to this standard deviation, their colors by three times as
+            much.
+        levels: of the noise that the network removes.
+    """
+
+    n_points: int
+    jitter: float = 0.01
+    levels: VelocityProcess = LEVELS
+
+
 class UpsamplerTask:
     """Velocity prediction of new points' offsets from their anchors, given the cell and its context.
 
-    The coarse points are a random subset of the dense cloud, a little displaced and discoloured:
+    The coarse points are a random subset of the dense cloud, a little displaced and discolored:
     what the upsampler meets later was made by a network.
     """
 
-    name = "pocket-up"
-
-    def __init__(
-        self,
-        pool: Pool,
-        config: PointTransformerConfig,
-        *,
-        shape: CellShape | None = None,
-        jitter: float = 0.01,
-        process: VelocityProcess | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, pool: Pool, config: UpsamplerTaskConfig, *, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        self._shape = shape or CellShape()
-        self.network: nn.Module = config.build()
+        self._shape = config.shape
+        self.network: nn.Module = config.network.build()
         self.network_info: dict[str, Any] = {
-            **config.described(),
+            **config.network.described(),
             "prediction": "velocity",
             "cell": {**vars(self._shape)},
         }
-        self._pool, self._jitter = pool, jitter
-        self._process = process or VelocityProcess(std=1.2)
+        self._pool = pool
         self._training, self._held_out = pool.split()
 
-    def batch(self, rng: np.random.Generator, n: int, n_points: int, *, training: bool) -> Batch:
-        """Cells of coarse clouds of `n_points` points.
+    def batch(self, rng: np.random.Generator, n: int, examples: UpsamplerExamples, *, training: bool) -> Batch:
+        """Cells of coarse clouds.
 
         x0 and noise (n, 6, anchors * children), anchors like it, low_res (n, 6, context), sigma (n,).
 
         Raises:
             InputError: clouds too small to hold the coarse points and, apart from them, the dense ones.
         """
+        n_points = examples.n_points
         stored = self._pool.points.shape[1]
         if stored < DENSITY * n_points:
             raise InputError(
@@ -89,7 +118,7 @@ class UpsamplerTask:
         x0: list[NDArray[np.float32]] = []
         while len(x0) < n:
             example = self._pool.draw(int(rng.choice(options)), DENSITY * n_points, rng)
-            spread = rng.uniform(0, self._jitter)
+            spread = rng.uniform(0, examples.jitter)
             points = example.points[:n_points] + rng.normal(0, spread, (n_points, 3)).astype(np.float32)
             colors = example.colors[:n_points] + rng.normal(0, 3 * spread, (n_points, 3)).astype(np.float32)
             dense, dense_colors = example.points[n_points:], example.colors[n_points:]
@@ -111,21 +140,21 @@ class UpsamplerTask:
             "anchors": torch.from_numpy(np.stack(anchors[:n])),
             "low_res": torch.from_numpy(np.stack(low_res[:n])),
             "noise": torch.from_numpy(rng.standard_normal(stacked.shape, dtype=np.float32)),
-            "sigma": self._process.training_sigmas(normal_levels(rng, n)),
+            "sigma": examples.levels.training_sigmas(normal_levels(rng, n)),
         }
 
     def prepare(self, batch: Batch) -> Batch:
-        """Nothing to prepare."""
+        """The batch as it is."""
         return batch
 
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
-        """Squared error of the velocity; the level is the angle on the VP circle as a part of pi/2."""
+        """Squared error of the velocity; the noise level is the angle on the VP circle as a part of pi/2."""
         sigma = batch["sigma"]
         bound = anchored(network, batch["anchors"])
         value = velocity_loss(bound, batch["x0"], sigma, batch["noise"], low_res=batch["low_res"])
         return Losses(value, torch.atan(sigma) * 2 / math.pi)
 
-    def picture(self, network: nn.Module) -> NDArray[np.uint8]:
+    def image(self, network: nn.Module) -> NDArray[np.uint8]:
         """Held-out clouds of 1,024 points above the same with 4,096."""
         rng = np.random.default_rng(0)
         device = next(network.parameters()).device
@@ -136,3 +165,23 @@ class UpsamplerTask:
             dense = upsample(network, cloud, 4096, seed=0, shape=self._shape, device=device)
             columns.append(np.concatenate([splat(c.points, c.colors, 35, size=200) for c in (cloud, dense)]))
         return np.concatenate(columns, axis=1)
+
+
+RECIPES.register("pocket-up")(
+    Recipe(
+        UpsamplerTaskConfig(
+            PointTransformerConfig(
+                width=192,
+                layers=6,
+                heads=3,
+                input_channels=12,
+                output_channels=6,
+                time_as_token=False,
+                low_res=True,
+                position_bands=6,
+            )
+        ),
+        Settings(phases=(Phase(until=1.0, batch=16, examples=UpsamplerExamples(n_points=1024)),), optimizer="muon"),
+        minutes=45,
+    )
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,49 +15,62 @@ from enpointe.core.errors import InputError
 from enpointe.data.pools.pool import Pool
 from enpointe.nn.sight import SightSDF, SightSDFConfig, nearest_offsets
 from enpointe.training.task import Batch
-from enpointe.training.tasks.sdf import SIGN_SCALE, SIGN_WEIGHT, SOFT, STRAY, SDFTask
+from enpointe.training.tasks.pocket_sdf import (
+    SIGN_SCALE,
+    SIGN_WEIGHT,
+    SOFT,
+    STRAY,
+    SDFExamples,
+    SDFTask,
+    SDFTaskConfig,
+    degraded,
+)
 
-CONFIG = SightSDFConfig(width=16, layers=2, nearest=4, grids=(6, 9))
+CONFIG = SDFTaskConfig(SightSDFConfig(width=16, layers=2, nearest=4, grids=(6, 9)))
 STORED = 128
 """Points of every cloud of the pool."""
 
 
-def batch(task: SDFTask, seed: int = 0, n: int = 6, *, training: bool = True) -> Batch:
-    return task.batch(np.random.default_rng(seed), n, STORED, training=training)
+def batch(
+    pool: Pool | SDFTask, seed: int = 0, n: int = 6, *, training: bool = True, n_queries: int = 4, **options: Any
+) -> Batch:
+    task = pool if isinstance(pool, SDFTask) else SDFTask(pool, CONFIG)
+    examples = SDFExamples(STORED, n_queries, **options)
+    return task.batch(np.random.default_rng(seed), n, examples, training=training)
 
 
 @pytest.fixture
 def surface(data: Pool) -> Pool:
-    """A pool that is asked at its clouds' own points; it calls their heights distances, which no turn changes."""
+    """A pool whose queries are its clouds' own points, with their heights for distances, which no turn changes."""
     heights = data.points[..., 2].astype(np.float32) / np.abs(data.points[..., 2]).max()
     return replace(data, queries=data.points, sdf=heights.astype(np.float16))
 
 
 def test_a_batch_is_a_function_of_the_generator(data: Pool) -> None:
-    one, two, other = (batch(SDFTask(data, CONFIG, n_queries=9), seed) for seed in (3, 3, 4))
+    one, two, other = (batch(data, seed, n_queries=9) for seed in (3, 3, 4))
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert not any(torch.equal(one[key], other[key]) for key in one)
 
 
 def test_a_batch(data: Pool) -> None:
-    made = batch(SDFTask(data, CONFIG, n_queries=9, sparsest=1))
+    made = batch(data, n_queries=9, sparsest=1)
     shapes = {key: tuple(value.shape) for key, value in made.items()}
     assert shapes == {"points": (6, 3, STORED), "queries": (6, 3, 9), "distances": (6, 9)}
     assert {value.dtype for value in made.values()} == {torch.float32}
 
 
 def test_distances_are_positive_inside(data: Pool) -> None:
-    """Of a ball, which looks the same however it is turned; the pool's are negative inside."""
-    asked = data.queries * (0.625 / 32767)
-    ball = replace(data, sdf=(np.linalg.norm(asked, axis=2) - 0.4).astype(np.float16))
-    made = batch(SDFTask(ball, CONFIG, n_queries=16), n=32)
+    """Of a ball, which no turn changes; the pool's are negative inside."""
+    queries = data.queries * (0.625 / 32767)
+    ball = replace(data, sdf=(np.linalg.norm(queries, axis=2) - 0.4).astype(np.float16))
+    made = batch(ball, n=32, n_queries=16)
     wanted = 0.4 - made["queries"].norm(dim=1)
     assert torch.allclose(made["distances"], wanted, atol=1e-3)
     assert 50 < (made["distances"] > 0).sum() < 462
 
 
 def test_queries_turn_with_their_cloud_and_keep_their_distances(surface: Pool) -> None:
-    made = batch(SDFTask(surface, CONFIG, n_queries=64, jitter=0, sparsest=1), n=12)
+    made = batch(surface, n=12, n_queries=64, jitter=0, sparsest=1)
     for points, queries, distances in zip(made["points"], made["queries"], made["distances"], strict=True):
         away, which = cKDTree(points.T.numpy()).query(queries.T.numpy())
         assert away.max() < 1e-4  # every query is a point of its cloud, after the turn too
@@ -77,7 +91,7 @@ def test_turns_are_about_z_and_half_of_them_mirror(surface: Pool) -> None:
         slot=surface.slot[:1].repeat(8, 0),
         family=surface.family[:1] * 8,
     )
-    made = batch(SDFTask(one, CONFIG, n_queries=1, jitter=0, sparsest=1), n=40)
+    made = batch(one, n=40, n_queries=1, jitter=0, sparsest=1)
     # A whole cloud is drawn as it is stored, from some point on and round to it; heights tell which.
     rolled = upright[(np.arange(STORED)[:, None] + np.arange(STORED)) % STORED]
     kinds, angles = [], []
@@ -95,7 +109,7 @@ def test_turns_are_about_z_and_half_of_them_mirror(surface: Pool) -> None:
 
 
 def test_clouds_are_jittered_and_queries_are_not(surface: Pool) -> None:
-    made = batch(SDFTask(surface, CONFIG, n_queries=64, jitter=0.03, sparsest=1), n=24)
+    made = batch(surface, n=24, n_queries=64, jitter=0.03, sparsest=1)
     away = nearest_offsets(made["points"], made["queries"], 1).norm(dim=-1)[..., 0].mean(1)
     assert 0.003 < away.max() < 0.04
     assert away.min() < away.max() / 3
@@ -103,39 +117,39 @@ def test_clouds_are_jittered_and_queries_are_not(surface: Pool) -> None:
 
 def test_held_out_objects_are_not_trained_on(surface: Pool) -> None:
     marked = replace(surface, sdf=np.repeat(np.arange(8.0)[:, None], STORED, 1).astype(np.float16))
-    task = SDFTask(marked, CONFIG, n_queries=4)
+    task = SDFTask(marked, CONFIG)
     assert set(batch(task, n=60)["distances"].unique().tolist()) == {-float(i) for i in range(7)}
     assert set(batch(task, n=20, training=False)["distances"].unique().tolist()) == {-7.0}
 
 
 def test_clouds_of_one_phase_are_dense_and_sparse(data: Pool) -> None:
-    task = SDFTask(data, CONFIG, n_queries=4)
+    task = SDFTask(data, CONFIG)
     sizes = {batch(task, seed)["points"].shape[2] for seed in range(40)}
     assert STORED / 4 <= min(sizes) < 0.4 * STORED
     assert 0.9 * STORED < max(sizes) <= STORED
 
 
-def test_some_clouds_have_stray_points(data: Pool) -> None:
-    task = SDFTask(data, CONFIG, n_queries=4, jitter=1e-6)
-    moved = np.array([np.abs(task._worn(np.zeros((400, 3), np.float32), np.random.default_rng(i))) for i in range(40)])
+def test_some_clouds_have_stray_points() -> None:
+    cloud = np.zeros((400, 3), np.float32)
+    moved = np.array([np.abs(degraded(cloud, 1e-6, np.random.default_rng(i))) for i in range(40)])
     stray = (moved.max(2) > 1e-4).mean(1)
     assert 0.3 < (stray == 0).mean() < 0.7
     assert 0.01 < stray.max() < 2 * STRAY
 
 
-def test_what_queries_see(data: Pool) -> None:
-    task = SDFTask(data, CONFIG, n_queries=16)
+def test_features_of_queries(data: Pool) -> None:
+    task = SDFTask(data, CONFIG)
     network = task.network
     assert isinstance(network, SightSDF)
-    made = task.prepare(batch(task))
-    seen = nearest_offsets(made["points"], made["queries"], CONFIG.nearest)
+    made = task.prepare(batch(task, n_queries=16))
+    nearest = nearest_offsets(made["points"], made["queries"], CONFIG.network.nearest)
     with torch.no_grad():
-        decoded = network.decode(network.encode(made["points"]), made["queries"], seen)
+        decoded = network.decode(network.encode(made["points"]), made["queries"], nearest)
         assert torch.equal(network(made["features"]), decoded)
 
 
-class Says(nn.Module):
-    """Answers what it was told to."""
+class Fixed(nn.Module):
+    """Answers fixed values."""
 
     def __init__(self, values: Tensor) -> None:
         super().__init__()
@@ -147,18 +161,18 @@ class Says(nn.Module):
 
 
 def test_the_loss_of_an_oracle(data: Pool) -> None:
-    task = SDFTask(data, CONFIG, n_queries=16)
-    made = task.prepare(batch(task))
+    task = SDFTask(data, CONFIG)
+    made = task.prepare(batch(task, n_queries=16))
     wanted = made["distances"]
-    right, turned, off = (task.losses(Says(values), made) for values in (wanted, -wanted, wanted + 0.01))
+    right, turned, off = (task.losses(Fixed(values), made) for values in (wanted, -wanted, wanted + 0.01))
 
     def sign(values: Tensor) -> Tensor:
         """Cross entropy of being inside."""
         return SIGN_WEIGHT * torch.log1p(torch.exp(-values * wanted.sign() / SIGN_SCALE)).mean(1)
 
     assert torch.allclose(right.value, sign(wanted), atol=1e-5)
-    assert (right.level == 0).all()
-    assert (turned.level == 1).all()
+    assert (right.metrics["wrong signs"] == 0).all()
+    assert (turned.metrics["wrong signs"] == 1).all()
     error = (2 * wanted.abs() / (wanted.abs() + SOFT)).mean(1)
     assert torch.allclose(turned.value, error + sign(-wanted), atol=1e-5)
     # The same error counts more near the surface.
@@ -168,9 +182,8 @@ def test_the_loss_of_an_oracle(data: Pool) -> None:
 
 
 def test_a_pool_with_too_few_queries(data: Pool) -> None:
-    SDFTask(data, CONFIG, n_queries=16)
     with pytest.raises(InputError, match="at least 17 queries of each cloud, found 16"):
-        SDFTask(data, CONFIG, n_queries=17)
+        batch(data, n_queries=17)
 
 
 def test_objects_without_distances_are_left_out(data: Pool) -> None:
@@ -179,6 +192,6 @@ def test_objects_without_distances_are_left_out(data: Pool) -> None:
     known[:5] = np.nan
     known[5:7] = 0.25
     known[7] = 0.5
-    task = SDFTask(replace(data, sdf=known), CONFIG, n_queries=16)
+    task = SDFTask(replace(data, sdf=known), CONFIG)
     assert (batch(task, n=40)["distances"] == -0.25).all()
     assert (batch(task, n=40, training=False)["distances"] == -0.5).all()

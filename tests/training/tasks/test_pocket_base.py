@@ -14,11 +14,18 @@ from enpointe.checkpoints.embedded import text_encoder
 from enpointe.data.pools.models import RealModel
 from enpointe.data.pools.pool import Pool
 from enpointe.training.task import Batch
-from enpointe.training.tasks.base import PROMPTS, BaseTask, contact_sheet, to_model
+from enpointe.training.tasks.pocket_base import (
+    PROMPTS,
+    BaseExamples,
+    BaseTask,
+    BaseTaskConfig,
+    contact_sheet,
+    to_model,
+)
 
 
-def batch(task: BaseTask, seed: int, n: int = 6, *, training: bool = True) -> Batch:
-    return task.batch(np.random.default_rng(seed), n, 32, training=training)
+def batch(task: BaseTask, seed: int, n: int = 6, *, training: bool = True, drop: float = 0.1) -> Batch:
+    return task.batch(np.random.default_rng(seed), n, BaseExamples(32, drop=drop), training=training)
 
 
 def texts(b: Batch) -> list[str]:
@@ -39,9 +46,9 @@ def test_a_batch(tiny: ModuleType, data: Pool) -> None:
     assert made["x0"].abs().max() <= 1 + 1e-3
     assert made["noise"].std() == pytest.approx(1, abs=0.05)
     assert (made["sigma"] > 0).all()
-    said = texts(made)
-    assert 0 < said.count("") < 20  # one in ten
-    assert all(text.isascii() for text in said)
+    captions = texts(made)
+    assert 0 < captions.count("") < 20  # one in ten
+    assert all(text.isascii() for text in captions)
 
 
 def test_held_out_objects_are_not_trained_on(tiny: ModuleType, data: Pool) -> None:
@@ -63,10 +70,10 @@ def test_real_models_are_trained_on_and_held_out(tiny: ModuleType, data: Pool) -
     family = ["model/0", "model/1", *data.family[2:]]
     task = tiny.TinyTask(replace(data, family=family, models=models))
     for training, key, other in ((True, *keys), (False, *keys[::-1])):
-        said = texts(batch(task, 0, 60, training=training))
-        assert any(f"gizmo {key}" in text for text in said)
-        assert not any(f"gizmo {other}" in text for text in said)
-        assert any("gizmo" not in text and text for text in said)
+        captions = texts(batch(task, 0, 60, training=training))
+        assert any(f"gizmo {key}" in text for text in captions)
+        assert not any(f"gizmo {other}" in text for text in captions)
+        assert any("gizmo" not in text and text for text in captions)
 
 
 def is_held_out(key: str) -> bool:
@@ -74,15 +81,15 @@ def is_held_out(key: str) -> bool:
 
 
 def test_texts_become_tokens_and_dropped_ones_zeros(tiny: ModuleType, data: Pool) -> None:
-    task = tiny.TinyTask(data, text_tokens=12, drop=0.5)
-    made = batch(task, 1)
+    task = tiny.TinyTask(data, text_tokens=12)
+    made = batch(task, 1, drop=0.5)
     prepared = task.prepare(made)
     tokens = prepared["text"]
     assert tokens.shape == (6, 384, 12)
     assert tokens.dtype == torch.float32
-    said = texts(made)
-    assert [bool(row.any()) for row in tokens] == [bool(text) for text in said]
-    expected = text_encoder(torch.device("cpu")).condition(said, 12)
+    captions = texts(made)
+    assert [bool(row.any()) for row in tokens] == [bool(text) for text in captions]
+    expected = text_encoder(torch.device("cpu")).condition(captions, 12)
     assert (tokens - expected).norm() / expected.norm() < 0.03  # it is encoded in half precision
     assert not tokens.is_inference()
 
@@ -95,9 +102,10 @@ def test_losses_of_a_silent_network_are_the_velocities(tiny: ModuleType, data: P
     angle = torch.atan(made["sigma"])[:, None, None]
     velocity: Tensor = angle.cos() * made["noise"] - angle.sin() * made["x0"]
     assert torch.allclose(found.value, velocity.square().mean((1, 2)), rtol=1e-4)
-    assert torch.allclose(found.level, angle[:, 0, 0] / (torch.pi / 2))
-    assert (found.level > 0).all()
-    assert (found.level < 1).all()
+    assert found.noise_level is not None
+    assert torch.allclose(found.noise_level, angle[:, 0, 0] / (torch.pi / 2))
+    assert (found.noise_level > 0).all()
+    assert (found.noise_level < 1).all()
 
 
 def test_same_seed_same_start(tiny: ModuleType, data: Pool) -> None:
@@ -115,15 +123,15 @@ def test_model_units() -> None:
 
 
 @pytest.mark.slow
-def test_picture(tiny: ModuleType, data: Pool) -> None:
-    task = BaseTask(data, tiny.CONFIG)
+def test_image(tiny: ModuleType, data: Pool) -> None:
+    task = BaseTask(data, BaseTaskConfig(tiny.CONFIG))
     network = task.network.eval()
     with torch.no_grad():
-        picture = task.picture(network)
-    assert picture.dtype == np.uint8
-    assert picture.shape == (2 * 160, 8 * 160, 3)
+        image = task.image(network)
+    assert image.dtype == np.uint8
+    assert image.shape == (2 * 160, 8 * 160, 3)
     assert len(PROMPTS) == 16
-    assert picture.std() > 1
+    assert image.std() > 1
 
 
 def test_contact_sheet_fills_its_last_row() -> None:

@@ -1,15 +1,13 @@
-"""What the joint model learns from, made ahead: pictures of objects as features, with captions as features.
+"""What the joint model learns from, made ahead: images of objects as features, with captions as features.
 
-The encoders are frozen, so that each picture and each caption goes through them once. Parts of the work are files
-of their own: a run that was stopped goes on with the next part.
+The encoders are frozen, so that each image and each caption goes through them once. Parts of the work are files
+of their own: a run that was stopped continues with the next part.
 """
 
 from __future__ import annotations
 
 import json
-import time
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from safetensors.numpy import save_file
 from enpointe.checkpoints.embedded import image_encoder, text_encoder
 from enpointe.core.errors import InputError
 from enpointe.core.files import replacing_name
+from enpointe.core.progress import Progress, ProgressCallback, no_progress
 from enpointe.data.captions import caption, draw_paint, shown_slots
 from enpointe.data.pools.pool import Appearance, Pool
 from enpointe.data.procedural.colors import SYNONYMS, shade
@@ -36,37 +35,37 @@ from enpointe.render.software.perspective import Images, RenderConfig, render_cl
 OBJECTS = 128
 """Objects of a part."""
 VIEWS, CAPTIONS = 2, 4
-"""Images of each object, from opposite sides, and things said of it."""
+"""Images of each object, from opposite sides, and captions of it."""
 REAL, MESH = 0.35, 0.3
 """How often an object is a real model, if there are any; how often a procedural one is shown as a mesh."""
-WORN = 0.5
-"""How often a cloud is worn as a generated one would be."""
-_HEADER = "enpointe-looks"
+DEGRADED = 0.5
+"""How often a cloud is degraded as a generated one would be."""
+_HEADER = "enpointe-image-text"
 
 
 @dataclass(frozen=True)
-class Looks:
-    """n objects.
+class ImageText:
+    """Features of n objects.
 
     Attributes:
-        pictures: (n, VIEWS, f) float16, see `nn.efficientnet.image_features`.
+        images: (n, VIEWS, f) float16, see `nn.efficientnet.image_features`.
         texts: (n, CAPTIONS, 384) float16, MiniLM's sentence vectors.
         index: (n,) the pool's object, or one of whose family this one is another.
         captions: of each object CAPTIONS texts.
-        colour: the word for its main colour, "" if it is a real model in its own.
-        kind: "cloud", "worn cloud" or "mesh".
+        color: the word for its main color, "" if it is a real model in its own colors.
+        kind: "cloud", "degraded cloud" or "mesh".
     """
 
-    pictures: NDArray[np.float16]
+    images: NDArray[np.float16]
     texts: NDArray[np.float16]
     index: NDArray[np.int64]
     captions: list[list[str]]
-    colour: list[str]
+    color: list[str]
     kind: list[str]
 
 
-def make_looks(
-    pool: Pool, folder: Path, n_objects: int, *, seed: int = 0, report: Callable[[str], None] = print
+def make_image_text(
+    pool: Pool, folder: Path, n_objects: int, *, seed: int = 0, progress: ProgressCallback = no_progress
 ) -> None:
     """Make what is not there yet of so many objects, rounded up to whole parts.
 
@@ -76,17 +75,17 @@ def make_looks(
     """
     folder.mkdir(parents=True, exist_ok=True)
     stamp = f"{seed} {_fingerprint(pool)}"
-    for part in range(-(-n_objects // OBJECTS)):
+    parts = -(-n_objects // OBJECTS)
+    for part in range(parts):
         path = _path(folder, part)
         if path.exists():
             _read(path, stamp)
             continue
-        start = time.monotonic()
         _write(path, stamp, _part(pool, np.random.default_rng((seed, part))))
-        report(f"looks: part {part + 1} of {-(-n_objects // OBJECTS)}, {time.monotonic() - start:.0f} s")
+        progress(Progress("images and captions", (part + 1) * OBJECTS, parts * OBJECTS))
 
 
-def read_looks(folder: Path) -> Looks:
+def read_image_text(folder: Path) -> ImageText:
     """All parts that are there.
 
     Raises:
@@ -94,14 +93,14 @@ def read_looks(folder: Path) -> Looks:
     """
     paths = sorted(folder.glob("part-*.safetensors"))
     if not paths:
-        raise InputError(f"{folder}: expected parts of looks, found none")
+        raise InputError(f"{folder}: expected features of images and texts, found none")
     parts = [_read(path) for path in paths]
-    return Looks(
-        pictures=np.concatenate([part.pictures for part in parts]),
+    return ImageText(
+        images=np.concatenate([part.images for part in parts]),
         texts=np.concatenate([part.texts for part in parts]),
         index=np.concatenate([part.index for part in parts]),
         captions=[texts for part in parts for texts in part.captions],
-        colour=[name for part in parts for name in part.colour],
+        color=[name for part in parts for name in part.color],
         kind=[name for part in parts for name in part.kind],
     )
 
@@ -114,49 +113,49 @@ def _fingerprint(pool: Pool) -> str:
     return f"{len(pool)} {zlib.crc32(np.ascontiguousarray(pool.points[::53, ::101]).tobytes()):08x}"
 
 
-def _write(path: Path, stamp: str, looks: Looks) -> None:
-    words = {"stamp": stamp, "captions": looks.captions, "colour": looks.colour, "kind": looks.kind}
-    arrays: dict[str, NDArray[Any]] = {"pictures": looks.pictures, "texts": looks.texts, "index": looks.index}
-    with replacing_name(path, what="looks", errors=(SafetensorError,)) as temporary:
+def _write(path: Path, stamp: str, made: ImageText) -> None:
+    words = {"stamp": stamp, "captions": made.captions, "color": made.color, "kind": made.kind}
+    arrays: dict[str, NDArray[Any]] = {"images": made.images, "texts": made.texts, "index": made.index}
+    with replacing_name(path, what="features", errors=(SafetensorError,)) as temporary:
         save_file(arrays, str(temporary), metadata={_HEADER: json.dumps(words)})
 
 
-def _read(path: Path, stamp: str | None = None) -> Looks:
+def _read(path: Path, stamp: str | None = None) -> ImageText:
     try:
         with safe_open(str(path), "numpy") as file:
             words: dict[str, Any] = json.loads((file.metadata() or {})[_HEADER])
-            arrays = {name: file.get_tensor(name) for name in ("pictures", "texts", "index")}
-        looks = Looks(**arrays, captions=words["captions"], colour=words["colour"], kind=words["kind"])
+            arrays = {name: file.get_tensor(name) for name in ("images", "texts", "index")}
+        made = ImageText(**arrays, captions=words["captions"], color=words["color"], kind=words["kind"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: expected a part of looks, found {error!r}") from error
+        raise InputError(f"{path}: expected features of images and texts, found {error!r}") from error
     if stamp is not None and words["stamp"] != stamp:
-        raise InputError(f"{path}: expected a part made of this pool and seed, found one of others")
-    return looks
+        raise InputError(f"{path}: expected features made of this pool and seed, found others")
+    return made
 
 
-def _part(pool: Pool, rng: np.random.Generator) -> Looks:
+def _part(pool: Pool, rng: np.random.Generator) -> ImageText:
     real = np.array([i for i in range(len(pool)) if pool.model(i) is not None])
     families: dict[str, list[int]] = {}
     for i, name in enumerate(pool.family):
         if name in FAMILIES:
             families.setdefault(name, []).append(i)
-    pictures: list[NDArray[np.uint8]] = []
-    index, captions, colour, kind = [], [], [], []
+    images: list[NDArray[np.uint8]] = []
+    index, captions, color, kind = [], [], [], []
     for _ in range(OBJECTS):
         if len(real) and (not families or rng.random() < REAL):
             i = int(rng.choice(real))
         else:
             i = int(rng.choice(families[str(rng.choice(list(families)))]))
-        shown, appearance, what = _look(pool, i, rng)
-        pictures += list(shown)
+        shown, appearance, what = _images(pool, i, rng)
+        images += list(shown)
         index.append(i)
         captions.append([appearance.caption(rng) for _ in range(CAPTIONS)])
-        colour.append(appearance.color or "")
+        color.append(appearance.color or "")
         kind.append(what)
     cpu = torch.device("cpu")
-    seen = image_features(image_encoder(cpu).encode(pictures)).numpy().astype(np.float16)
-    return Looks(
-        seen.reshape(OBJECTS, VIEWS, -1), text_features(captions), np.array(index), captions, colour, kind
+    features = image_features(image_encoder(cpu).encode(images)).numpy().astype(np.float16)
+    return ImageText(
+        features.reshape(OBJECTS, VIEWS, -1), text_features(captions), np.array(index), captions, color, kind
     )  # fmt: skip
 
 
@@ -169,7 +168,7 @@ def text_features(captions: list[list[str]]) -> NDArray[np.float16]:
     return pooled.numpy().astype(np.float16)[np.array([[place[text] for text in row] for row in captions])]
 
 
-def _look(pool: Pool, index: int, rng: np.random.Generator) -> tuple[Images, Appearance, str]:
+def _images(pool: Pool, index: int, rng: np.random.Generator) -> tuple[Images, Appearance, str]:
     """Images of an object, its paint and words, and how it is shown."""
     config = RenderConfig(
         views=VIEWS,
@@ -182,9 +181,9 @@ def _look(pool: Pool, index: int, rng: np.random.Generator) -> tuple[Images, App
         return render_mesh(mesh, config), appearance, "mesh"
     appearance = pool.appearance(index, rng)
     cloud = PointCloud(*pool.painted(index, appearance, int(rng.choice([1024, 4096])), rng))
-    if rng.random() >= WORN:
+    if rng.random() >= DEGRADED:
         return render_cloud(cloud, config), appearance, "cloud"
-    return render_cloud(worn(cloud, rng), config), appearance, "worn cloud"
+    return render_cloud(degraded(cloud, rng), config), appearance, "degraded cloud"
 
 
 def fresh_mesh(
@@ -207,8 +206,8 @@ def fresh_mesh(
     return Mesh(vertices.astype(np.float32), faces, colors), appearance
 
 
-def worn(cloud: PointCloud, rng: np.random.Generator) -> PointCloud:
-    """The cloud as a network might have drawn it: thinned, displaced, discoloured, with stray points."""
+def degraded(cloud: PointCloud, rng: np.random.Generator) -> PointCloud:
+    """The cloud as a network might have drawn it: thinned, displaced, discolored, with stray points."""
     keep = rng.random(len(cloud.points)) < rng.uniform(0.4, 1)
     keep[:256] = True  # they lie in random order
     points = cloud.points[keep] + rng.normal(0, 0.025 * rng.random(), (int(keep.sum()), 3))
@@ -218,6 +217,6 @@ def worn(cloud: PointCloud, rng: np.random.Generator) -> PointCloud:
     return PointCloud(points.astype(np.float32), colors.clip(0, 1).astype(np.float32))
 
 
-def says(text: str, colour: str) -> bool:
-    """Whether a text has a word for the colour."""
-    return any(f" {word} " in f" {text.replace(',', ' ')} " for word in (colour, *SYNONYMS.get(colour, ())))
+def names_color(text: str, color: str) -> bool:
+    """Whether a text has a word for the color."""
+    return any(f" {word} " in f" {text.replace(',', ' ')} " for word in (color, *SYNONYMS.get(color, ())))

@@ -1,4 +1,4 @@
-"""The classifier's task: who belongs where, what its clouds are, that it learns, and how it is measured."""
+"""The classifier's task: categories, its clouds, that it learns, and how it is measured."""
 
 from __future__ import annotations
 
@@ -22,13 +22,21 @@ from enpointe.geometry.unit_ball import normalized
 from enpointe.nn.pointnet2 import PointNet2, PointNet2Config, PointNet2Output
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
-from enpointe.training.tasks import classifier
-from enpointe.training.tasks.classifier import REAL_WEIGHT, ClassifierTask, categories, quality
+from enpointe.training.tasks.pocket_classifier import (
+    ClassifierExamples,
+    ClassifierTask,
+    ClassifierTaskConfig,
+    categories,
+    degraded,
+    quality,
+)
 
-CONFIG = PointNet2Config(classes=2, width=0.125, samples=(12, 6), neighbours=(6, 6))
+NETWORK = PointNet2Config(classes=2, width=0.125, samples=(12, 6), neighbours=(6, 6))
+CONFIG = ClassifierTaskConfig(NETWORK)
+EXAMPLES = ClassifierExamples(n_points=64)
 SETTINGS = Settings(
-    (Phase(1.0, 64, 8),), learning_rate=5e-3, warmup=2, ema=0.9, validate_every=1e9, checkpoint_every=1e9,
-    picture_every=1e9,
+    (Phase(1.0, 8, EXAMPLES),), learning_rate=5e-3, warmup=2, ema=0.9, compile=False, validate_every=1e9,
+    checkpoint_every=1e9, image_every=1e9,
 )  # fmt: skip
 
 
@@ -65,7 +73,7 @@ def test_one_category_is_refused(data: Pool) -> None:
 
 def test_a_batch_is_a_function_of_the_generator(both: Pool) -> None:
     task = ClassifierTask(both, CONFIG)
-    one, two, other = (task.batch(np.random.default_rng(seed), 6, 64, training=True) for seed in (3, 3, 4))
+    one, two, other = (task.batch(np.random.default_rng(seed), 6, EXAMPLES, training=True) for seed in (3, 3, 4))
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert not any(torch.equal(one[key], other[key]) for key in one)
 
@@ -73,7 +81,7 @@ def test_a_batch_is_a_function_of_the_generator(both: Pool) -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_clouds_are_normalised_as_for_the_scores(both: Pool, training: bool) -> None:
     task = ClassifierTask(both, CONFIG)
-    clouds = task.batch(np.random.default_rng(0), 32, 64, training=training)["points"].mT
+    clouds = task.batch(np.random.default_rng(0), 32, EXAMPLES, training=training)["points"].mT
     np.testing.assert_allclose(normalized(clouds.numpy()), clouds, atol=1e-6)
 
 
@@ -81,7 +89,9 @@ def test_held_out_clouds_are_as_they_are(both: Pool) -> None:
     """Subsets of held-out objects' points, neither turned nor stretched, with their own labels."""
     task = ClassifierTask(both, CONFIG)
     assert set(task.held_out) <= set(both.split()[1])
-    made = task.batch(np.random.default_rng(0), 12, 128, training=False)  # all 128 that are stored, in some order
+    made = task.batch(
+        np.random.default_rng(0), 12, ClassifierExamples(128), training=False
+    )  # all 128 that are stored, in some order
     wholes = {
         label: normalized(both.stored_points(int(i))[None])[0] for i in task.held_out for label in [task.labels[i]]
     }
@@ -92,28 +102,27 @@ def test_held_out_clouds_are_as_they_are(both: Pool) -> None:
 
 def test_rare_categories_are_drawn_by_the_root_of_their_sizes(both: Pool) -> None:
     task = ClassifierTask(both, CONFIG)
-    labels = task.batch(np.random.default_rng(0), 4000, 1, training=True)["labels"]
+    labels = task.batch(np.random.default_rng(0), 4000, ClassifierExamples(1), training=True)["labels"]
     counts = torch.bincount(labels, minlength=len(task.classes)).numpy()
     training = both.split()[0]
     sizes = np.bincount(task.labels[training][task.labels[training] >= 0], minlength=len(task.classes))
-    assert REAL_WEIGHT > 1
-    sizes = sizes * np.array([1] * 8 + [REAL_WEIGHT] * 3)  # the last three are of real models alone
+    assert CONFIG.model_weight > 1
+    sizes = sizes * np.array([1] * 8 + [CONFIG.model_weight] * 3)  # the last three are of real models alone
     expected = 4000 * np.sqrt(sizes) / np.sqrt(sizes).sum()
     assert np.abs(counts - expected).max() < 5 * np.sqrt(expected.max())
     assert counts[0] / counts[8] == pytest.approx(np.sqrt(sizes[0] / sizes[8]), rel=0.2)
 
 
-def test_wear_keeps_z_up_and_shapes_near(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_degraded_clouds_keep_z_up_and_their_shapes() -> None:
     """Without stretch and noise, heights stay and distances from the axis too; not all are turned alike."""
-    monkeypatch.setattr(classifier, "STRETCH", 1.0)
-    monkeypatch.setattr(classifier, "JITTER", 0.0)
+    turned = replace(EXAMPLES, stretch=1.0, jitter=0.0)
     cloud = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
     rng = np.random.default_rng(1)
-    worn = [classifier._worn(cloud, rng) for _ in range(200)]
-    for one in worn:
+    clouds = [degraded(cloud, turned, rng) for _ in range(200)]
+    for one in clouds:
         np.testing.assert_allclose(one[:, 2], cloud[:, 2], atol=1e-6)
         np.testing.assert_allclose(np.hypot(*one[:, :2].T), np.hypot(*cloud[:, :2].T), atol=1e-5)
-    flat = np.stack([one[:, :2].ravel() for one in worn])
+    flat = np.stack([one[:, :2].ravel() for one in clouds])
     own = np.stack([cloud[:, :2] * [side, 1] for side in (1, -1)]).reshape(2, -1)
     near = (flat @ own.T).max(axis=1) / (own[0] @ own[0]) > np.cos(np.radians(30))
     assert 0.6 < near.mean() < 0.9  # 70 % turned a little, and some of the others by chance
@@ -124,7 +133,7 @@ class Noting(ClassifierTask):
 
     until = 0
 
-    def __init__(self, data: Pool, config: PointNet2Config) -> None:
+    def __init__(self, data: Pool, config: ClassifierTaskConfig) -> None:
         super().__init__(data, config)
         self.seen: list[float] = []
 
@@ -145,7 +154,7 @@ def test_resumed_is_never_stopped(tiny: ModuleType, both: Pool, tmp_path: Path) 
     task.until = 3
     tiny.train(both, stopped, SETTINGS, task=task, steps=6)
     before = torch.load(stopped / "checkpoint.pt", weights_only=True)
-    assert before["progress"]["step"] == 3
+    assert before["run_state"]["step"] == 3
     tiny.train(both, stopped, SETTINGS, task=ClassifierTask(both, CONFIG), steps=6, resume=True)
     one, two = (torch.load(run / "checkpoint.pt", weights_only=True)["network"] for run in (straight, stopped))
     assert all(torch.equal(one[key], two[key]) for key in one)
@@ -154,14 +163,18 @@ def test_resumed_is_never_stopped(tiny: ModuleType, both: Pool, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_it_learns(tiny: ModuleType, both: Pool, tmp_path: Path) -> None:
-    """A car from a bicycle: two objects, worn anew each time. The file says what it holds."""
+    """A car from a bicycle: two objects, degraded anew each time. The file says what it holds."""
     places = np.tile([0, 6], 20)
     two = replace(
         both, points=both.points[places], slot=both.slot[places], queries=both.queries[places], sdf=both.sdf[places],
         family=[both.family[i] for i in places], words=[both.words[i] for i in places],
     )  # fmt: skip
-    task = Noting(two, replace(CONFIG, width=0.25, samples=(24, 8), radii=(0.3, 0.8), neighbours=(8, 8)))
-    best = tiny.train(two, tmp_path / "run", replace(SETTINGS, phases=(Phase(1.0, 128, 16),)), task=task, steps=30)
+    task = Noting(
+        two, ClassifierTaskConfig(replace(NETWORK, width=0.25, samples=(24, 8), radii=(0.3, 0.8), neighbours=(8, 8)))
+    )
+    best = tiny.train(
+        two, tmp_path / "run", replace(SETTINGS, phases=(Phase(1.0, 16, ClassifierExamples(128)),)), task=task, steps=30
+    )
     assert np.mean(task.seen[-5:]) < 0.4 * np.mean(task.seen[:3])
     weights = read_weights(best)
     assert weights.info["kind"] == "pointnet2"
@@ -169,9 +182,9 @@ def test_it_learns(tiny: ModuleType, both: Pool, tmp_path: Path) -> None:
     network = from_dict(PointNet2Config, weights.info["config"]).build()
     load_into(network, weights, best)
     with torch.no_grad():
-        found = task.losses(network, task.prepare(task.batch(np.random.default_rng(0), 8, 64, training=True)))
-        assert task.picture(network).shape == (12, 12, 3)
-    assert torch.allclose(found.level, 1 - (-found.value).exp())
+        found = task.losses(network, task.prepare(task.batch(np.random.default_rng(0), 8, EXAMPLES, training=True)))
+        assert task.image(network).shape == (12, 12, 3)
+    assert torch.allclose(found.metrics["probability"], (-found.value).exp())
 
 
 class Guessing(PointNet2):
@@ -182,7 +195,7 @@ class Guessing(PointNet2):
         return PointNet2Output(log_probs, log_probs, log_probs)
 
 
-def test_quality_of_a_network_that_always_says_the_same(both: Pool) -> None:
+def test_quality_of_a_network_that_always_answers_the_same(both: Pool) -> None:
     task = ClassifierTask(both, CONFIG)
     task.held_out = np.array([0, 1, 1, 6, 40, 41])  # the classes 0, 1, 1, 6, and of the models 8 and 9
     found = quality(task, Guessing(classes=len(task.classes), width=0.1), sizes=(16,))

@@ -16,7 +16,7 @@ from enpointe.data.pools.rows import SCALE
 from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.pipelines.families.pocket.upsampling import CellShape, spacing
 from enpointe.training.task import Batch
-from enpointe.training.tasks.upsampler import UpsamplerTask
+from enpointe.training.tasks.pocket_up import UpsamplerExamples, UpsamplerTask, UpsamplerTaskConfig
 
 CONFIG = PointTransformerConfig(
     width=32, layers=1, heads=2, input_channels=12, output_channels=6, time_as_token=False, low_res=True
@@ -41,9 +41,11 @@ def shapes(data: Pool) -> Pool:
     return shapes_pool(data)
 
 
-def batch(pool: Pool, seed: int = 0, n: int = 6, *, training: bool = True, **options: Any) -> Batch:
-    task = UpsamplerTask(pool, CONFIG, **options)
-    return task.batch(np.random.default_rng(seed), n, COARSE, training=training)
+def batch(
+    pool: Pool, seed: int = 0, n: int = 6, *, training: bool = True, shape: CellShape | None = None, **options: Any
+) -> Batch:
+    task = UpsamplerTask(pool, UpsamplerTaskConfig(CONFIG, shape or CellShape()))
+    return task.batch(np.random.default_rng(seed), n, UpsamplerExamples(COARSE, **options), training=training)
 
 
 def places(local: Tensor) -> Tensor:
@@ -141,32 +143,33 @@ class Oracle(nn.Module):
 
 
 def test_the_loss_of_an_oracle_is_zero(shapes: Pool) -> None:
-    task = UpsamplerTask(shapes, CONFIG)
-    made = task.prepare(task.batch(np.random.default_rng(0), 16, COARSE, training=True))
+    task = UpsamplerTask(shapes, UpsamplerTaskConfig(CONFIG))
+    made = task.prepare(task.batch(np.random.default_rng(0), 16, UpsamplerExamples(COARSE), training=True))
     right, wrong = (task.losses(Oracle(made, error), made) for error in (0.0, 0.5))
-    assert right.value.shape == right.level.shape == (16,)
+    assert right.value.shape == (16,)
+    assert right.noise_level is not None
     assert right.value.abs().max() < 1e-6
     assert wrong.value == pytest.approx(0.25, rel=1e-3)
-    assert right.level == pytest.approx(torch.atan(made["sigma"]) * 2 / torch.pi)
-    assert ((right.level > 0) & (right.level < 1)).all()
+    assert right.noise_level == pytest.approx(torch.atan(made["sigma"]) * 2 / torch.pi)
+    assert ((right.noise_level > 0) & (right.noise_level < 1)).all()
 
 
 def test_losses_of_a_silent_network_are_the_velocities(shapes: Pool) -> None:
-    task = UpsamplerTask(shapes, CONFIG)  # a fresh network answers 0
-    made = task.batch(np.random.default_rng(0), 4, COARSE, training=True)
+    task = UpsamplerTask(shapes, UpsamplerTaskConfig(CONFIG))  # a fresh network answers 0
+    made = task.batch(np.random.default_rng(0), 4, UpsamplerExamples(COARSE), training=True)
     angle = torch.atan(made["sigma"])[:, None, None]
     velocity = angle.cos() * made["noise"] - angle.sin() * made["x0"]
     assert torch.allclose(task.losses(task.network, made).value, velocity.square().mean((1, 2)), rtol=1e-4)
 
 
 def test_the_weights_say_which_cells_they_are_for(shapes: Pool) -> None:
-    task = UpsamplerTask(shapes, CONFIG, shape=CellShape(10, 20, 2))
+    task = UpsamplerTask(shapes, UpsamplerTaskConfig(CONFIG, CellShape(10, 20, 2)))
     assert CellShape(**task.network_info["cell"]) == CellShape(10, 20, 2)
     assert PointTransformerConfig(**task.network_info["config"]) == CONFIG
 
 
 def test_clouds_too_small_for_coarse_and_dense_points(data: Pool) -> None:
-    task = UpsamplerTask(data, CONFIG)
-    assert len(task.batch(np.random.default_rng(0), 2, 32, training=True)["x0"]) == 2
+    task = UpsamplerTask(data, UpsamplerTaskConfig(CONFIG))
+    assert len(task.batch(np.random.default_rng(0), 2, UpsamplerExamples(32), training=True)["x0"]) == 2
     with pytest.raises(InputError, match="at least 132 points, found 128"):
-        task.batch(np.random.default_rng(0), 2, 33, training=True)
+        task.batch(np.random.default_rng(0), 2, UpsamplerExamples(33), training=True)

@@ -1,0 +1,107 @@
+"""A recipe, and a run of one: what `enpointe train` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from enpointe.checkpoints.weights import load_into, read_weights
+from enpointe.core.device import find_device, keep_freed_memory
+from enpointe.core.errors import InputError
+from enpointe.core.progress import ProgressCallback, no_progress
+from enpointe.data.pools import pool
+from enpointe.training.loop import train_task
+from enpointe.training.parallel import Group, cores_for, processes
+from enpointe.training.settings import Settings
+from enpointe.training.task import Task, TaskConfig
+from enpointe.training.tasks import RECIPES
+
+E = TypeVar("E")
+
+CLOUDS = 16_000
+"""Objects in the pool that is made for a run without one; about 600 MB, two minutes on two cores."""
+
+
+@dataclass(frozen=True)
+class Recipe(Generic[E]):
+    """A task, how it is trained, and for how many minutes on a plain CPU."""
+
+    task: TaskConfig[E]
+    settings: Settings[E]
+    minutes: float
+
+    def make(self, data: pool.Pool, run: Path) -> Task[E]:
+        """The task with fresh weights; see `TaskConfig.build`."""
+        return self.task.build(data, run, seed=self.settings.seed)
+
+
+def train(
+    name: str,
+    *,
+    run_dir: Path,
+    data: Path | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: bool = False,
+    start: Path | None = None,
+    device: str = "auto",
+    n_processes: int = 1,
+    report: Callable[[str], None] = print,
+    progress: ProgressCallback = no_progress,
+) -> Path:
+    """Run a recipe.
+
+    Args:
+        name: one of `RECIPES`.
+        run_dir: where checkpoints, logs, images and weights go.
+        data: a pool made by `enpointe data build`; without one it is made, once, beside the run.
+        minutes, steps: the whole budget, earlier parts of a resumed run counted in; without either
+            the recipe's minutes.
+        resume: continue the run that is in `run_dir`.
+        start: a weight file of the same network, such as the embedded one, to start from in place of
+            random weights.
+        n_processes: that share every step, on a CPU; each holds the pool in its memory.
+        report: takes the run's lines, such as its losses.
+        progress: called as data are made and steps are done.
+
+    Returns:
+        Path of the best weights.
+
+    Raises:
+        InputError: no such recipe, a run that is not as `resume` says, both `resume` and `start`, or several
+            processes where there are not as many cores or where the device is no CPU.
+        WeightsError: `start` is damaged, or of another network.
+    """
+    recipe = RECIPES[name]
+    if resume and start is not None:
+        raise InputError("training: expected a run to resume or weights to start from, found both")
+    found = find_device(device)
+    if n_processes != 1 and found.type != "cpu":
+        raise InputError(f"processes: expected 1 on {found.type}, found {n_processes}")
+    cores_for(n_processes)
+    if data is None:
+        data = run_dir.parent / "pool.safetensors"
+        if not data.exists():
+            report(f"making {CLOUDS} objects: {data}")
+            data.parent.mkdir(parents=True, exist_ok=True)
+            pool.build(data, n_clouds=CLOUDS, progress=progress)
+    if minutes is None and steps is None:
+        minutes = recipe.minutes
+    recipe.task.make_data(pool.read(data), run_dir, progress)
+    work = partial(_train, name, data, start, run_dir, device=found, minutes=minutes, steps=steps, resume=resume)
+    with processes(n_processes, work) as group:
+        return work(group, report=report, progress=progress)
+
+
+def _train(name: str, data: Path, start: Path | None, run_dir: Path, group: Group, **options: Any) -> Path:
+    """What every process of a run does."""
+    keep_freed_memory()
+    recipe = RECIPES[name]
+    task = recipe.make(pool.read(data), run_dir)
+    if start is not None:
+        load_into(task.network, read_weights(start), start)
+        task.network.requires_grad_(True).train()
+    return train_task(task, recipe.settings, run_dir, recipe=name, group=group, **options)

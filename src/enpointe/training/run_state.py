@@ -1,0 +1,37 @@
+"""How far a run has come."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass
+class RunState:
+    """What a checkpoint counts.
+
+    Attributes:
+        step, seconds, examples: of training so far.
+        best: the lowest held-out loss so far, on the held-out examples with the fingerprint `held_out`.
+        done: the minute of training at which each periodic job was last done.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    examples: int = 0
+    best: float = math.inf
+    held_out: str = ""
+    done: dict[str, float] = field(default_factory=dict)
+
+    def due(self, job: str, every: float) -> bool:
+        """Whether so many minutes have passed since the job was last due; if so, it now was."""
+        now = self.seconds / 60
+        if now - self.done.get(job, 0.0) < every:
+            return False
+        self.done[job] = now
+        return True
+
+    def spent(self, minutes: float | None, steps: int | None) -> float:
+        """The part of the budget that is used; of two budgets the one that is nearer to its end."""
+        used = (self.seconds / 60, self.step)
+        return max(part / whole for part, whole in zip(used, (minutes, steps), strict=True) if whole is not None)

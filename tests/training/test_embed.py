@@ -1,0 +1,64 @@
+"""What the pocket base knows goes from its training data into the header of its weights, and from there to prompts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from enpointe.checkpoints.weights import read_weights
+from enpointe.data.pools.models import RealModel
+from enpointe.data.pools.pool import Pool
+from enpointe.data.procedural.families import FAMILIES
+from enpointe.pipelines.families.pocket.members import Members
+from enpointe.pipelines.families.pocket.things import Thing, embedded_things, things_of
+from enpointe.training import embed
+from enpointe.training.vocabulary import vocabulary
+
+
+def test_it_lists_the_words_of_the_objects_themselves(data: Pool) -> None:
+    words: list[tuple[list[str], list[str]]] = [(["tall", ""], []), (["low"], ["with a lid"]), *data.words[2:]]
+    pool = replace(data, family=["mug", "mug", *data.family[2:]], words=words, slot=np.zeros_like(data.slot))
+    (mug,) = vocabulary(pool, [0, 1])
+    assert Thing.from_json(mug) == Thing(
+        tuple(FAMILIES["mug"].names),
+        adjectives=("low", "tall"),
+        parts=tuple(slot.label for slot in FAMILIES["mug"].slots if slot.label),
+        phrases=("with a lid",),
+    )
+    assert vocabulary(pool, [0])[0]["phrases"] == []
+
+
+def test_real_models_are_left_out(data: Pool) -> None:
+    model = RealModel("a", ("gizmo",), np.ones((1, 3), np.float32), "", "", "")
+    pool = replace(data, family=["model/0", *data.family[1:]], models=(model,), slot=np.zeros_like(data.slot))
+    assert vocabulary(pool, [0]) == []
+
+
+def test_it_is_what_the_package_lists_of_the_same_families(data: Pool) -> None:
+    """The list in the package is of weights whose header has none; adjectives and phrases depend on the data."""
+    by_name = {family.names[0]: name for name, family in FAMILIES.items()}
+    listed = [by_name[thing.name] for thing in embedded_things()]
+    n = len(listed)
+    everything = replace(data, family=listed, words=[([], [])] * n, models=())
+    found = [Thing.from_json(thing) for thing in vocabulary(everything, range(n))]
+    assert found == [replace(thing, adjectives=(), phrases=()) for thing in embedded_things()]
+
+
+def test_embedded_weights_tell_what_they_know(
+    tiny: ModuleType, data: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "embedded_path", lambda member: tmp_path / f"{member}.safetensors")
+    best = tiny.train(data, tmp_path / "run", steps=1)
+    path = embed.embed(best, "base", quality={"loss": 0.5})
+    info = read_weights(path).info
+    assert info["quality"] == {"loss": 0.5}
+    things = things_of(info)
+    assert {thing.name for thing in things} == {FAMILIES[name].names[0] for name in data.family[:7]}  # one is held out
+    assert Members(torch.device("cpu"), path).vocabulary.things == things
+    assert json.loads(json.dumps(info["vocabulary"])) == info["vocabulary"]

@@ -1,0 +1,203 @@
+"""Recipes: the ones that there are, one that is added, and starting from weights that are there."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from enpointe.checkpoints.weights import read_weights, save_weights
+from enpointe.cli import main
+from enpointe.core.errors import InputError, WeightsError
+from enpointe.data.pools.pool import Pool
+from enpointe.training import recipe as recipes
+from enpointe.training import tasks
+from enpointe.training.embed import MEMBERS
+from enpointe.training.parallel import Group
+from enpointe.training.recipe import Recipe
+from enpointe.training.task import Task, TaskConfig
+from enpointe.training.tasks import RECIPES
+
+DOCS = Path(__file__).parents[2] / "docs" / "recipes.md"
+
+
+# --- those that there are
+
+
+def test_every_embedded_model_has_a_recipe_and_its_row_in_the_docs() -> None:
+    assert sorted(RECIPES) == sorted(f"pocket-{member}" for member in MEMBERS)
+    rows = re.findall(r"^\| `(pocket-\w+)` \|.*\| (\d+)\b[^|]*\|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert dict(rows) == {name: str(recipe.minutes) for name, recipe in RECIPES.items()}
+
+
+def test_phases_end_with_the_budget() -> None:
+    for name, recipe in RECIPES.items():
+        ends = [phase.until for phase in recipe.settings.phases]
+        assert ends == sorted(ends), name
+        assert ends[-1] == 1, name
+
+
+def test_names_are_known_without_pytorch() -> None:
+    program = "import sys; from enpointe.training.tasks import RECIPES; list(RECIPES); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+# --- one that is added
+
+SOURCE = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from enpointe.training.recipe import Recipe
+from enpointe.training.settings import Phase, Settings
+from enpointe.training.task import Losses, TaskConfig
+from enpointe.training.tasks import RECIPES
+
+
+@dataclass(frozen=True)
+class CenterConfig(TaskConfig[int]):
+    def build(self, data, run, *, seed):
+        return CenterTask(data, seed)
+
+
+class CenterTask:
+    def __init__(self, pool, seed):
+        torch.manual_seed(seed)
+        self.network = torch.nn.Linear(3, 3)
+        self.network_info = {"kind": "center"}
+        self._pool = pool
+
+    def batch(self, rng, n, examples, *, training):
+        clouds = [self._pool.draw(i, examples, rng).points for i in rng.integers(len(self._pool), size=n)]
+        return {"points": torch.from_numpy(np.stack(clouds))}
+
+    def prepare(self, batch):
+        return batch
+
+    def losses(self, network, batch):
+        return Losses((network(batch["points"]).float().mean(1) - 1).square().mean(1))
+
+    def image(self, network):
+        return np.zeros((2, 2, 3), np.uint8)
+
+
+RECIPES.register("shape-center")(
+    Recipe(CenterConfig(), Settings((Phase(1.0, 4, examples=16),), compile=False), minutes=1)
+)
+"""
+NAME, MODULE = "shape-center", "shape_center"
+
+
+@pytest.fixture
+def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    folder = tmp_path / "added"
+    folder.mkdir()
+    (folder / f"{MODULE}.py").write_text(SOURCE)
+    monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(folder)])
+    yield
+    RECIPES.unregister(NAME)
+    del sys.modules[f"{tasks.__name__}.{MODULE}"]
+
+
+@pytest.mark.usefixtures("added")
+def test_an_added_task_is_trained_in_python(pool_path: Path, tmp_path: Path) -> None:
+    assert NAME in RECIPES
+    best = recipes.train(NAME, run_dir=tmp_path / "run", data=pool_path, steps=2, device="cpu", report=lambda _: None)
+    about = read_weights(best).info
+    assert (about["kind"], about["training"]["recipe"], about["training"]["steps"]) == ("center", NAME, 2)
+
+
+@pytest.mark.usefixtures("added")
+def test_an_added_task_is_trained_on_the_command_line(
+    pool_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert NAME in capsys.readouterr().out
+    run = tmp_path / "run"
+    assert main(["train", NAME, "--steps", "2", "--data", str(pool_path), "--run", str(run), "--device", "cpu"]) == 0
+    assert "step 2 minute 0.0 held-out loss" in capsys.readouterr().out
+    assert read_weights(run / "best.safetensors").info["training"]["steps"] == 2
+
+
+def test_before_it_is_added(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", NAME]) == 2
+    assert f"invalid choice: '{NAME}'" in capsys.readouterr().err
+
+
+# --- how a recipe is run
+
+
+@pytest.fixture
+def tiny_recipe(tiny: ModuleType) -> Iterator[str]:
+    class TinyConfig(TaskConfig[object]):
+        def build(self, data: Pool, run: Path, *, seed: int) -> Task[object]:
+            task: Task[object] = tiny.TinyTask(data, seed=1)
+            return task
+
+    settings = tiny.Settings((tiny.Phase(1.0, 2, tiny.BaseExamples(32)),), learning_rate=1e-12, warmup=1, compile=False)
+    RECIPES.register("tiny")(Recipe(TinyConfig(), settings, minutes=1))
+    yield "tiny"
+    RECIPES.unregister("tiny")
+
+
+def test_a_run_starts_from_given_weights(tiny: ModuleType, tiny_recipe: str, pool_path: Path, tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    given = {key: torch.randn_like(value) for key, value in tiny.CONFIG.build().state_dict().items()}
+    start = tmp_path / "start.safetensors"
+    save_weights(start, given, {}, "float32")
+    best = recipes.train(tiny_recipe, run_dir=tmp_path / "run", data=pool_path, steps=1, start=start, device="cpu")
+    trained = read_weights(best).state
+    assert all(torch.allclose(trained[key], value, atol=1e-6) for key, value in given.items())
+
+
+def test_weights_of_another_network_are_refused(tiny_recipe: str, pool_path: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start.safetensors"
+    save_weights(start, {"a": torch.zeros(2)}, {}, "float32")
+    with pytest.raises(WeightsError, match="missing keys"):
+        recipes.train(tiny_recipe, run_dir=tmp_path / "run", data=pool_path, steps=1, start=start, device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_resume_and_start_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="found both"):
+        recipes.train("pocket-base", run_dir=tmp_path, steps=1, resume=True, start=tmp_path / "x", device="cpu")
+
+
+def test_too_many_processes_are_refused_before_any_data_is_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"processes: expected 1 to .*found 5000"):
+        recipes.train("pocket-sdf", run_dir=tmp_path / "run", steps=1, n_processes=5000, device="cpu")
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_processes_run_a_recipe(
+    tiny_recipe: str, pool_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is sent to the others can be pickled, and means the same run. (They lack this recipe: none is started.)"""
+    sent: list[tuple[int, Callable[..., object]]] = []
+
+    @contextmanager
+    def one(n: int, work: Callable[[Group], object]) -> Iterator[Group]:
+        sent.append((n, pickle.loads(pickle.dumps(work))))  # noqa: S301 - our own
+        yield Group()
+
+    monkeypatch.setattr(recipes, "cores_for", lambda n: [0] * n)
+    monkeypatch.setattr(recipes, "processes", one)
+    recipes.train(tiny_recipe, run_dir=tmp_path / "run", data=pool_path, steps=1, n_processes=2, device="cpu")
+    ((n, work),) = sent
+    assert n == 2
+    lines: list[str] = []
+    work(Group(), resume=True, report=lines.append)
+    assert lines[0].startswith("resumed at step 1")
