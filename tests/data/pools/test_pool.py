@@ -70,7 +70,7 @@ def test_draws_are_a_function_of_the_generator(small_pool: Pool) -> None:
         one, two = (small_pool.draw(index, 100, np.random.default_rng(5)) for _ in range(2))
         assert np.array_equal(one.points, two.points)
         assert np.array_equal(one.colors, two.colors)
-        assert (one.caption, one.family) == (two.caption, two.family)
+        assert (one.caption, one.key) == (two.caption, two.key)
     rng = np.random.default_rng(5)
     assert len({small_pool.draw(0, 10, rng).caption for _ in range(20)}) > 5
 
@@ -83,7 +83,7 @@ def test_a_draw_is_points_of_the_object_each_in_its_slots_paint(small_pool: Pool
         assert drawn.points.shape == drawn.colors.shape == (250, 3)
         assert drawn.colors.min() >= 0
         assert drawn.colors.max() <= 1
-        assert drawn.family == small_pool.family[index]
+        assert drawn.key == f"{small_pool.family[index]}/{index}"
         stored = {tuple(p): int(s) for p, s in zip(small_pool.points[index], small_pool.slot[index], strict=True)}
         scale = np.abs(small_pool.points[index]).max() / np.abs(small_pool.draw(index, 600, rng).points).max()
         slots = np.array([stored[tuple(p)] for p in np.round(drawn.points * scale).astype(int)])

@@ -124,7 +124,7 @@ def test_draws_of_a_model_are_its_points_in_the_colours_of_its_caption(mixed: po
     for seed in range(60):
         drawn = mixed.draw(4, 300, np.random.default_rng(seed))
         again = mixed.draw(4, 300, np.random.default_rng(seed))
-        assert (drawn.caption, drawn.family) == (again.caption, "model/0")
+        assert (drawn.caption, drawn.key) == (again.caption, "kaykit/pack/crate_carrots")
         assert np.array_equal(drawn.colors, again.colors)
         extent = np.ptp(drawn.points, axis=0)
         assert np.isclose(extent.max(), 1, atol=1e-3)

@@ -128,6 +128,7 @@ def test_a_source_is_added_by_adding_a_file(tmp_path: Path, capsys: pytest.Captu
         assert reason in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bricks")
 @pytest.mark.parametrize("bricks", ["an entry point of another package"], indirect=True)  # workers find it there, too
 def test_it_is_built_into_shards(tmp_path: Path) -> None:

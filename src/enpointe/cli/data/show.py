@@ -14,7 +14,7 @@ from enpointe.core.errors import InputError
 from enpointe.core.files import check_file, writing
 
 if TYPE_CHECKING:
-    from enpointe.data.pools.pool import Example
+    from enpointe.data.example import Example
 
 COLUMNS, ROWS = 6, 8
 SIDE, CAPTION = 200, 44
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _show_families(options: argparse.Namespace, out: Path) -> None:
-    from enpointe.data import examples
+    from enpointe.data import preview
     from enpointe.data.procedural.families import FAMILIES
 
     names = options.family or list(FAMILIES)
@@ -66,18 +66,18 @@ def _show_families(options: argparse.Namespace, out: Path) -> None:
         if name not in FAMILIES:
             raise InputError(f"argument --family: expected one of {', '.join(FAMILIES)}, found {name!r}")
     _check(out)
-    _save_sheet(examples.of_families(names, COLUMNS, options.seed), out)
+    _save_sheet(preview.of_families(names, COLUMNS, options.seed), out)
     shown = f"{len(names)} {'family' if len(names) == 1 else 'families'}"
     report(f"wrote {out}: {shown}", {"file": str(out), "families": names}, options.json)
 
 
 def _show_pool(options: argparse.Namespace, out: Path) -> None:
-    from enpointe.data import examples
+    from enpointe.data import preview
     from enpointe.data.pools import pool
 
     objects = pool.read(Path(options.data))
     _check(out)
-    chosen = examples.of_pool(objects, COLUMNS * ROWS, options.seed)
+    chosen = preview.of_pool(objects, COLUMNS * ROWS, options.seed)
     _save_sheet(chosen, out)
     machine = {"file": str(out), "objects": len(objects), "models": len(objects.models), "shown": len(chosen)}
     shown = f"{len(chosen)} of {len(objects)} objects, {len(objects.models)} of them real models"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from enpointe.data.captions import color_word, held_out, with_article
 from enpointe.data.procedural.colors import COLORS, PAINT, shade
 from enpointe.data.procedural.families import FAMILIES
+from enpointe.data.splits import is_held_out
 
 REPAINTED = 0.4
 """How often a model is painted anew."""
@@ -43,8 +43,8 @@ class RealModel:
 
     @property
     def held_out(self) -> bool:
-        """Whether it serves validation only, in every pool that holds it: one model in ten."""
-        return zlib.crc32(self.key.encode()) % 10 == 0
+        """See `splits.is_held_out`."""
+        return is_held_out(self.key)
 
     def draw_colors(self, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str | None]:
         """Colours (m, 3) of the materials for one draw, and the paint of the commonest one, None for its own.

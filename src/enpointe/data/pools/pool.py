@@ -27,6 +27,7 @@ from enpointe.core.files import replacing_name
 from enpointe.core.progress import Progress, ProgressCallback, no_progress
 from enpointe.data.assets import Asset
 from enpointe.data.captions import caption, draw_paint
+from enpointe.data.example import Example
 from enpointe.data.pools.models import RealModel
 from enpointe.data.pools.rows import SCALE, Row, model_row, procedural_row
 from enpointe.data.procedural.colors import shade
@@ -35,19 +36,6 @@ from enpointe.data.procedural.families import CYCLE, FAMILIES
 _HEADER = "enpointe-pool"
 _MODEL = "model"
 """The family of a real model is this, a slash and its number."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One coloured cloud and its caption: points (n, 3) in the unit frame, colors (n, 3) in [0, 1].
-
-    `family` is "model/I" for the pool's I-th real model.
-    """
-
-    points: NDArray[np.float32]
-    colors: NDArray[np.float32]
-    caption: str
-    family: str
 
 
 @dataclass(frozen=True)
@@ -93,7 +81,12 @@ class Pool:
         """Object `index`, freshly painted and captioned, as `n_points` of its points (repeated if it has fewer)."""
         appearance = self.appearance(index, rng)
         points, colors = self.painted(index, appearance, n_points, rng)
-        return Example(points, colors, appearance.caption(rng), self.family[index])
+        return Example(self.key(index), points, colors, (appearance.caption(rng),))
+
+    def key(self, index: int) -> str:
+        """The real model's key, or of a procedural object its family and place: unique in this pool."""
+        model = self.model(index)
+        return f"{self.family[index]}/{index}" if model is None else model.key
 
     def appearance(self, index: int, rng: np.random.Generator) -> Appearance:
         """Fresh paint for object `index`, and the captions that go with it."""

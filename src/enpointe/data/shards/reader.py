@@ -59,6 +59,11 @@ class ShardReader:
         low, high = self._share(self._copies())
         return high - low
 
+    @property
+    def weighted(self) -> bool:
+        """Whether weights of buckets count: epochs then differ in length."""
+        return self._weights is not None
+
     def __iter__(self) -> Iterator[Record]:
         """What is left of the present epoch; the next iteration is the next epoch.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from enpointe.data.examples import of_pool
 from enpointe.data.pools.models import RealModel
 from enpointe.data.pools.pool import Pool
+from enpointe.data.preview import of_pool
 
 
 def pool_of(procedural: int, real: int) -> Pool:
@@ -37,13 +37,13 @@ def pool_of(procedural: int, real: int) -> Pool:
     ],
 )
 def test_up_to_half_are_real_models_and_come_last(held: tuple[int, int], shown: tuple[int, int]) -> None:
-    families = [example.family for example in of_pool(pool_of(*held), 48, seed=0)]
-    assert families[: shown[0]] == ["plate"] * shown[0]
-    assert len(set(families[shown[0] :])) == shown[1] == len(families) - shown[0]
-    assert "plate" not in families[shown[0] :]
+    keys = [example.key for example in of_pool(pool_of(*held), 48, seed=0)]
+    assert all(key.startswith("plate/") for key in keys[: shown[0]])
+    assert len(set(keys[shown[0] :])) == shown[1] == len(keys) - shown[0]
+    assert all(key.startswith("k/") for key in keys[shown[0] :])
 
 
 def test_seeds_show_others() -> None:
     pool = pool_of(1, 100)
-    one, again, other = ([e.family for e in of_pool(pool, 48, seed)] for seed in (0, 0, 1))
+    one, again, other = ([e.key for e in of_pool(pool, 48, seed)] for seed in (0, 0, 1))
     assert one == again != other

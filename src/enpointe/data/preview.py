@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from enpointe.data.captions import caption, draw_paint
-from enpointe.data.pools.pool import Example, Pool
+from enpointe.data.example import Example
+from enpointe.data.pools.pool import Pool
 from enpointe.data.procedural.colors import shade
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
@@ -26,7 +27,8 @@ def of_families(names: Sequence[str], n: int, seed: int) -> list[Example]:
             rgb = {slot.name: shade(paint[slot.name], rng) for slot in family.slots}
             colors = np.array([rgb[slot] for slot in slots], dtype=np.float32)
             words = caption(family, paint, set(slots), assembly.adjectives, assembly.phrases, rng)
-            examples.append(Example(surface.points.astype(np.float32), colors, words, name))
+            key = f"{name}/{row}/{column}"
+            examples.append(Example(key, surface.points.astype(np.float32), colors, (words,)))
     return examples
 
 
