@@ -26,8 +26,8 @@ from enpointe.core.config import from_dict
 from enpointe.data.pools import pool
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
+from enpointe.evaluation.measures.classifier_scores import p_fid
 from enpointe.evaluation.measures.features import extract
-from enpointe.evaluation.measures.scores import p_fid
 from enpointe.nn.pointnet2 import PointNet2, PointNet2Config
 from enpointe.training.tasks.pocket_classifier import ClassifierTask, ClassifierTaskConfig, quality
 

@@ -101,8 +101,8 @@ def measure(what: str, file: Path) -> dict[str, Any]:
     import torch
 
     from enpointe.evaluation.classifiers import load_classifier
+    from enpointe.evaluation.measures.classifier_scores import p_fid, p_is
     from enpointe.evaluation.measures.features import extract
-    from enpointe.evaluation.measures.scores import p_fid, p_is
     from enpointe.evaluation.samples.npz_stream import stream_clouds
     from enpointe.nn.pointnet2 import PointNet2
 

@@ -19,10 +19,10 @@ from enpointe.core.progress import ProgressCallback
 from enpointe.evaluation.metric import ordered
 from enpointe.evaluation.metrics import r_precision
 from enpointe.evaluation.metrics.p_fid import PFID
-from enpointe.evaluation.prompts import understood
+from enpointe.evaluation.prompts import Subject, subject_of
 from enpointe.evaluation.renderers import Images
 from enpointe.evaluation.runner import runs, sweep, tools
-from enpointe.evaluation.samples.true_objects import true_object
+from enpointe.evaluation.samples.procedural import procedural_object
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.pipelines.base import Request, Settings
@@ -33,7 +33,7 @@ CLASSES = ("car", "motorcycle", "mug", "dog")
 
 
 class TruePipeline(FakePipeline):
-    """Draws true objects; what it does not know becomes noise, and has no surface."""
+    """Generates procedural objects; what it does not know becomes noise, and has no surface."""
 
     batch = 2
     drawn: list[tuple[str, int]]
@@ -50,10 +50,10 @@ class TruePipeline(FakePipeline):
         self.drawn += [(request.prompt or "", request.seed) for request in requests]
 
     def _cloud(self, request: Request, n_points: int) -> PointCloud:
-        rng, words = np.random.default_rng(request.seed), understood(request.prompt or "")
-        if words is None:
+        rng, subject = np.random.default_rng(request.seed), subject_of(request.prompt or "")
+        if subject is None:
             return PointCloud(rng.random((65, 3), np.float32), rng.random((65, 3), np.float32))
-        return true_object(words, 64, rng)[0]
+        return procedural_object(subject, 64, rng)[0]
 
     def mesh(self, cloud: PointCloud, *, grid_size: int = 128, **options: Any) -> Mesh:
         if len(cloud) == 65:
@@ -193,7 +193,7 @@ def test_samples_and_reference(pipeline: TruePipeline, capsys: pytest.CaptureFix
     assert found["not_measured"] == {
         "f_score": "no sample's prompt is known",
         "mesh": "no meshes",
-        "named": "no sample's prompt asks plainly for one of the 4 classes of pocket-classifier",
+        "named": "no sample's prompt is plainly of one of the 4 classes of pocket-classifier",
         "normal_consistency": "no meshes",
         "r_precision": "no sample's prompt is known",
     }
@@ -233,7 +233,7 @@ def test_a_folder_with_broken_clouds(
     folder = tmp_path / "clouds"
     folder.mkdir()
     for i in range(3):
-        true_object(understood("a car"), 64, np.random.default_rng(i))[0].save(folder / f"{i}.ply")  # type: ignore[arg-type]
+        procedural_object(Subject("car", None), 64, np.random.default_rng(i))[0].save(folder / f"{i}.ply")
     (folder / "bad.ply").write_bytes(b"no cloud")
     assert main(["evaluate", "--samples", "clouds", "--metrics", "p_is", "--json"]) == 0
     streams = capsys.readouterr()

@@ -9,7 +9,7 @@ import pytest
 
 from enpointe.core.errors import InputError
 from enpointe.data.captions import held_out
-from enpointe.evaluation.prompts import Prompt, PromptList, Words, embedded_prompts, read_prompts, understood
+from enpointe.evaluation.prompts import Prompt, PromptList, Subject, embedded_prompts, read_prompts, subject_of
 
 
 def written(folder: Path, text: str, name: str = "prompts.txt") -> Path:
@@ -76,33 +76,33 @@ def test_more_clouds_than_prompts_are_of_the_next_seeds() -> None:
 
 def test_the_fixed_list_is_of_seen_and_held_out_pairs() -> None:
     prompts = embedded_prompts().prompts
-    words = [understood(prompt.text) for prompt in prompts]
+    subjects = [subject_of(prompt.text) for prompt in prompts]
     assert len(prompts) == len({prompt.text for prompt in prompts}) == 68
-    assert all(one is not None and one.colour is not None for one in words)
-    assert sum(one is not None and not one.seen for one in words) == 20
-    beginning = [one for one in words[:24] if one is not None]
+    assert all(one is not None and one.color is not None for one in subjects)
+    assert sum(one is not None and not one.seen for one in subjects) == 20
+    beginning = [one for one in subjects[:24] if one is not None]
     assert len({one.noun for one in beginning}) == 24
     assert {one.seen for one in beginning} == {True, False}
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "subject"),
     [
-        ("a red car", Words("car", "red")),
-        ("A crimson automobile", Words("car", "red")),
-        ("a light blue light", Words("lamp", "light blue")),
-        ("an elephant", Words("elephant", None)),
+        ("a red car", Subject("car", "red")),
+        ("A crimson automobile", Subject("car", "red")),
+        ("a light blue light", Subject("lamp", "light blue")),
+        ("an elephant", Subject("elephant", None)),
         ("a red car with blue wheels", None),
         ("a dragon", None),
         ("a very red car", None),
     ],
 )
-def test_what_a_prompt_asks_for(text: str, words: Words | None) -> None:
-    assert understood(text) == words
+def test_the_subject_of_a_plain_prompt(text: str, subject: Subject | None) -> None:
+    assert subject_of(text) == subject
 
 
 def test_seen_is_what_training_captions_may_say() -> None:
     assert held_out("motorcycle", "pink")
-    assert not Words("motorcycle", "pink").seen
-    assert Words("motorcycle", "red").seen
-    assert Words("motorcycle", None).seen
+    assert not Subject("motorcycle", "pink").seen
+    assert Subject("motorcycle", "red").seen
+    assert Subject("motorcycle", None).seen

@@ -36,7 +36,7 @@ def add_parser(commands: opt.Commands[Any]) -> None:
         description="Scores clouds (P-FID, P-IS, R-Precision, distances to reference clouds, meshes) and writes "
         "report.html and results.json. With --model clouds are generated first, into the same folder; a run that was "
         "stopped goes on when the same command is given again. Without --reference a model is compared with new "
-        "procedural objects of what the prompts ask for.",
+        "procedural objects of the prompts' things.",
     )  # fmt: skip
     settings = Settings()
     what = parser.add_argument_group("what is scored (one of the two)")
@@ -98,7 +98,7 @@ def _add_generation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how clouds are generated (with --model)")
     group.add_argument(
         "--prompts", metavar="FILE",
-        help="one a line, or .jsonl with prompt and seed (default: 68 things and colours, seen and held-out)",
+        help="one a line, or .jsonl with prompt and seed (default: 68 things and colors, seen and held-out)",
     )  # fmt: skip
     group.add_argument(
         "--n", type=opt.whole(1, opt.MAX_SAMPLES), metavar="N",
@@ -236,7 +236,7 @@ def _in_words(results: Results, page: Path) -> str:
     lines += [f"{name:22} not measured: {reason}" for name, reason in results.missing.items()]
     notes = dict.fromkeys(one.note for one in results.scores if one.note and not one.section)
     lines += [*notes, *results.notes]
-    return "\n".join([*lines, f"look at {page}"])
+    return "\n".join([*lines, f"report: {page}"])
 
 
 def _value(value: float, shown: str) -> str:
@@ -264,5 +264,5 @@ def run_compare(options: argparse.Namespace) -> None:
     for one in found["paired"]:
         values = f"{_value(one['a'], one['shown']):>9} {_value(one['b'], one['shown']):>9}"
         lines.append(f"{one['title']:22} {values}   p {one['p']:.2g}: {one['verdict']}")
-    words = "\n".join([*lines, *found["notes"], f"look at {folder / PAGE}"])
+    words = "\n".join([*lines, *found["notes"], f"page: {folder / PAGE}"])
     report(words, found | {"page": str(folder / PAGE)}, options.json)

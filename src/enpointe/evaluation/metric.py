@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class NotMeasured(Exception):  # noqa: N818 - an answer, not a fault
-    """A metric has no score of this run; the message says why."""
+    """A metric has no score of this run; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Tools:
     ceilings: bool = True
 
     def about(self) -> dict[str, dict[str, Any]]:
-        """What a report has to say of each."""
+        """What a report states about each."""
         about: dict[str, dict[str, Any]] = {}
         if self.classifier is not None:
             about["classifier"] = {**self.classifier.about(), "dtype": self.settings.feature_dtype}
@@ -123,7 +123,7 @@ class Metric(ABC):
 
     @classmethod
     def badges(cls, row: Row) -> list[Badge]:
-        """What a sample's card says of it in words."""
+        """Words on a sample's card."""
         return []
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The prompts of an evaluation: a file's, or a fixed list of things and colours, and what a prompt asks for."""
+"""The prompts of an evaluation, from a file or a fixed list, and the noun and color of a plain one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from enpointe.core.prompt import check_prompt
 from enpointe.data.captions import held_out, with_article
 from enpointe.data.procedural.colors import COLORS, SYNONYMS
 from enpointe.data.procedural.families import FAMILIES
+from enpointe.evaluation.text import count
 
 MAX_FILE = 64 << 20
 """Bytes of a file of prompts."""
@@ -34,13 +35,13 @@ _EMBEDDED: dict[str, tuple[str, ...]] = {
     "dog": ("brown", "black", "dark red"), "elephant": ("grey", "pink", "golden"),
     "person": ("red", "blue", "green"), "robot": ("silver", "blue", "purple"),
 }  # fmt: skip
-"""Things and their colours: two that training captions put together, and one that they never do, where there is one.
+"""Things and their colors: two that training captions put together, and one that they never do, where there is one.
 The list stays as it is, so that runs of different versions can be compared."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked for; `seed` is None where the run's counts."""
+    """A text; `seed` is None where the run's counts."""
 
     text: str
     seed: int | None = None
@@ -48,7 +49,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class PromptList:
-    """Prompts, where they come from, and what is to be said of how they were read."""
+    """Prompts, where they come from, and notes on how they were read."""
 
     prompts: tuple[Prompt, ...]
     source: str
@@ -56,7 +57,7 @@ class PromptList:
 
     @property
     def pool(self) -> tuple[str, ...]:
-        """The different texts, in their order: what a picture has to be told apart from in R-Precision."""
+        """The different texts, in their order: the pool of R-Precision."""
         return tuple(dict.fromkeys(prompt.text for prompt in self.prompts))
 
     def first(self, n: int | None, seed: int) -> list[tuple[str, int]]:
@@ -77,26 +78,26 @@ class PromptList:
 
 
 @dataclass(frozen=True)
-class Words:
-    """What a plain prompt such as "a red car" asks for, in the words of the procedural families."""
+class Subject:
+    """The noun of a plain prompt such as "a red car", a procedural family's, and its color."""
 
     noun: str
-    colour: str | None
+    color: str | None
 
     @property
     def seen(self) -> bool:
-        """Whether training captions may put the colour on the noun."""
-        return self.colour is None or not held_out(self.noun, self.colour)
+        """Whether training captions may put the color on the noun."""
+        return self.color is None or not held_out(self.noun, self.color)
 
 
 def embedded_prompts() -> PromptList:
-    """The fixed list: two seen colours and a held-out one of each of 24 things, in an order of which any beginning
+    """The fixed list: two seen colors and a held-out one of each of 24 things, in an order of which any beginning
     is a mixture of all."""
     found: list[Prompt] = []
     for turn in range(3):
-        for i, (noun, colours) in enumerate(_EMBEDDED.items()):
-            if turn < len(colours):
-                found.append(Prompt(with_article(f"{colours[(i + turn) % len(colours)]} {noun}")))
+        for i, (noun, colors) in enumerate(_EMBEDDED.items()):
+            if turn < len(colors):
+                found.append(Prompt(with_article(f"{colors[(i + turn) % len(colors)]} {noun}")))
     return PromptList(tuple(found), "embedded list")
 
 
@@ -138,34 +139,34 @@ def read_prompts(path: Path) -> PromptList:
     distinct = tuple(dict.fromkeys(found))
     notes = []
     if blank:
-        notes.append(f"{path.name}: {_count(blank, 'blank line')} left out")
+        notes.append(f"{path.name}: {count(blank, 'blank line')} left out")
     if len(distinct) < len(found):
-        notes.append(f"{path.name}: {_count(len(found) - len(distinct), 'repeated prompt')} taken once")
+        notes.append(f"{path.name}: {count(len(found) - len(distinct), 'repeated prompt')} taken once")
     return PromptList(distinct, path.name, tuple(notes))
 
 
-def understood(text: str) -> Words | None:
-    """The noun and colour of a prompt of the form "a COLOUR NOUN" or "a NOUN"; None for any other.
+def subject_of(text: str) -> Subject | None:
+    """The noun and color of a prompt of the form "a COLOR NOUN" or "a NOUN"; None for any other.
 
-    Other words for a noun or colour count as the family's, and the colour's, own.
+    Synonyms stand for the family's and the color's own words.
     """
-    colour, nouns = _vocabulary()
+    colors, nouns = _vocabulary()
     words = re.sub(r"^(an?|the) ", "", text.strip().lower())
     if words in nouns:
-        return Words(nouns[words], None)
-    for spelling, name in colour.items():
+        return Subject(nouns[words], None)
+    for spelling, name in colors.items():
         if words.startswith(f"{spelling} ") and words[len(spelling) + 1 :] in nouns:
-            return Words(nouns[words[len(spelling) + 1 :]], name)
+            return Subject(nouns[words[len(spelling) + 1 :]], name)
     return None
 
 
 @cache
 def _vocabulary() -> tuple[dict[str, str], dict[str, str]]:
-    """Spelling -> colour, longer spellings first, and spelling -> family."""
-    colours = {name: name for name in COLORS} | {word: name for name, words in SYNONYMS.items() for word in words}
+    """Spelling -> color, longer spellings first, and spelling -> family."""
+    colors = {name: name for name in COLORS} | {word: name for name, words in SYNONYMS.items() for word in words}
     nouns = {word: family.name for family in FAMILIES.values() for word in family.names}
     nouns |= {family.name: family.name for family in FAMILIES.values()}
-    return dict(sorted(colours.items(), key=lambda item: (-len(item[0]), item[0]))), nouns
+    return dict(sorted(colors.items(), key=lambda item: (-len(item[0]), item[0]))), nouns
 
 
 def _text_prompt(line: str) -> Prompt:
@@ -174,19 +175,15 @@ def _text_prompt(line: str) -> Prompt:
 
 def _json_prompt(line: str) -> Prompt:
     try:
-        said: Any = json.loads(line)
+        found: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"expected JSON, found {error}") from None
-    if not isinstance(said, dict) or not isinstance(said.get("prompt"), str):
+    if not isinstance(found, dict) or not isinstance(found.get("prompt"), str):
         raise InputError(f"expected an object with a text 'prompt', found {line[:80]!r}")
-    seed = said.get("seed")
+    seed = found.get("seed")
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**53):
         raise InputError(f"expected a whole number from 0 below 2**53 as 'seed', found {seed!r}")
-    return Prompt(check_prompt(said["prompt"]), seed)
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
+    return Prompt(check_prompt(found["prompt"]), seed)
 
 
 def texts_of(prompts: Sequence[str | None]) -> list[str]:

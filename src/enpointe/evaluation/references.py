@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from enpointe.evaluation.prompts import texts_of, understood
-from enpointe.evaluation.samples.true_objects import TrueObjects
+from enpointe.evaluation.prompts import subject_of, texts_of
+from enpointe.evaluation.samples.procedural import ProceduralSamples
 
 PER_PROMPT, IN_ALL = 4, 4096
 """References that are kept of each prompt, and in all."""
@@ -31,10 +31,12 @@ class References(Generic[T]):
             self.kept.setdefault(prompt, []).append(thing)
 
 
-def procedural_reference(prompts: Sequence[str], at_least: int, *, n_points: int, seed: int) -> TrueObjects | None:
-    """New objects of what the prompts ask for, PER_PROMPT of each or more; None where none asks plainly for a thing."""
+def procedural_reference(
+    prompts: Sequence[str], at_least: int, *, n_points: int, seed: int
+) -> ProceduralSamples | None:
+    """New objects of the prompts' things, PER_PROMPT of each or more; None where no prompt has a `Subject`."""
     texts = texts_of(prompts)
-    known = sum(understood(text) is not None for text in texts)
+    known = sum(subject_of(text) is not None for text in texts)
     if not known:
         return None
-    return TrueObjects(texts, max(at_least, PER_PROMPT * known), n_points=n_points, seed=seed)
+    return ProceduralSamples(texts, max(at_least, PER_PROMPT * known), n_points=n_points, seed=seed)

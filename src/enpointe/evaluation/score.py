@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from enpointe.evaluation.measures.scores import CONFIDENCE
+from enpointe.evaluation.measures.classifier_scores import CONFIDENCE
 
 RESAMPLES = 1000
 SAMPLING = 6

@@ -1,4 +1,4 @@
-"""What a scoring is made with, as a user chooses it."""
+"""The choices that a user has in scoring."""
 
 from __future__ import annotations
 

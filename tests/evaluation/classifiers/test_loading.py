@@ -15,8 +15,8 @@ from enpointe.core.errors import InputError, WeightsError
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
 from enpointe.evaluation.classifiers import CLASSIFIERS, Classifier, load_classifier, released
+from enpointe.evaluation.measures.classifier_scores import p_fid
 from enpointe.evaluation.measures.features import embed
-from enpointe.evaluation.measures.scores import p_fid
 from enpointe.nn.pointnet2 import PointNet2, PointNet2Config
 from enpointe.nn.sight import SightSDFConfig
 

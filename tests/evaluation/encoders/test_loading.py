@@ -94,7 +94,7 @@ def test_clip_encodes_as_transformers_does(
     assert texts.dtype == seen.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(np.concatenate([texts, seen]), axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(seen @ texts.T, expected, atol=2e-4)
-    assert np.ptp(expected, axis=0).min() > 1e-3  # that pictures differ is seen
+    assert np.ptp(expected, axis=0).min() > 1e-3  # the images differ
     with pytest.raises(InputError, match="at least one"):
         encoder.encode_images([])
 

@@ -38,14 +38,14 @@ def test_features_of_nothing_are_right_by_chance() -> None:
 
 
 def test_ranks_and_rivals_of_one_view() -> None:
-    """Cosines of one picture with six texts, written out."""
+    """Cosines of one image with six texts, written out."""
     cosines = np.array([0.1, 0.5, -0.2, 0.4, 0.3, 0.2])
     texts = np.diag(np.sqrt(1 - cosines**2))
     texts = np.column_stack([cosines, texts]).astype(np.float32)
-    picture = np.eye(1, 7, dtype=np.float32)[:, None]
+    image = np.eye(1, 7, dtype=np.float32)[:, None]
     places = np.argsort(np.argsort(-cosines)) + 1
     for own in range(6):
-        match = r_precision(picture, texts, np.array([own])).per_sample[0]
+        match = r_precision(image, texts, np.array([own])).per_sample[0]
         assert match.rank == places[own]
         assert match.right == (places[own] == 1)
         assert match.right_at_5 == (places[own] <= TOP)
@@ -67,7 +67,7 @@ def test_each_view_is_a_query_or_their_mean_is() -> None:
 
 
 def test_equal_cosines_count_against_the_model() -> None:
-    """A picture that goes equally with all texts has found none; so a constant encoder scores 0, not 1."""
+    """A image that goes equally with all texts has found none; so a constant encoder scores 0, not 1."""
     texts = np.eye(7, dtype=np.float32)
     found = r_precision(np.ones((7, 1, 7), np.float32), texts, np.arange(7))
     assert (found.r_at_1, found.r_at_5) == (0, 0)
@@ -82,20 +82,20 @@ def test_equal_texts_are_one() -> None:
 
 
 def test_lengths_do_not_matter() -> None:
-    pictures, texts, truth = noise(30, 2, 8), noise(6, 8, seed=1), np.arange(30) % 6
-    longer = r_precision(pictures * 7, texts * np.arange(1, 7, dtype=np.float32)[:, None], truth)
-    assert longer.r_at_1 == r_precision(pictures, texts, truth).r_at_1
+    images, texts, truth = noise(30, 2, 8), noise(6, 8, seed=1), np.arange(30) % 6
+    longer = r_precision(images * 7, texts * np.arange(1, 7, dtype=np.float32)[:, None], truth)
+    assert longer.r_at_1 == r_precision(images, texts, truth).r_at_1
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 999), st.integers(2, 9), st.integers(1, 3))
 def test_the_order_of_the_pool_and_of_the_samples_does_not_matter(seed: int, pool: int, views: int) -> None:
     rng = np.random.default_rng(seed)
-    pictures, texts = noise(12, views, 6, seed=seed), noise(pool, 6, seed=seed + 1)
+    images, texts = noise(12, views, 6, seed=seed), noise(pool, 6, seed=seed + 1)
     truth = rng.integers(pool, size=12)
-    found = r_precision(pictures, texts, truth, resamples=0)
+    found = r_precision(images, texts, truth, resamples=0)
     order, samples = rng.permutation(pool), rng.permutation(12)
-    again = r_precision(pictures[samples], texts[order], np.argsort(order)[truth[samples]], resamples=0)
+    again = r_precision(images[samples], texts[order], np.argsort(order)[truth[samples]], resamples=0)
     assert [again.per_sample[int(np.argsort(samples)[i])].rank for i in range(12)] == [
         match.rank for match in found.per_sample
     ]
@@ -104,10 +104,10 @@ def test_the_order_of_the_pool_and_of_the_samples_does_not_matter(seed: int, poo
 
 
 def test_many_samples_are_done_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures, texts, truth = noise(50, 3, 8), noise(9, 8, seed=1), np.arange(50) % 9
-    whole = r_precision(pictures, texts, truth)
+    images, texts, truth = noise(50, 3, 8), noise(9, 8, seed=1), np.arange(50) % 9
+    whole = r_precision(images, texts, truth)
     monkeypatch.setattr(module, "CHUNK", 100)
-    parts = r_precision(pictures, texts, truth)
+    parts = r_precision(images, texts, truth)
     assert [match.rank for match in parts.per_sample] == [match.rank for match in whole.per_sample]
     assert parts.r_at_1 == whole.r_at_1
 
@@ -171,37 +171,37 @@ def _with(array: NDArray[np.float32], value: float) -> NDArray[np.float32]:
     return changed
 
 
-PICTURES, TEXTS, TRUTH = noise(4, 2, 8), noise(3, 8, seed=1), np.array([0, 1, 2, 0])
+IMAGES, TEXTS, TRUTH = noise(4, 2, 8), noise(3, 8, seed=1), np.array([0, 1, 2, 0])
 
 
 @pytest.mark.parametrize(
-    ("pictures", "texts", "truth", "said"),
+    ("images", "texts", "truth", "message"),
     [
-        (_with(PICTURES, np.nan), TEXTS, TRUTH, "pictures.*NaN"),
-        (PICTURES, _with(TEXTS, np.inf), TRUTH, "texts.*infinity"),
-        (PICTURES * 0, TEXTS, TRUTH, "length above 0"),
-        (PICTURES[:0], TEXTS, TRUTH[:0], "pictures"),
-        (PICTURES[:, 0], TEXTS, TRUTH, "views"),
-        (PICTURES, TEXTS[:0], TRUTH, "texts"),
-        (PICTURES, TEXTS[:, :5], TRUTH, "found 8, 5"),
-        (PICTURES, TEXTS, TRUTH[:3], "expected 4 integers"),
-        (PICTURES, TEXTS, TRUTH.astype(float), "integers"),
-        (PICTURES, TEXTS, np.array([0, 1, 2, 3]), "own text in the pool"),
-        (PICTURES, TEXTS, np.array([0, 1, 2, -1]), "own text in the pool"),
+        (_with(IMAGES, np.nan), TEXTS, TRUTH, "images.*NaN"),
+        (IMAGES, _with(TEXTS, np.inf), TRUTH, "texts.*infinity"),
+        (IMAGES * 0, TEXTS, TRUTH, "length above 0"),
+        (IMAGES[:0], TEXTS, TRUTH[:0], "images"),
+        (IMAGES[:, 0], TEXTS, TRUTH, "views"),
+        (IMAGES, TEXTS[:0], TRUTH, "texts"),
+        (IMAGES, TEXTS[:, :5], TRUTH, "found 8, 5"),
+        (IMAGES, TEXTS, TRUTH[:3], "expected 4 integers"),
+        (IMAGES, TEXTS, TRUTH.astype(float), "integers"),
+        (IMAGES, TEXTS, np.array([0, 1, 2, 3]), "own text in the pool"),
+        (IMAGES, TEXTS, np.array([0, 1, 2, -1]), "own text in the pool"),
     ],
 )
 def test_what_is_no_score_is_refused(
-    pictures: NDArray[np.float32], texts: NDArray[np.float32], truth: NDArray[np.int64], said: str
+    images: NDArray[np.float32], texts: NDArray[np.float32], truth: NDArray[np.int64], message: str
 ) -> None:
-    with pytest.raises(InputError, match=said):
-        r_precision(pictures, texts, truth)
+    with pytest.raises(InputError, match=message):
+        r_precision(images, texts, truth)
 
 
 def test_other_options_are_refused() -> None:
     with pytest.raises(InputError, match="merge"):
-        r_precision(PICTURES, TEXTS, TRUTH, merge="best")  # type: ignore[arg-type]
+        r_precision(IMAGES, TEXTS, TRUTH, merge="best")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="resamples"):
-        r_precision(PICTURES, TEXTS, TRUTH, resamples=1)
+        r_precision(IMAGES, TEXTS, TRUTH, resamples=1)
 
 
 def test_captions_that_differ_in_writing_only_are_one() -> None:

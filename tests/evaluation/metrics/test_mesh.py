@@ -1,4 +1,4 @@
-"""What is said of meshes without a reference."""
+"""Soundness of meshes, without a reference."""
 
 from __future__ import annotations
 

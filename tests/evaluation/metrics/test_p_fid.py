@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from enpointe.evaluation.measures.classifier_scores import p_fid
 from enpointe.evaluation.measures.features import embed
-from enpointe.evaluation.measures.scores import p_fid
 from enpointe.evaluation.metric import NotMeasured, Tools
 from enpointe.evaluation.metrics.p_fid import PFID
 from enpointe.evaluation.samples.sample import Sample

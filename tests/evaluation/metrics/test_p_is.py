@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from enpointe.evaluation.measures.scores import p_is
+from enpointe.evaluation.measures.classifier_scores import p_is
 from enpointe.evaluation.metric import Tools, given
 from enpointe.evaluation.metrics.p_is import PIS
 from enpointe.evaluation.samples.sample import Sample

@@ -50,7 +50,7 @@ def test_which_is_better() -> None:
     assert found["verdict"] == "A is better"
 
 
-def test_what_cannot_be_compared_is_said() -> None:
+def test_what_cannot_be_compared_is_noted() -> None:
     a = run(
         [0.5, 0.5],
         tools={"classifier": {"name": "x", "sha256": "1"}, "reference": {"kind": "npz", "place": "one", "clouds": 2}},

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from enpointe.nn.pointnet2 import PointNet2
 
-APART = "P-FID and P-IS by one classifier say nothing beside those by another."
+APART = "P-FID and P-IS by one classifier cannot be compared with those by another."
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network that tells clouds apart, and what is to be said of the numbers that it makes.
+    """A network that classifies clouds, and what a report states about it.
 
     Attributes:
         name: of its weights: "pointnet" or "pocket-classifier".
@@ -41,7 +41,7 @@ class Classifier:
     sha256: str
 
     def about(self) -> dict[str, Any]:
-        """What a report has to say of it."""
+        """What a report states about it."""
         return {
             "name": self.name, "note": self.note, "quality": dict(self.quality), "sha256": self.sha256,
             "features": self.network.feature_dim,

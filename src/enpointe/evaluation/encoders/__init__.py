@@ -1,4 +1,4 @@
-"""What R-Precision looks through: networks that put texts and images into one space. Naming them needs no PyTorch."""
+"""The encoders of R-Precision: networks that put texts and images into one space. Naming them needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class ImageTextEncoder(ABC):
-    """Texts and images as vectors of unit length, whose products say how well they go together.
+    """Texts and images as vectors of unit length, whose products measure how well they match.
 
     Attributes:
         name: one of ENCODERS.
-        note: what a report that uses it has to say of it.
+        note: what a report that uses it states about it.
         quality: what was measured of it on held-out objects; empty where that was not done here.
         score_title: what the mean product of images and their texts is called.
     """
@@ -41,7 +41,7 @@ class ImageTextEncoder(ABC):
         """Images (h, w, 3) uint8 -> (n, d) float32 unit rows."""
 
     def about(self) -> dict[str, Any]:
-        """What a report has to say of it."""
+        """What a report states about it."""
         return {"name": self.name, "note": self.note, "quality": dict(self.quality)}
 
 

@@ -17,7 +17,7 @@ class JointEncoder(ImageTextEncoder):
 
     name = "joint"
     note = (
-        "R-Precision through the embedded joint model, which knows the embedded models' things and colours only and "
+        "R-Precision through the embedded joint model, which knows the embedded models' things and colors only and "
         "learned from renders like those that it judges: to compare runs of this tool with each other, never with "
         "published numbers"
     )

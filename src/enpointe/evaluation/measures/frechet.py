@@ -64,10 +64,10 @@ class RunningStatistics:
         if not size:
             return
         mean = exact.mean(axis=0)
-        centred = exact - mean
+        centered = exact - mean
         shift = mean - self._mean
         total = self.count + size
-        self._scatter += centred.T @ centred + np.outer(shift, shift) * (self.count * size / total)
+        self._scatter += centered.T @ centered + np.outer(shift, shift) * (self.count * size / total)
         self._mean += shift * (size / total)
         self.count = total
 

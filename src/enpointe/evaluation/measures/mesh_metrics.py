@@ -1,4 +1,4 @@
-"""What is asked of a mesh: that it is closed, in few pieces, free of crossings, and that its normals are right."""
+"""Soundness of a mesh (closed, in few pieces, free of crossings) and consistency of its normals."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SelfIntersection(NamedTuple):
 
 @dataclass(frozen=True)
 class MeshQuality:
-    """What can be said of a mesh without a reference."""
+    """Soundness of a mesh, without a reference."""
 
     watertight: bool
     components: int
@@ -68,7 +68,7 @@ def is_watertight(mesh: Mesh) -> bool:
     """Whether each edge belongs to just two faces that run along it in opposite directions.
 
     As `Mesh.is_watertight`, but a seam does not count as a hole: formats such as GLB give one corner several
-    vertices where colours or normals differ. The mesh counts as closed if it is, as it stands or welded.
+    vertices where colors or normals differ. The mesh counts as closed if it is, as it stands or welded.
     """
     if mesh.is_watertight:
         return True

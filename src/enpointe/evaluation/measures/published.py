@@ -53,7 +53,7 @@ def published_context(encoder: str, pool: Sequence[str], *, stated: bool) -> Pub
     """What may be shown beside R-Precision through `encoder` among the captions `pool`.
 
     The papers' captions are not part of this package, so that nothing here can tell them from others. What can be
-    told is checked: the encoder, and that there are 153 different ones; for the rest the user answers.
+    checked is: the encoder, and that there are 153 different ones; for the rest the user answers.
 
     Args:
         stated: the user says that the pool is Dream Fields' captions, and that samples of all were scored.

@@ -1,7 +1,7 @@
-"""CLIP R-Precision: how often a picture of a sample goes best with the very text that the sample was made from.
+"""CLIP R-Precision: how often an image of a sample goes best with the very text that it was generated from.
 
-As in Dream Fields (arXiv 2112.01455, section 5.1), where one picture a sample is retrieved, and Point-E
-(arXiv 2212.08751, section 5). With several views a sample each is a picture of its own here, so that the score is
+As in Dream Fields (arXiv 2112.01455, section 5.1), where one image a sample is retrieved, and Point-E
+(arXiv 2212.08751, section 5). With several views a sample each is an image of its own here, so that the score is
 what one view would give on average over the directions, with less chance in it.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.evaluation.measures.scores import CONFIDENCE, Interval
+from enpointe.evaluation.measures.classifier_scores import CONFIDENCE, Interval
 
 Merge = Literal["each", "mean"]
 RESAMPLES = 1000
@@ -58,13 +58,13 @@ class RPrecision:
 
     Attributes:
         r_at_1, r_at_5: from 0 to 1; chance is 1 and 5 of `pool`.
-        clip_score: mean cosine of pictures with their own text, times 100. Of one encoder only: encoders differ in
+        clip_score: mean cosine of images with their own text, times 100. Of one encoder only: encoders differ in
             how large their cosines are.
         intervals: of "r_at_1", "r_at_5" and "clip_score", over other prompts of the same kind; None where none was
-            asked for or all samples are of one prompt.
+            requested or all samples are of one prompt.
         samples, prompts: how many, and of how many different texts.
-        pool: different texts that each picture chose from.
-        views: pictures a sample.
+        pool: different texts that each image chose from.
+        views: images a sample.
         per_sample: in the samples' order.
     """
 
@@ -81,12 +81,12 @@ class RPrecision:
 
     @property
     def chance(self) -> float:
-        """R@1 of a model that heeds no prompt."""
+        """R@1 of a model that ignores its prompts."""
         return 1 / self.pool
 
     @property
     def note(self) -> str | None:
-        """What is to be said of the values: None where the pool is large enough to say something."""
+        """A caveat of the values: None where the pool is large enough to mean something."""
         if self.pool == 1:
             return "R-Precision among one text is 1 whatever the samples are"
         if self.pool <= TOP:
@@ -122,7 +122,7 @@ def plain_text(caption: str) -> str:
 
 
 def r_precision(
-    pictures: NDArray[Any],
+    images: NDArray[Any],
     texts: NDArray[Any],
     truth: NDArray[Any],
     *,
@@ -130,10 +130,10 @@ def r_precision(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> RPrecision:
-    """Score picture features against text features of the same encoder; rows need not be of unit length.
+    """Score image features against text features of the same encoder; rows need not be of unit length.
 
     Args:
-        pictures: (n, views, d).
+        images: (n, views, d).
         texts: (pool, d). Equal rows are one text; see `text_pool` for captions.
         truth: (n,) integers, the row of each sample's own text.
         merge: "each": every view is a query, a sample counts by the share of its views that are right; "mean": the
@@ -148,21 +148,21 @@ def r_precision(
         raise InputError(f"merge: expected one of {', '.join(get_args(Merge))}, found {merge!r}")
     if resamples < 0 or resamples == 1:
         raise InputError(f"resamples: expected 0 or at least 2, found {resamples}")
-    seen, said = _unit_rows(pictures, "pictures", 3), _unit_rows(texts, "texts", 2)
-    if seen.shape[2] != said.shape[1]:
+    queries, pool = _unit_rows(images, "images", 3), _unit_rows(texts, "texts", 2)
+    if queries.shape[2] != pool.shape[1]:
         raise InputError(
-            f"features: expected as many for pictures as for texts, found {seen.shape[2]}, {said.shape[1]}"
+            f"features: expected as many for images as for texts, found {queries.shape[2]}, {pool.shape[1]}"
         )
-    own = _own_texts(truth, len(seen), len(said))
+    own = _own_texts(truth, len(queries), len(pool))
     # Equal texts are one: the first of them stands for all.
-    _, first, group = np.unique(said, axis=0, return_index=True, return_inverse=True)
+    _, first, group = np.unique(pool, axis=0, return_index=True, return_inverse=True)
     kept = np.sort(first)
     own = np.searchsorted(kept, first[group[own]])
-    rows = max(1, CHUNK // (seen.shape[1] * len(kept)))
+    rows = max(1, CHUNK // (queries.shape[1] * len(kept)))
     per_sample: list[SampleMatch] = []
-    for start in range(0, len(seen), rows):
+    for start in range(0, len(queries), rows):
         part = slice(start, start + rows)
-        per_sample += _matches(seen[part] @ said[kept].T, own[part], kept, merge)
+        per_sample += _matches(queries[part] @ pool[kept].T, own[part], kept, merge)
     names = {"r_at_1": "right", "r_at_5": "right_at_5", "clip_score": "score"}
     values = {name: np.array([getattr(match, of) for match in per_sample]) for name, of in names.items()}
     _, prompt = np.unique(own, return_inverse=True)
@@ -170,7 +170,7 @@ def r_precision(
     intervals = {name: _interval(value, prompt, draws, share=name != "clip_score") for name, value in values.items()}
     r_at_1, r_at_5, clip_score = (float(value.mean()) for value in values.values())
     return RPrecision(
-        r_at_1, r_at_5, clip_score, intervals, len(seen), int(prompt.max()) + 1, len(kept), seen.shape[1], merge,
+        r_at_1, r_at_5, clip_score, intervals, len(queries), int(prompt.max()) + 1, len(kept), queries.shape[1], merge,
         tuple(per_sample),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Distances between clouds, and scores of a set of generated clouds against a set of real ones.
 
-Lengths are in the clouds' own unit: nothing is centred or scaled here, so that clouds of different origin are
-to be normalised by the caller, and all in the same way.
+Lengths are in the clouds' own unit: nothing is centered or scaled here, so that clouds of different origin are
+to be normalized by the caller, and all in the same way.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def chamfer_l2(a: ArrayLike, b: ArrayLike) -> float:
     """Chamfer distance of squared lengths: mean_a min_b |a - b|^2 + mean_b min_a |a - b|^2.
 
     The "CD" of PointFlow (arXiv 1906.12320; with means in place of its sums, as is usual, so that the number of points
-    has no say) and the "CD-L2" of the completion literature.
+    does not matter) and the "CD-L2" of the completion literature.
 
     Args:
         a, b: (N, 3) and (M, 3), finite.
@@ -178,7 +178,7 @@ def one_nearest_neighbour_accuracy(within_a: ArrayLike, between: ArrayLike, with
     """How often a cloud's nearest other cloud is of its own set: 1-NNA (Yang et al., arXiv 1906.12320).
 
     0.5 where the sets cannot be told apart, 1 where they are separate, below 0.5 where one copies the other. Where
-    own and other set are equally near, a cloud counts one half, so that the order of the clouds has no say.
+    own and other set are equally near, a cloud counts one half, so that the order of the clouds does not matter.
 
     Args:
         within_a: (n, n) distances inside the first set; the diagonal does not matter.

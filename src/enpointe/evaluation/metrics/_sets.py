@@ -79,7 +79,7 @@ class SetDistance(Metric):
 
 
 class Reservoir:
-    """Up to SIZE of a set's clouds, drawn at random while they go by.
+    """Up to SIZE of a set's clouds, drawn at random from a stream.
 
     Vitter 1985, algorithm R: each has the same chance, and how many there are need not be known.
     """

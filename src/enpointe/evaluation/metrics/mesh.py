@@ -1,4 +1,4 @@
-"""What can be said of meshes without a reference: that they are closed, in one piece and free of crossings."""
+"""Soundness of meshes: closed, in one piece and free of crossings."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from enpointe.evaluation.score import Quantity, Row, Score
 
 @METRICS.register("named")
 class Named(Metric):
-    """Of samples whose prompt asks plainly for a noun that is one of the classifier's classes."""
+    """Of samples whose prompt plainly has a noun that is one of the classifier's classes."""
 
     needs = frozenset({"classifier"})
     scores = (Quantity("named", "Classifier accuracy", "higher", "share", swept=True),)
@@ -34,7 +34,7 @@ class Named(Metric):
                 hits.append(float(row["named"]))
         if not hits:
             raise NotMeasured(
-                f"no sample's prompt asks plainly for one of the {len(classifier.classes)} classes of {classifier.name}"
+                f"no sample's prompt is plainly of one of the {len(classifier.classes)} classes of {classifier.name}"
             )
         what = (
             f"share that {classifier.name} classifies as the noun of their prompt, of {len(hits)} samples whose noun "

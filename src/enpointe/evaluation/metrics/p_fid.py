@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enpointe.evaluation.measures.scores import ends, p_fid
+from enpointe.evaluation.measures.classifier_scores import ends, p_fid
 from enpointe.evaluation.metric import Metric, NotMeasured, Run, given
 from enpointe.evaluation.metrics import METRICS
 from enpointe.evaluation.observation import Observed
@@ -11,7 +11,7 @@ from enpointe.evaluation.score import Quantity, Score
 
 @METRICS.register("p_fid")
 class PFID(Metric):
-    """See `measures.scores.p_fid`."""
+    """See `measures.classifier_scores.p_fid`."""
 
     needs = frozenset({"reference", "classifier"})
     scores = (Quantity("p_fid", "P-FID", "lower", swept=True),)

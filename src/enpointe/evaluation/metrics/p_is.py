@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enpointe.evaluation.measures.scores import ends, p_is
+from enpointe.evaluation.measures.classifier_scores import ends, p_is
 from enpointe.evaluation.metric import Metric, Run, given
 from enpointe.evaluation.metrics import METRICS
 from enpointe.evaluation.score import Quantity, Score
@@ -10,7 +10,7 @@ from enpointe.evaluation.score import Quantity, Score
 
 @METRICS.register("p_is")
 class PIS(Metric):
-    """See `measures.scores.p_is`."""
+    """See `measures.classifier_scores.p_is`."""
 
     needs = frozenset({"classifier"})
     scores = (Quantity("p_is", "P-IS", "higher"),)

@@ -1,4 +1,4 @@
-"""What renders the images that R-Precision looks at, one file each. Naming them needs no NumPy."""
+"""The renderers of R-Precision's images, one file each. Naming them needs no NumPy."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ShapeRenderer(ABC):
         """Ends what was started for it."""
 
     def about(self) -> dict[str, Any]:
-        """What a report has to say of it."""
+        """What a report states about it."""
         return {"name": self.name, "note": self.note, "renders": asdict(self.config)}
 
 

@@ -66,7 +66,7 @@ class BlenderImages(ShapeRenderer):
         return self._render(triangles.reshape(-1, 3, 3), paint.reshape(-1, 3, 3), distance)
 
     def render_mesh(self, mesh: Mesh) -> Images:
-        """Vertex colours run over the faces, a mesh without them is grey. Both sides of a face are seen."""
+        """Vertex colors run over the faces, a mesh without them is gray. Both sides of a face are seen."""
         places, distance = standpoint(mesh.vertices, self.config)
         paint = np.full((len(places), 3), BARE, np.float32) if mesh.colors is None else mesh.colors
         return self._render(places[mesh.faces], paint[mesh.faces], distance)
@@ -82,7 +82,7 @@ class BlenderImages(ShapeRenderer):
 
 
 def cameras_of(config: RenderConfig, distance: float) -> tuple[Camera, ...]:
-    """The config's cameras, so far from the origin, which they look at."""
+    """The config's cameras, so far from the origin, facing it."""
     focal = config.size / (2 * float(np.tan(np.deg2rad(config.fov) / 2)))
     cameras = []
     for view in config.cameras:

@@ -13,7 +13,7 @@ class OwnImages(ShapeRenderer):
     """See `render.software.perspective`."""
 
     name = "own"
-    note = "drawn by NumPy, shaded by a lamp near the eye"
+    note = "rendered by NumPy, shaded by a lamp near the eye"
 
     def render_cloud(self, cloud: PointCloud) -> Images:
         """See `render_cloud`."""

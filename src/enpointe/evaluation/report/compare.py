@@ -23,7 +23,7 @@ EXACT = 13
 """Differences up to which all assignments of signs are looked at, in place of FLIPS random ones."""
 
 _ACCOUNTS = ("note", "quality", "dtype")
-"""What a run has to say of a tool, besides which one it is."""
+"""What describes a tool, besides which one it is."""
 
 Pair = tuple[str, int | None]
 

@@ -1,4 +1,4 @@
-"""Two runs side by side as a page to look at, and as JSON."""
+"""Two runs side by side as an HTML page, and as JSON."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _distance(a: Row, b: Row) -> float:
 
 
 def samples_beside(run: Mapping[str, Any], place: str) -> SampleSet | None:
-    """The clouds that a run keeps in its folder; None where it made none."""
+    """The clouds that a run keeps in its folder; None where it generated none."""
     path = Path(place)
     folder = path if path.is_dir() else path.parent
     if run.get("kind") != "model" or not (folder / SAMPLES).is_dir():

@@ -1,4 +1,4 @@
-"""A run as one HTML file to look at, and as JSON."""
+"""A run as one HTML file, and as JSON."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def failures(found: Sequence[Mapping[str, str]]) -> Block | None:
 
 
 def card(row: Row, images: Mapping[str, str]) -> dict[str, Any]:
-    """A sample's image, prompt, seed, and what metrics say of it in badges and figures."""
+    """A sample's image, prompt, seed, and its values, in badges and figures."""
     seed = "" if row.get("seed") is None else f"seed {row['seed']}"
     name = str(row["name"])
     badges = [("held-out", "")] if row.get("color") and not row.get("seen") else []

@@ -14,7 +14,7 @@ from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.evaluation.metric import Metric, Need, NotMeasured, Run, ordered
 from enpointe.evaluation.metrics import METRICS
 from enpointe.evaluation.observation import Observed
-from enpointe.evaluation.prompts import texts_of, understood
+from enpointe.evaluation.prompts import subject_of, texts_of
 from enpointe.evaluation.rows import groups
 from enpointe.evaluation.runner.observe import observe
 from enpointe.evaluation.runner.results import Results, machine
@@ -123,10 +123,10 @@ def _check_required(results: Results, required: Sequence[str]) -> None:
 
 def _row(samples: Observed, i: int) -> Row:
     prompt = samples.prompts[i]
-    words = None if prompt is None else understood(prompt)
+    subject = None if prompt is None else subject_of(prompt)
     row: Row = {"name": samples.names[i], "prompt": prompt, "seed": samples.seeds[i]}
-    if words is not None:
-        row |= {"noun": words.noun, "color": words.colour, "seen": words.seen}
+    if subject is not None:
+        row |= {"noun": subject.noun, "color": subject.color, "seen": subject.seen}
     return row
 
 
@@ -148,7 +148,7 @@ def _add_sets(
 
 
 def _seconds(observed: Observed) -> dict[str, Any]:
-    """Mean seconds of each stage, over the samples that say them; loading counts once, as its most."""
+    """Mean seconds of each stage, over the samples that have them; loading counts once, as its most."""
     stages: dict[str, list[float]] = {}
     for one in observed.seconds:
         for stage, seconds in (one or {}).items():

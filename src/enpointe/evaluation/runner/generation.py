@@ -55,7 +55,7 @@ def generate_samples(
 
     Args:
         pairs: all different.
-        folder: of the run; it is made where it is not there.
+        folder: of the run; it is created if there is none.
         weights: another file of the base network that the pipeline was loaded with.
         progress: of the pipeline.
         log: gets a line with how many are there already, and after the first one with how long the others may take.

@@ -74,7 +74,7 @@ def machine() -> dict[str, Any]:
 
 
 def peak_memory() -> int | None:
-    """Bytes that this process had at most, in main memory; None where the system does not say."""
+    """Bytes that this process had at most, in main memory; None where the system has no such count."""
     try:
         import resource
     except ImportError:  # Windows

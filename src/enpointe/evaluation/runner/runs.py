@@ -52,7 +52,7 @@ def evaluate_model(
     Args:
         n: clouds; see `PromptList.first`.
         generation: how clouds are generated.
-        reference: by default new procedural objects of what the prompts ask for, if any plainly does.
+        reference: by default new procedural objects of the prompts' things, if there are any.
         metrics: that must be measured; None for all that can be.
         settings: of the scoring; its seed is the first of the clouds, too.
         weights: another file of the base network that the pipeline was loaded with.

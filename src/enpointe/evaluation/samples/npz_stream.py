@@ -1,7 +1,7 @@
 """Arrays of NPZ files, read some rows at a time: 10,000 clouds need the memory of one batch.
 
 A file is untrusted: nothing is unpickled, an array's header is held against its zip entry's size, and both
-against limits, before memory is asked for.
+against limits, before memory is allocated.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLOUDS = "arr_0"
 
 @dataclass(frozen=True)
 class ArrayInfo:
-    """What an array's header says."""
+    """What an array's header declares."""
 
     name: str
     shape: tuple[int, ...]

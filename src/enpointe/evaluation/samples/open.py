@@ -15,7 +15,7 @@ from enpointe.evaluation.samples.shards import ShardSamples
 
 
 def open_samples(place: str, limit: int | None = None) -> SampleSet:
-    """The set at a place: a folder of files, a folder or URL of shards, NPZ files (a pattern is welcome), or a pool.
+    """The set at a place: a folder of files, a folder or URL of shards, NPZ files (or a pattern of them), or a pool.
 
     Args:
         place: as the command line has it.

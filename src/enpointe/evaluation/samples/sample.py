@@ -24,10 +24,10 @@ class Sample:
 
     Attributes:
         name: of it in its set, which no other has.
-        prompt, seed: what it was made from, None where this is not known.
+        prompt, seed: what it was generated from, None where this is not known.
         cloud: in any frame.
         mesh: where there is one, in the same frame.
-        seconds: that it took to be made, by stage, where this is known.
+        seconds: that its generation took, by stage, where this is known.
         normals: (n, 3), unit normals at the cloud's points, where these are known.
     """
 
@@ -52,10 +52,10 @@ class SampleSet(ABC):
     """Samples that are read while they are iterated over, in an order that does not change.
 
     Attributes:
-        place: where they come from, as a report may say it.
+        place: where they come from, for a report.
         kind: "folder", "npz", "shards", "pool", ...
         failures: what the latest iteration left out.
-        notes: what is to be said of the set as a whole.
+        notes: caveats of the set as a whole.
         start_period: see `features.embed_batches`.
     """
 

@@ -43,7 +43,7 @@ class PFID:
 
     value: float
     interval: Interval | None
-    """None where none was asked for."""
+    """None where none was requested."""
     samples: int
     reference: int | None
     """How many there were; None where the reference came as statistics of unknown origin."""
@@ -52,7 +52,7 @@ class PFID:
 
     @property
     def note(self) -> str | None:
-        """What is to be said of the value: None where there were enough clouds."""
+        """A caveat of the value: None where there were enough clouds."""
         few = {"samples": self.samples, "reference clouds": self.reference}
         short = [f"{count} {name}" for name, count in few.items() if count is not None and count < self.needed]
         if not short:
@@ -69,7 +69,7 @@ class PIS:
 
     value: float
     interval: Interval | None
-    """None where none was asked for."""
+    """None where none was requested."""
     samples: int
     classes: int
     classes_seen: int
@@ -77,7 +77,7 @@ class PIS:
 
     @property
     def note(self) -> str | None:
-        """What is to be said of the value: None where there were enough clouds, of more than one class."""
+        """A caveat of the value: None where there were enough clouds, of more than one class."""
         if self.classes_seen == 1:
             return f"P-IS: all {self.samples} clouds were taken for the same class"
         if self.samples < self.classes:
@@ -118,7 +118,7 @@ def p_fid(
 def p_is(
     probabilities: NDArray[Any], *, split_size: int = SPLIT_SIZE, resamples: int = RESAMPLES, seed: int = 0
 ) -> PIS:
-    """Score class probabilities (n, classes); zeros among them are welcome.
+    """Score class probabilities (n, classes); zeros among them are allowed.
 
     Args:
         probabilities: rows that sum to 1.
@@ -127,7 +127,7 @@ def p_is(
         seed: of these draws; the same seed, the same interval.
 
     Raises:
-        InputError: no rows, rows that are no probabilities, or of one class only, where the score says nothing.
+        InputError: no rows, rows that are no probabilities, or of one class only, where the score means nothing.
     """
     _check_resamples(resamples)
     value = inception_score(probabilities, split_size)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from enpointe.core.errors import InputError
+from enpointe.evaluation.measures.classifier_scores import p_fid, p_is
 from enpointe.evaluation.measures.frechet import FeatureStatistics
 from enpointe.evaluation.measures.inception import inception_score
-from enpointe.evaluation.measures.scores import p_fid, p_is
 
 
 def test_known_gaussians() -> None:

@@ -7,31 +7,31 @@ import pytest
 
 from enpointe.core.errors import InputError
 from enpointe.evaluation.observation import oriented
-from enpointe.evaluation.prompts import understood
-from enpointe.evaluation.samples.true_objects import TrueObjects
+from enpointe.evaluation.prompts import subject_of
+from enpointe.evaluation.samples.procedural import ProceduralSamples
 
 
-def test_fresh_objects_are_what_is_asked_for() -> None:
-    objects = TrueObjects(["a pink motorcycle", "nonsense", "a green mug"], 4, n_points=64, seed=1)
+def test_new_objects_are_of_their_prompts() -> None:
+    objects = ProceduralSamples(["a pink motorcycle", "nonsense", "a green mug"], 4, n_points=64, seed=1)
     found = list(objects)
     assert [sample.prompt for sample in found] == ["a pink motorcycle", "a green mug"] * 2
-    assert objects.notes == ["1 of 3 prompts have no true objects"]
+    assert objects.notes == ["1 of 3 prompts have no procedural objects"]
     for mug in (found[1], found[3]):
         red, green, blue = np.median(mug.cloud.colors, axis=0)
         assert green > max(red, blue)
     assert not np.array_equal(found[1].cloud.points, found[3].cloud.points)
-    again = list(TrueObjects(["a pink motorcycle", "nonsense", "a green mug"], 4, n_points=64, seed=1))
+    again = list(ProceduralSamples(["a pink motorcycle", "nonsense", "a green mug"], 4, n_points=64, seed=1))
     np.testing.assert_array_equal(found[3].cloud.points, again[3].cloud.points)
-    alone = list(TrueObjects(["a green mug"], 2, n_points=64, seed=1))
+    alone = list(ProceduralSamples(["a green mug"], 2, n_points=64, seed=1))
     np.testing.assert_array_equal(found[3].cloud.points, alone[1].cloud.points)
-    assert understood("nonsense") is None
-    with pytest.raises(InputError, match="none asks plainly"):
-        TrueObjects(["nonsense"], 4)
+    assert subject_of("nonsense") is None
+    with pytest.raises(InputError, match="none of which is plainly a thing"):
+        ProceduralSamples(["nonsense"], 4)
 
 
-def test_a_fresh_object_knows_its_normals() -> None:
+def test_a_new_object_knows_its_normals() -> None:
     """The normals are the surface's: points lifted along them by a little leave the solid of a mug's body."""
-    (mug,) = TrueObjects(["a green mug"], 1, n_points=4096, seed=2)
+    (mug,) = ProceduralSamples(["a green mug"], 1, n_points=4096, seed=2)
     assert mug.normals is not None
     assert np.linalg.norm(mug.normals, axis=1) == pytest.approx(1, abs=1e-5)
     # A closed surface's normals weighted by its area, of which the points are an even sample, sum to zero.
