@@ -28,6 +28,7 @@ from enpointe.checkpoints.loading import export_released, load_released
 from enpointe.checkpoints.registry import MODELS, register_model, released_file, released_models
 from enpointe.checkpoints.released import RELEASED
 from enpointe.checkpoints.structure import build_empty, check_structure, expected_state, release_keys
+from enpointe.checkpoints.weights import sha256
 from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.nn.point_transformer import PointTransformer
 
@@ -328,7 +329,7 @@ def test_a_changed_cache_is_noticed(tiny: Tiny, tmp_path: Path) -> None:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files whose digests were computed, in order."""
     paths: list[Path] = []
-    compute = download.sha256
+    compute = sha256
 
     def counting(path: Path) -> str:
         paths.append(path)
@@ -394,9 +395,9 @@ def test_a_pin_that_is_none(tiny: Tiny) -> None:
 def test_export_is_what_the_release_loads(tiny: Tiny, tmp_path: Path, nested: bool) -> None:
     import_file(tiny.write(tmp_path), "tiny")
     if nested:
-        spec = MODELS["tiny"]
+        spec = replace(MODELS["tiny"], released=replace(released_file("tiny"), nested=True))
         MODELS.unregister("tiny")
-        register_model(replace(spec, released=replace(released_file("tiny"), nested=True)))
+        register_model(spec)
     target = tmp_path / "out.pt"
     export_released("tiny", target)
     loaded = torch.load(target, weights_only=True)

@@ -18,7 +18,7 @@ from torch import Tensor
 from enpointe.checkpoints import released as presets
 from enpointe.encoders import clip as clip_module
 
-TINY = {"width": 16, "layers": 1, "heads": 2}
+TINY: dict[str, Any] = {"width": 16, "layers": 1, "heads": 2}
 STEPS = (3, 2)
 
 

@@ -235,13 +235,13 @@ def test_npz_streamer(batches: tuple[Path, Path]) -> None:
     assert streamer.paths == [str(path) for path in batches]
     assert [len(batch["arr_0"]) for batch in streamer.stream(2, ["arr_0"])] == [2, 2, 1]
     info = NumpyArrayInfo.infos_from_first_file(pattern)["arr_0"]
-    assert (info.name, info.dtype, info.shape, info.elem_shape) == ("arr_0", np.float64, (3, 40, 3), (40, 3))
+    assert (info.name, info.dtype, info.shape, info.elem_shape) == ("arr_0", np.dtype(float), (3, 40, 3), (40, 3))
     info.validate()
 
 
 def test_readers_of_arrays(tmp_path: Path) -> None:
     path = str(tmp_path / "all.npz")
-    arrays = {
+    arrays: dict[str, Any] = {
         "rows": np.arange(10.0).reshape(5, 2), "columns": np.asfortranarray(np.arange(10).reshape(5, 2)),
         "names": np.array(list("abcde")), "nothing": np.array([""] * 5).astype("U0"),
     }  # fmt: skip

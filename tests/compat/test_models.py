@@ -141,7 +141,7 @@ def test_keys_inside_another_module_and_in_a_copy() -> None:
     assert {key.removeprefix("base.") for key in outer.state_dict()} == model.state_dict().keys()
     other = torch.nn.ModuleDict({"base": model_from_config({**MODEL_CONFIGS["upsample"], **SMALL}, CPU)})
     other.load_state_dict(outer.state_dict())
-    assert torch.equal(other["base"].output_proj.weight, model.output_proj.weight)
+    assert torch.equal(other.state_dict()["base.output_proj.weight"], model.output_proj.weight)
 
 
 def test_without_channel_scales_coarse_points_stay_as_they_are() -> None:

@@ -236,7 +236,12 @@ def test_guidance_of_single_values_and_lengths() -> None:
 
 def test_combine_and_with_options() -> None:
     base, up = small_models()
-    options = {"device": CPU, "aux_channels": ["R", "G", "B"], "karras_steps": [3], "use_karras": [True]}
+    options: dict[str, Any] = {
+        "device": CPU,
+        "aux_channels": ["R", "G", "B"],
+        "karras_steps": [3],
+        "use_karras": [True],
+    }
     options |= {"sigma_min": [1e-3], "s_churn": [3], "sigma_max": [120], "guidance_scale": [2.0]}
     alone = [
         PointCloudSampler(

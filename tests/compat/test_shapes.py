@@ -203,7 +203,8 @@ def test_channels_of_any_plain_type(tmp_path: Path) -> None:
     cloud = make_cloud(3)
     cloud.channels |= {"name": np.array(["a", "bb", "c"]), "flag": np.array([True, False, True]), "one": np.array(2.5)}
     memory = io.BytesIO()
-    np.savez(memory, coords=cloud.coords, **cloud.channels)
+    channels: dict[str, Any] = cloud.channels
+    np.savez(memory, coords=cloud.coords, **channels)
     memory.seek(0)
     cloud.save(str(tmp_path / "cloud.npz"))
     for loaded in (PointCloud.load(memory), PointCloud.load(str(tmp_path / "cloud.npz"))):

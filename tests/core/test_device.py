@@ -7,7 +7,6 @@ import ctypes
 import pytest
 import torch
 
-from enpointe.core import device
 from enpointe.core.device import find_device, keep_freed_memory
 from enpointe.core.errors import DeviceError, InputError
 
@@ -60,4 +59,3 @@ def test_systems_without_that_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())  # a C library without mallopt
     keep_freed_memory()
     assert asked == ["libc.so.6"]
-    assert device.ctypes is ctypes

@@ -63,7 +63,7 @@ def test_names_may_have_another_separator_than_modules(package: Path) -> None:
         "from enpointe.core.registry import Registry\nMORE = Registry('book', 'shelf', by_module=True, separator='-')\n"
     )
     (package / "short_story.py").write_text("from shelf._more import MORE\nMORE.register('short-story')(7)\n")
-    from shelf import _more  # type: ignore[import-not-found]
+    from shelf import _more
 
     assert list(_more.MORE) == ["atlas", "novel", "short-story"]
     assert _more.MORE["short-story"] == 7

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
@@ -24,9 +25,9 @@ from enpointe.render.renderer import View
 CONFIG = BuildConfig("fake", views=4, size=24, points=128, thresholds=Thresholds(flat=0.03, empty=0.01, duplicate=0.05))
 
 
-def box(size: Sequence[float], color: Sequence[float]) -> Model:
+def box(size: ArrayLike, color: ArrayLike) -> Model:
     """A box of full extent `size`."""
-    corners = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)]) * size
+    corners = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)]) * np.asarray(size)
     quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
     faces = np.array([t for a, b, c, d in quads for t in ((a, b, c), (a, c, d))])
     return Model(
@@ -50,7 +51,8 @@ def _broken() -> Model:
 
 
 def _unforeseen() -> Model:
-    return box([1, 1, 1], {}["no"])
+    none: dict[str, list[float]] = {}
+    return box([1, 1, 1], none["no"])
 
 
 def _sheet() -> Model:

@@ -20,7 +20,7 @@ from PIL import Image
 
 Json = dict[str, Any]
 CORNERS = [(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (0.0, 1.0, 0.5)]
-FACES = [(0, 1, 2), (0, 2, 3)]
+FACES: list[tuple[int, ...]] = [(0, 1, 2), (0, 2, 3)]
 OUTSIDE = (
     "../../secret.png", "../../../etc/passwd", "/etc/passwd", "..\\..\\secret.png", "%2e%2e%2f%2e%2e%2fsecret.png",
     "file:///etc/passwd", "http://example.com/a.png", "C:\\Windows\\win.ini",
@@ -274,8 +274,8 @@ def _wrong_indices() -> Iterator[Case]:
         "1 2",
     ):
         yield "a.obj", "expected", {"a.obj": obj(faces=f"f {face}\n")}
-    for face in ((0, 1, 9), (0, 1, -1), (0, 1, 2**31 - 1)):
-        yield "a.ply", "indices of vertices", {"a.ply": ply(faces=[face])}
+    for corners in ((0, 1, 9), (0, 1, -1), (0, 1, 2**31 - 1)):
+        yield "a.ply", "indices of vertices", {"a.ply": ply(faces=[corners])}
     for number in (4, 65535):
         data = buffer(faces=[(0, 1, 2), (0, 2, number)])
         yield "model.gltf", "indices of vertices", gltf(data=data)
@@ -348,8 +348,8 @@ def _too_much_declared() -> Iterator[Case]:
     for count in (3, 10**8, 2**32 - 1):
         yield "a.stl", "triangles", {"a.stl": stl()[:80] + struct.pack("<I", count) + stl()[84:]}
     accessor = tree()["accessors"]
-    for count in (5, 10**8, 10**15, -1, 1.5e9, "many", None, True):
-        changed = [accessor[0] | {"count": count}, *accessor[1:]]
+    for value in (5, 10**8, 10**15, -1, 1.5e9, "many", None, True):
+        changed = [accessor[0] | {"count": value}, *accessor[1:]]
         yield "model.gltf", "expected", gltf(tree(accessors=changed))
     for change in (
         {"byteOffset": -4},

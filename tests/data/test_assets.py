@@ -8,6 +8,7 @@ import pickle
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def plain(mesh: trimesh.Trimesh, color: tuple[float, float, float] = (1, 1, 1)) 
     )  # fmt: skip
 
 
-def visible(mesh: trimesh.Trimesh) -> tuple[np.ndarray, np.ndarray]:
+def visible(mesh: Any) -> tuple[np.ndarray, np.ndarray]:
     wanted, resolution = plan(mesh.area, float(np.linalg.norm(mesh.vertices, axis=1).max()))
     points, face = trimesh.sample.sample_surface(mesh, wanted, seed=0)
     seen, _ = DepthMaps.of(points, resolution).look(points, mesh.face_normals[face])
@@ -165,7 +166,9 @@ def test_points_lie_in_the_unit_frame_evenly_and_as_asked() -> None:
     extent = cloud.points.max(axis=0) - cloud.points.min(axis=0)
     np.testing.assert_allclose(extent, (1, 0.5, 0.25), atol=0.01)
     np.testing.assert_allclose(cloud.points.max(axis=0), -cloud.points.min(axis=0), atol=1e-6)
-    np.testing.assert_allclose(cloud.colors, np.broadcast_to(np.float32((0.2, 0.4, 0.6)), (3000, 3)), atol=1e-6)
+    np.testing.assert_allclose(
+        cloud.colors, np.broadcast_to(np.array((0.2, 0.4, 0.6), np.float32), (3000, 3)), atol=1e-6
+    )
     on_top_or_bottom = (np.abs(cloud.normals[:, 2]) > 0.9).mean()
     assert on_top_or_bottom == pytest.approx(16 / 28, abs=0.03)
 
@@ -200,7 +203,7 @@ def test_a_model_without_area_is_refused(triangles: np.ndarray) -> None:
 def test_srgb_and_linear_light_are_inverse() -> None:
     values = np.linspace(0, 1, 101, dtype=np.float32)
     np.testing.assert_allclose(to_srgb(to_linear(values)), values, atol=1e-5)
-    assert to_linear(np.float32([0.5]))[0] == pytest.approx(0.2140, abs=1e-4)
+    assert to_linear(np.array([0.5], np.float32))[0] == pytest.approx(0.2140, abs=1e-4)
 
 
 # glTF
@@ -296,7 +299,7 @@ def test_vertex_colours_are_linear_light(tmp_path: Path) -> None:
     box.visual.vertex_colors = np.full((8, 4), (55, 0, 255, 255), np.uint8)
     model = read_model(bytes(trimesh.Scene(box).export(file_type="glb")), ".glb", FolderFiles(tmp_path))
     cloud = sample_model(model, 100, np.random.default_rng(0))
-    np.testing.assert_allclose(cloud.colors.mean(axis=0), to_srgb(np.float32((55 / 255, 0, 1))), atol=0.005)
+    np.testing.assert_allclose(cloud.colors.mean(axis=0), to_srgb(np.array((55 / 255, 0, 1), np.float32)), atol=0.005)
 
 
 # Sweet Home 3D

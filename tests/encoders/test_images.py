@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def pixels(image: Image.Image) -> np.ndarray:
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "ppm", "webp"])
 def test_lossless_formats_give_their_pixels(tmp_path: Path, rgb: Image.Image, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
-    rgb.save(path, **({"lossless": True} if suffix == "webp" else {}))
+    options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
+    rgb.save(path, **options)
     assert (pixels(read_image(path)) == pixels(rgb)).all()
     assert read_image(str(path)).size == (WIDTH, HEIGHT)
 
@@ -118,10 +120,10 @@ def test_hopeless_shapes(tmp_path: Path, size: tuple[int, int], message: str) ->
 def test_the_first_frame_of_an_animation(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     red, *others = [Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in ("red", "lime", "blue")]
-    options = {"lossless": True} if suffix == "webp" else {}
+    options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
     red.save(path, save_all=True, append_images=others, **options)
     with Image.open(path) as written:
-        assert written.n_frames == 3
+        assert getattr(written, "n_frames", 1) == 3
     assert (pixels(read_image(path)) == (255, 0, 0)).all()
 
 

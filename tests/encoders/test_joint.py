@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from enpointe.checkpoints import embedded
 from enpointe.checkpoints.embedded import load_joint
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.data.captions import draw_paint, with_article
@@ -104,9 +104,7 @@ def test_no_image_is_an_error(space: JointSpace, images: Sequence[NDArray[np.uin
 
 
 def test_a_missing_file_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "enpointe.checkpoints.embedded.embedded_path", lambda member: embedded.ASSETS / "none.safetensors"
-    )
+    monkeypatch.setattr("enpointe.checkpoints.embedded.embedded_path", lambda member: Path("none.safetensors"))
     load_joint.cache_clear()
     with pytest.raises(WeightsError, match="found none"):
         load_joint(torch.device("cpu"))

@@ -16,4 +16,4 @@ def test_there_and_back_and_beyond_the_ends() -> None:
     values = np.linspace(0, 1, 1000, dtype=np.float32).reshape(10, 100)
     assert to_linear(values).dtype == np.float32
     np.testing.assert_allclose(to_srgb(to_linear(values)), values, atol=2e-6)
-    np.testing.assert_allclose(to_srgb(np.float32((-1, 2))), (0, 1), atol=1e-6)
+    np.testing.assert_allclose(to_srgb(np.array((-1, 2), np.float32)), (0, 1), atol=1e-6)

@@ -52,7 +52,7 @@ def test_what_is_no_cloud(points: Any, colors: Any, channels: Any, message: str)
 
 
 def test_arrays_become_float32_and_rounding_is_clipped() -> None:
-    cloud = PointCloud(np.ones((2, 3), int), [[0, 1.0001, -0.0001], [0, 0, 0]], {"part": [1, 2]})
+    cloud = PointCloud(np.ones((2, 3), int), [[0.0, 1.0001, -0.0001], [0.0, 0.0, 0.0]], {"part": [1, 2]})
     assert {a.dtype.name for a in (cloud.points, cloud.colors, cloud.channels["part"])} == {"float32"}
     assert cloud.colors.tolist() == [[0, 1, 0], [0, 0, 0]]
 
@@ -85,8 +85,9 @@ def test_select() -> None:
 
 
 def test_average_of_neighbors() -> None:
-    points = [[0, 0, 0], [0.1, 0, 0], [0.2, 0, 0], [5, 0, 0], [5, 0, 0]]
-    cloud = PointCloud(points, [[0, 0, 0], [0.3, 0, 0], [0.6, 0, 0], [1, 1, 1], [0, 0, 0]], {"part": [1, 2, 3, 4, 5]})
+    points = [(0.0, 0, 0), (0.1, 0, 0), (0.2, 0, 0), (5.0, 0, 0), (5.0, 0, 0)]
+    colors = [(0.0, 0, 0), (0.3, 0, 0), (0.6, 0, 0), (1.0, 1, 1), (0.0, 0, 0)]
+    cloud = PointCloud(points, colors, {"part": [1, 2, 3, 4, 5]})
     some = cloud.select([0, 4], average_neighbors=True)
     np.testing.assert_allclose(some.colors, [[0.3, 0, 0], [0.5, 0.5, 0.5]], atol=1e-6)
     assert some.channels["part"].tolist() == [2, 4.5]
@@ -153,7 +154,8 @@ def test_what_cannot_be_kept() -> None:
             farthest_point(points, n, start=0)
         with pytest.raises(InputError, match=f"n: expected 1 to 10, the number of points, found {n}"):
             random(points, n, generator=rng)
-    for options in ({}, {"start": 1, "generator": rng}):
+    wrong: tuple[dict[str, Any], ...] = ({}, {"start": 1, "generator": rng})
+    for options in wrong:
         with pytest.raises(InputError, match="either start or generator"):
             farthest_point(points, 3, **options)
     with pytest.raises(InputError, match="start: expected 0 to 9, found 10"):

@@ -339,7 +339,7 @@ def test_a_format_is_one_module(
     (tmp_path / "color.txt").write_text("0.5 0 1")
     mesh.save(tmp_path / "m.rows")
     again = Mesh.load(tmp_path / "m.rows")
-    assert (len(again.vertices), again.volume) == (4, pytest.approx(1))
+    assert (len(again.vertices), again.volume) == pytest.approx((4, 1))
     assert again.colors is not None
     np.testing.assert_allclose(again.colors, [(0.5, 0, 1)] * 4)
     assert isinstance(load(tmp_path / "m.rows"), Mesh)

@@ -79,7 +79,7 @@ def test_coverage_may_come_from_an_image_of_its_own(tmp_path: Path) -> None:
 def test_colors_of_vertices_are_srgb(tmp_path: Path) -> None:
     data = b"".join(b"v %d %d 0 0.5 0 1\n" % corner for corner in ((0, 0), (1, 0), (0, 1))) + b"f 1 2 3\n"
     model = read(tmp_path, data, "obj")
-    np.testing.assert_allclose(model.shade[0, 0], to_linear(np.float32((0.5, 0, 1))), atol=1e-6)
+    np.testing.assert_allclose(model.shade[0, 0], to_linear(np.array((0.5, 0, 1), np.float32)), atol=1e-6)
     np.testing.assert_allclose(model.materials[0].color, (1, 1, 1))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,10 +76,10 @@ def test_ply_cloud_rounds_colors_to_bytes_only(cloud: PointCloud, tmp_path: Path
 def test_ply_is_what_another_reader_finds(cloud: PointCloud, mesh: Mesh, tmp_path: Path) -> None:
     cloud.save(tmp_path / "c.ply", {"prompt": "a cup"})
     mesh.save(tmp_path / "m.ply", {"prompt": "a cup"})
-    other = trimesh.load(tmp_path / "c.ply")
+    other: Any = trimesh.load(tmp_path / "c.ply")
     np.testing.assert_array_equal(other.vertices, cloud.points)
     np.testing.assert_array_equal(other.colors[:, :3], np.round(cloud.colors * 255))
-    body = trimesh.load(tmp_path / "m.ply", process=False)
+    body: Any = trimesh.load(tmp_path / "m.ply", process=False)
     np.testing.assert_array_equal(body.faces, mesh.faces)
     assert mesh.colors is not None
     np.testing.assert_array_equal(body.visual.vertex_colors[:, :3], np.round(mesh.colors * 255))
@@ -99,7 +100,7 @@ def test_colors_of_vertices_are_srgb() -> None:
     body = b"0 0 0 255 0 0\n1 0 0 0 128 0\n0 1 0 0 0 255\n3 0 1 2\n"
     model = read_model(head + body, ".ply", FolderFiles(Path()))
     np.testing.assert_allclose(
-        model.shade[0], [(1, 0, 0), (0, to_linear(np.float32([128 / 255]))[0], 0), (0, 0, 1)], atol=1e-6
+        model.shade[0], [(1, 0, 0), (0, to_linear(np.array([128 / 255], np.float32))[0], 0), (0, 0, 1)], atol=1e-6
     )
 
 

@@ -44,7 +44,9 @@ def test_a_mesh_there_and_back(mesh: Mesh, colored: bool) -> None:
 
 def test_colors_of_faces_and_textures() -> None:
     box = trimesh.creation.box()
-    box.visual.face_colors = np.repeat(np.eye(3, 4, dtype=np.uint8) * 255, 4, axis=0) | np.uint8([0, 0, 0, 255])
+    box.visual.face_colors = np.repeat(np.eye(3, 4, dtype=np.uint8) * 255, 4, axis=0) | np.array(
+        [0, 0, 0, 255], np.uint8
+    )
     mesh = Mesh.from_trimesh(box)
     assert mesh.colors is not None
     np.testing.assert_allclose(mesh.colors[mesh.faces], np.repeat(np.eye(3), 4, axis=0)[:, None] + np.zeros((12, 3, 3)))

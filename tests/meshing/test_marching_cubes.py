@@ -128,9 +128,11 @@ cone = st.tuples(*[st.floats(-0.45, 0.45)] * 3, st.floats(0.02, 0.1))
 @given(st.lists(cone, max_size=4), st.integers(17, 70))
 def test_nothing_as_steep_as_told_is_missed(cones: list[tuple[float, float, float, float]], grid_size: int) -> None:
     """Peaks that are just not as steep as the default allows, a few samples wide or less, beside a ball."""
-    peaks: list[Field] = [
-        lambda p, x=x, y=y, z=z, h=h: np.float32(1.49) * sphere(h, (x, y, z))(p) for x, y, z, h in cones
-    ]
+
+    def peak(x: float, y: float, z: float, h: float) -> Field:
+        return lambda points: np.float32(1.49) * sphere(h, (x, y, z))(points)
+
+    peaks = [peak(*cone) for cone in cones]
     field = union(sphere(0.2, (-0.2, -0.2, -0.2)), *peaks)
     dense = sample_grid(field, grid_size=grid_size, method="dense")
     sparse = sample_grid(field, grid_size=grid_size)
@@ -372,11 +374,11 @@ def test_no_object(field: Field, message: str) -> None:
     [
         (lambda: extract_surface(torus, grid_size=7), "from 8 to 1024, found 7"),
         (lambda: extract_surface(torus, grid_size=10**9), "found 1000000000"),
-        (lambda: extract_surface(torus, grid_size=64.0), "an integer"),  # type: ignore[arg-type]
+        (lambda: extract_surface(torus, grid_size=64.0), "an integer"),
         (lambda: extract_surface(torus, box=(1, 0)), "low < high"),
         (lambda: extract_surface(torus, box=(0, float("nan"))), "low < high"),
-        (lambda: extract_surface(torus, box=3), "two numbers"),  # type: ignore[arg-type]
-        (lambda: extract_surface(torus, method="fast"), "sparse, dense, interpolated, found 'fast'"),  # type: ignore[arg-type]
+        (lambda: extract_surface(torus, box=3), "two numbers"),
+        (lambda: extract_surface(torus, method="fast"), "sparse, dense, interpolated, found 'fast'"),
         (lambda: extract_surface(torus, lipschitz=0), "lipschitz"),
         (lambda: extract_surface(lambda p: p), r"shape \(\d+,\)"),
         (lambda: mesh_from_field(torus, half_and_half(), k=0), "k: expected"),

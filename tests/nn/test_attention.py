@@ -34,9 +34,9 @@ def test_closed_form() -> None:
 
 @pytest.mark.parametrize(("queries", "keys"), [(7, 31), (256, 40), (257, 40), (700, 300), (700, 603)])
 def test_half_precision_agrees_with_single(queries: int, keys: int) -> None:
-    halves = [x.bfloat16() for x in qkv(queries, keys)]
-    expected = F.scaled_dot_product_attention(*(x.float() for x in halves))
-    found = attention(*halves)
+    q, k, v = (x.bfloat16() for x in qkv(queries, keys))
+    expected = F.scaled_dot_product_attention(q.float(), k.float(), v.float())
+    found = attention(q, k, v)
     assert found.dtype == torch.bfloat16
     # A few roundings: of the scaled query, the scores, the weights and the sum.
     assert (found.float() - expected).norm() / expected.norm() < 3 * HALF_ULP
@@ -72,7 +72,7 @@ def test_as_exact_as_softmax(monkeypatch: pytest.MonkeyPatch, of_scores: float, 
     if low:
         q[..., 0], k[..., 0] = -low, low
     q, k, v = (x.bfloat16() for x in (q, k, v))
-    exact = F.scaled_dot_product_attention(*(x.double() for x in (q, k, v)))
+    exact = F.scaled_dot_product_attention(q.double(), k.double(), v.double())
     found = attention(q, k, v)
     monkeypatch.setattr(attention_module, "_SAFE", -math.inf)
     softmax = attention(q, k, v)
@@ -123,7 +123,7 @@ def test_half_precision_gradients_agree_with_single() -> None:
     singles = [x.detach().float().requires_grad_() for x in halves]
     weight = torch.randn(2, 3, 300, 16, generator=torch.Generator().manual_seed(1))
     (attention(*halves).float() * weight).sum().backward()
-    (F.scaled_dot_product_attention(*singles) * weight).sum().backward()
+    (F.scaled_dot_product_attention(singles[0], singles[1], singles[2]) * weight).sum().backward()
     for half, single in zip(halves, singles, strict=True):
         assert half.grad is not None
         assert single.grad is not None
@@ -156,8 +156,8 @@ def test_a_weighted_key_is_many_equal_keys(queries: int, dtype: torch.dtype) -> 
     counts = torch.tensor([[1, 256, 1, 3, 1, 1, 1], [9, 1, 1, 1, 1, 1, 2]])
     found = attention(q, k, v, log_weights=counts.log())
     for i, repeats in enumerate(counts):
-        many = [x[i : i + 1].repeat_interleave(repeats, dim=2) for x in (k, v)]
-        expected = F.scaled_dot_product_attention(*(x.float() for x in (q[i : i + 1], *many)))
+        keys, values = (x[i : i + 1].float().repeat_interleave(repeats, dim=2) for x in (k, v))
+        expected = F.scaled_dot_product_attention(q[i : i + 1].float(), keys, values)
         assert found.dtype == dtype
         # Half kernels round whole scores and weights; their sums are exact.
         tolerance = rounding(dtype, q.shape[-1] + int(repeats.sum())) if dtype == torch.float32 else 4 * HALF_ULP

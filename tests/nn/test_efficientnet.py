@@ -63,8 +63,10 @@ def unfolded(state: dict[str, Tensor], x: Tensor) -> Tensor:
         kernel, groups = weight.shape[-1], x.shape[1] // weight.shape[1]
         lack = max(0, (-(-x.shape[-1] // stride) - 1) * stride + kernel - x.shape[-1])
         x = F.conv2d(F.pad(x, [lack // 2, lack - lack // 2] * 2), weight, stride=stride, groups=groups)
-        of_norm = [state[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
-        return F.batch_norm(x, *of_norm, eps=EPSILON)
+        mean, var, scale, shift = (
+            state[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return F.batch_norm(x, mean, var, scale, shift, eps=EPSILON)
 
     x = F.relu6(layer(x, "_conv_stem", "_bn0", 2))
     strides = [stage.stride if place == 0 else 1 for stage in STAGES for place in range(stage.blocks)]

@@ -69,9 +69,10 @@ def float64_in(source: str) -> list[int]:
     """Lines where a tensor may become float64."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        name = dotted(node) if isinstance(node, ast.Attribute) else ""
+        if not isinstance(node, ast.Attribute | ast.Call):
+            continue
         is_double = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "double"
-        if name in ("torch.float64", "torch.double", "torch.complex128", "torch.DoubleTensor") or is_double:
+        if dotted(node) in ("torch.float64", "torch.double", "torch.complex128", "torch.DoubleTensor") or is_double:
             found.append(node.lineno)
     return found
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -67,6 +68,7 @@ from typing import ClassVar
 
 from enpointe.nn.network import network
 from enpointe.nn.point_transformer import PointTransformer, PointTransformerConfig
+from typing import Any
 
 
 @network
@@ -103,7 +105,7 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("added")
 def test_an_added_network(tmp_path: Path) -> None:
     """It is built and read by its kind, and draws on the command line."""
-    sizes = {"width": 16, "layers": 1, "heads": 2, "output_channels": 6, "grids": [["text", 384]]}
+    sizes: dict[str, Any] = {"width": 16, "layers": 1, "heads": 2, "output_channels": 6, "grids": [["text", 384]]}
     torch.manual_seed(0)
     plain = PointTransformerConfig(**sizes | {"grids": (("text", 384),)}).build()
     torch.nn.init.normal_(plain.output_proj.weight, std=0.15)

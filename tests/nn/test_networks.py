@@ -117,7 +117,10 @@ def test_equal_tokens_of_a_grid_enter_once() -> None:
     network = point_transformer(grids=grids, low_res=True)
     x, t, low_res = torch.randn(2, 6, 20), torch.tensor([3.0, 700.0]), torch.randn(2, 6, 8)
     for picture in (torch.zeros(2, 7, 1), torch.randn(2, 7, 1)):  # each sample may have a column of its own
-        cond = {"grids": {"picture": picture.expand(-1, -1, 256), "text": torch.randn(2, 12, 5)}, "low_res": low_res}
+        cond: dict[str, Any] = {
+            "grids": {"picture": picture.expand(-1, -1, 256), "text": torch.randn(2, 12, 5)},
+            "low_res": low_res,
+        }
         plain = network(x, t, **cond)
         prepared = network.prepare(len(x), **cond)
         assert prepared["tokens"].shape == (2, 1 + 5 + 8, 32)

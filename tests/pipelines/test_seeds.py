@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def farthest_apart(a: PointCloud, b: PointCloud) -> float:
 @pytest.mark.parametrize("sampler", samplers_in("karras"))
 @pytest.mark.slow
 def test_a_sample_of_a_true_batch_is_the_sample_alone(tiny: Make, sampler: str) -> None:
-    settings = {"n_points": 64, "sampler": sampler}
+    settings: dict[str, Any] = {"n_points": 64, "sampler": sampler}
     together = tiny(batch=8, dtype=torch.float32).generate(PROMPTS, seed=SEEDS, **settings)
     alone = tiny(batch=8, dtype=torch.float32)
     for result, prompt, seed in zip(together, PROMPTS, SEEDS, strict=True):
@@ -90,9 +91,13 @@ def test_guidance_0_and_1_are_plain_conditional_and_others_are_not(tiny: Make) -
 
 def test_settings_and_numbers_of_any_whole_type(tiny: Make) -> None:
     plain = tiny().generate("a dog", seed=3, n_points=64)
-    numpy = tiny().generate(
-        "a dog", seed=np.int64(3), n_points=np.int32(64), steps=np.int8(3), guidance_scale=np.float32(2.5)
-    )
+    settings: dict[str, Any] = {
+        "seed": np.int64(3),
+        "n_points": np.int32(64),
+        "steps": np.int8(3),
+        "guidance_scale": np.float32(2.5),
+    }
+    numpy = tiny().generate("a dog", **settings)
     assert same_bytes(plain.cloud, numpy.cloud)
     assert type(numpy.seed) is int
     assert not same_bytes(plain.cloud, tiny().generate("a dog", seed=3, n_points=64, steps=4).cloud)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -247,10 +248,13 @@ def test_textures_stand_upright_and_multiply_as_their_format_says(renderer: Rast
     for (right, up), color in {(-1, 1): 255 * RED, (1, 1): 255 * GREEN, (-1, -1): 255 * BLUE}.items():
         np.testing.assert_allclose(middle_of(view, 0.3 * right, 0.3 * up), [*color, 255])
     half = np.full(3, 0.5, np.float32)
-    grey = {False: 100, True: 255 * to_srgb(to_linear(np.float32(200 / 255)) * to_linear(np.float32(0.5)))}
+    grey: dict[bool, Any] = {
+        False: 100,
+        True: 255 * to_srgb(to_linear(np.float32(200 / 255)) * to_linear(np.float32(0.5))),
+    }
     for linear, expected in grey.items():
         (view,) = renderer.render(card(texture, color=half, linear=linear), [camera])
-        np.testing.assert_allclose(middle_of(view, 0.3, -0.3)[:3], float(expected), atol=1)
+        np.testing.assert_allclose(middle_of(view, 0.3, -0.3)[:3], expected, atol=1)
     (behind,) = renderer.render(card(texture), [look_at_center(-FRONT, size=SIZE)])
     np.testing.assert_allclose(middle_of(behind, -0.3, 0.3), [*(255 * RED), 255])
 

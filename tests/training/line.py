@@ -12,6 +12,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -91,8 +92,8 @@ def main() -> None:
     run = Path(sys.argv[1])
     with processes(2, partial(stop_and_resume, run)) as group:
         stop_and_resume(run, group)
-    loop.draw = joined  # type: ignore[assignment]
-    train(run / "alone", Group())
+    with patch.object(loop, "draw", joined):
+        train(run / "alone", Group())
 
 
 if __name__ == "__main__":

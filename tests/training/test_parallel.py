@@ -79,7 +79,7 @@ def test_more_processes_than_cores() -> None:
 
 
 def test_one_process_is_none_further() -> None:
-    with processes(1, operator.abs) as group:
+    with processes(1, str) as group:
         assert group == Group()
         assert group.leads
         assert group.agree(2.5, True) == (2.5, True)

@@ -23,7 +23,7 @@ from enpointe.training.optimizers import build_optimizers
 CPU = torch.device("cpu")
 
 
-def filled(network: nn.Module, value: float) -> nn.Module:
+def filled(network: nn.Linear, value: float) -> nn.Linear:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.fill_(value)

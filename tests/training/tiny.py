@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ from torch import nn
 
 from enpointe.data.pools import pool
 from enpointe.nn.point_transformer import PointTransformerConfig
-from enpointe.training import checkpoint
 from enpointe.training.loop import train_task
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
@@ -81,8 +81,8 @@ def main() -> None:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
             os.kill(os.getpid(), signal.SIGKILL)
 
-    checkpoint.torch.save = killed  # type: ignore[assignment]
-    train(pool.read(Path(data)), Path(run), steps=int(steps))
+    with patch.object(torch, "save", killed):
+        train(pool.read(Path(data)), Path(run), steps=int(steps))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enpointe.checkpoints.hub import addresses, download, transfer
+from enpointe.checkpoints.hub import addresses, download
 from enpointe.checkpoints.hub.cache import locked, read_pin
 from enpointe.checkpoints.hub.download import fetch, mirrors
 from enpointe.checkpoints.hub.transfer import RetryPolicy
@@ -25,7 +25,7 @@ from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.core.progress import Progress
 
 if TYPE_CHECKING:
-    from .conftest import Tiny
+    from checkpoints.conftest import Tiny
 
 PATIENCE = RetryPolicy(timeout=10, attempts=3, first_wait=0.01, longest_wait=0.02)
 forking = pytest.mark.skipif(sys.platform != "linux", reason="the other processes are forks of this one")
@@ -371,7 +371,7 @@ def test_offline(tiny: Tiny, server: Server, monkeypatch: pytest.MonkeyPatch, va
 def test_no_room(tiny: Tiny, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     free = 2 * len(tiny.data) - 1  # the download and what it is converted to
     usage = shutil.disk_usage(Path.cwd())._replace(free=free)
-    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _path: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
     with pytest.raises(OutputError, match="ENPOINTE_CACHE names another folder"):
         fetch("tiny", retry=PATIENCE)
     assert names(tiny) == {"tiny.lock"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -72,7 +74,8 @@ def test_unseen_is_the_share_of_surface_without_points(hidden: int) -> None:
 
 def test_verdicts_name_reason_figure_and_threshold() -> None:
     def judged(**figures: float | None) -> object:
-        return filters.judge(filters.Figures(**{"coverage": 0.2, "thickness": 0.2, **figures}), THRESHOLDS)
+        found: dict[str, Any] = {"coverage": 0.2, "thickness": 0.2, **figures}
+        return filters.judge(filters.Figures(**found), THRESHOLDS)
 
     assert judged() is None
     assert judged(unseen=0.4) is None

@@ -86,13 +86,16 @@ def test_a_view_without_its_background_is_the_same_view(tmp_path: Path) -> None:
     view = View(random_cameras(1, rng, size=24)[0], color, depth, material, lit)
 
     class Random(FakeRenderer):
-        def render(self, model: object, cameras: object) -> list[View]:  # type: ignore[override]
+        def render(self, model: object, cameras: object) -> list[View]:
             return [view, View(view.camera, color.transpose(1, 0, 2), depth, material)]
 
     with open_step(LOAD, Random, CONFIG, local_version(), tmp_path) as work:
         loaded = work(pack(boxes(1)[0]))
+        assert isinstance(loaded, bytes)
     with open_step(RENDER, Random, CONFIG, local_version(), tmp_path) as work:
-        one, other = (covered.view() for covered in unpack(work(loaded)).views)
+        rendered = work(loaded)
+        assert isinstance(rendered, bytes)
+        one, other = (covered.view() for covered in unpack(rendered).views)
     for name in ("color", "depth", "material", "lit"):
         np.testing.assert_array_equal(getattr(one, name), getattr(view, name))
         assert getattr(one, name).dtype == getattr(view, name).dtype
@@ -115,8 +118,9 @@ def test_a_process_for_one_job_after_another(tmp_path: Path) -> None:
     assert isinstance(process.run(pack(good)), bytes)
     assert process.run(pack(crash)) == JobFailure("its process was ended by SIGSEGV")
     assert isinstance(process.run(pack(crash_once)), bytes)
-    failed, record = process.run(pack(glutton))
-    assert isinstance(failed, Outcome)
+    ended = process.run(pack(glutton))
+    assert isinstance(ended, tuple)
+    failed, record = ended
     assert (failed.status, failed.reason, record) == (FAILED, "took more memory than it may", None)
     assert process.run(pack(hang)) == JobFailure("took longer than 1 seconds")
     assert isinstance(process.run(pack(good)), bytes)

@@ -107,7 +107,7 @@ def test_objects_of_a_pool_by_index(small_pool: Pool) -> None:
     assert len(held_out) == held_out.size == 1
     assert held_out[0].key == f"{small_pool.family[19]}/19"
     dataset = PoolDataset(small_pool)
-    assert [example.key for example in dataset] == [f"{name}/{i}" for i, name in enumerate(small_pool.family)]
+    assert [dataset[i].key for i in range(len(dataset))] == [f"{name}/{i}" for i, name in enumerate(small_pool.family)]
     assert content(dataset[3]) == content(dataset[3])
     assert content(dataset[19]) == content(held_out[0])
     with pytest.raises(IndexError):

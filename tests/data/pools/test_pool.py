@@ -29,7 +29,7 @@ def contents(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
-    options = {"n_clouds": 40, "n_points": 50, "n_queries": 10, "seed": 1}  # more than one chunk
+    options: dict[str, Any] = {"n_clouds": 40, "n_points": 50, "n_queries": 10, "seed": 1}  # more than one chunk
     seen: list[Progress] = []
     pool.build(tmp_path / "one", workers=1, progress=seen.append, **options)
     pool.build(tmp_path / "two", workers=2, **options)

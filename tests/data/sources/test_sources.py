@@ -72,7 +72,8 @@ def test_every_hostile_file_has_its_reason_and_every_good_one_is_whole(
         if key in hostile.bad and not (isinstance(outcome, JobFailure) and matches(outcome.reason, hostile.bad[key]))
     ]
     assert wrong == []
-    faces = {key: len(found[key].triangles) if isinstance(found[key], Model) else found[key] for key in hostile.good}
+    good = {key: found[key] for key in hostile.good}
+    faces = {key: len(model.triangles) if isinstance(model, Model) else model for key, model in good.items()}
     assert faces == hostile.good
     assert slowest < 5
 
@@ -205,12 +206,17 @@ def test_only_the_asset_at_fault_is_lost(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.glb").write_bytes(glb())
     good = Folder().open(tmp_path)
-    words = {"name": "", "nouns": (), "tags": (), "category": "", "licence": "", "creator": "", "source": ""}
-    bad = [
-        Asset(key="stalls", load=partial(time.sleep, 60), **words),
-        Asset(key="crashes", load=partial(os.abort), **words),
-        Asset(key="eats", load=partial(np.ones, 1 << 30), **words),
-    ]
+    words: dict[str, Any] = {
+        "name": "",
+        "nouns": (),
+        "tags": (),
+        "category": "",
+        "licence": "",
+        "creator": "",
+        "source": "",
+    }
+    loads: dict[str, Any] = {"stalls": partial(time.sleep, 60), "crashes": os.abort, "eats": partial(np.ones, 1 << 30)}
+    bad = [Asset(key=key, load=load, **words) for key, load in loads.items()]
     assets = [bad[0], good[0], bad[1], good[1], bad[2], good[2]]
     limits = Limits(seconds=1.5, memory=2 << 30, retries=0)
     found = {asset.key: outcome for asset, outcome in run_jobs(assets, open_loader, workers=1, limits=limits)}

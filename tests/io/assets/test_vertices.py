@@ -62,7 +62,7 @@ def test_a_base_color_is_linear_light(tmp_path: Path) -> None:
     mesh = load(tmp_path, "a.glb", glb(materials=[material]))
     assert mesh.colors is not None
     assert len(mesh.vertices) == 4
-    np.testing.assert_allclose(mesh.colors, [to_srgb(np.float32((0.5, 0.1, 0)))] * 4, atol=1e-6)
+    np.testing.assert_allclose(mesh.colors, [to_srgb(np.array((0.5, 0.1, 0), np.float32))] * 4, atol=1e-6)
 
 
 def test_without_any_color_there_are_none(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_texture_is_sampled_where_its_vertices_are(tmp_path: Path) -> None:
 def test_a_factor_multiplies_a_texture_in_linear_light(tmp_path: Path) -> None:
     mesh = load(tmp_path, "a.glb", square(grid(2), image(np.full((2, 2, 3), 255)), (0.2, 0.4, 1, 1)))
     assert mesh.colors is not None
-    np.testing.assert_allclose(mesh.colors, [to_srgb(np.float32((0.2, 0.4, 1)))] * 4, atol=1e-4)
+    np.testing.assert_allclose(mesh.colors, [to_srgb(np.array((0.2, 0.4, 1), np.float32))] * 4, atol=1e-4)
 
 
 def test_inside_a_texture_nothing_is_split(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 import enpointe
 from enpointe.checkpoints.embedded import embedded_path
@@ -127,8 +128,13 @@ def test_large_clouds_are_thinned_for_the_network_alone(
     monkeypatch.setattr(surface, "SDF_POINTS", 64)
     seen: list[int] = []
     pipeline = tiny()
-    encode = pipeline._members.sdf.encode
-    monkeypatch.setattr(pipeline._members.sdf, "encode", lambda x: (seen.append(x.shape[2]), encode(x))[1])
+    encode = SightSDF.encode
+
+    def counting(sdf: SightSDF, points: Tensor) -> list[Tensor]:
+        seen.append(points.shape[2])
+        return encode(sdf, points)
+
+    monkeypatch.setattr(SightSDF, "encode", counting)
     one, again = (pipeline.mesh(capsule(2000), grid_size=16) for _ in range(2))
     assert seen == [64, 64]
     assert one.vertices.tobytes() == again.vertices.tobytes()
@@ -147,7 +153,7 @@ def test_bad_clouds_and_grids_for_a_mesh(tiny: Make, tiny_sdf: SightSDF, capsule
 
 def test_meta(tiny: Make, tiny_folder: Path, tiny_sdf: SightSDF, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = tiny()
-    a, b = pipeline.generate(["a dog", "a red car"], seed=[1, 2], n_points=1030, guidance_scale=np.float32(2.5))
+    a, b = pipeline.generate(["a dog", "a red car"], seed=[1, 2], n_points=1030, guidance_scale=2.5)
     assert a.meta["enpointe"] == enpointe.__version__
     assert a.meta["model"] == "pocket"
     assert a.meta["settings"] == b.meta["settings"]
@@ -308,7 +314,7 @@ def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def rewrite(path: Path, *, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]) -> None:
+def rewrite(path: Path, *, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], object]) -> None:
     weights = read_weights(path)
     info, state = dict(weights.info), dict(weights.state)
     change(info, state)
@@ -463,7 +469,7 @@ def test_the_embedded_base_model_knows_colours_and_seeds() -> None:
 def test_the_embedded_upsampler_stays_near_the_surface() -> None:
     points = np.random.default_rng(0).uniform(-0.5, 0.5, (256, 3)).astype(np.float32)
     points[:, 2] = 0.1 * points[:, 0] ** 2
-    red = np.tile(np.float32([0.9, 0.1, 0.1]), (256, 1))
+    red = np.tile(np.array([0.9, 0.1, 0.1], np.float32), (256, 1))
     dense = embedded("up").upsample(PointCloud(points, red), n_points=600)
     assert len(dense) == 600
     assert dense.points[:256].tobytes() == points.tobytes()

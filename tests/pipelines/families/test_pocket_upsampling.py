@@ -313,9 +313,9 @@ def test_offsets_are_in_spacings() -> None:
 def test_offsets_and_back(n: int) -> None:
     """What the training makes of children is what the sampling makes children of, also of the first n alone."""
     rng, shape = np.random.default_rng(1), CellShape(10, 20, 1)
-    points, (colors, near_colors) = rng.normal(3, 2, (9, 3)), rng.random((2, 9, 3))
-    near = points + rng.normal(0, 0.1, (9, 3))
-    frame = CellFrame.around(points.astype(np.float32))
+    points, (colors, near_colors) = rng.normal(3, 2, (9, 3)).astype(np.float32), rng.random((2, 9, 3), np.float32)
+    near = points + rng.normal(0, 0.1, (9, 3)).astype(np.float32)
+    frame = CellFrame.around(points)
     parents = frame.to_local(points, colors)
     back = _to_world(offsets(frame.to_local(near, near_colors), parents, shape)[:, :n], parents, frame, shape)
     assert back.shape == (n, 6)

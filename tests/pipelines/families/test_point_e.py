@@ -281,7 +281,7 @@ def test_picture_files(tmp_path: Path) -> None:
 
 
 def test_bad_weights_are_told_before_clip_is_read() -> None:
-    def damaged(_name: str, **_given: Any) -> Any:
+    def damaged(name: str, **_given: Any) -> Any:
         raise WeightsError("damaged")
 
     members = ReleasedMembers("base40M-textvec", CPU, half=False, load=damaged, load_clip=lambda _: pytest.fail("read"))

@@ -32,8 +32,8 @@ def shapes_pool(data: Pool) -> Pool:
     sphere /= 2 * np.linalg.norm(sphere, axis=1, keepdims=True)
     points = np.round(np.stack([square, sphere]) * SCALE).astype(np.int16)
     slot = (points[..., 0] > 0).astype(np.uint8)
-    family, words = ["car", "car"], [([], []), ([], [])]
-    return replace(data, points=points, slot=slot, family=family, words=words)  # type: ignore[arg-type]
+    changed: dict[str, Any] = {"family": ["car", "car"], "words": [([], []), ([], [])]}
+    return replace(data, points=points, slot=slot, **changed)
 
 
 @pytest.fixture
