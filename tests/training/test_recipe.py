@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,11 +42,6 @@ def test_phases_end_with_the_budget() -> None:
         ends = [phase.until for phase in recipe.settings.phases]
         assert ends == sorted(ends), name
         assert ends[-1] == 1, name
-
-
-def test_names_are_known_without_pytorch() -> None:
-    program = "import sys; from enpointe.training.tasks import RECIPES; list(RECIPES); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 # --- one that is added
@@ -125,7 +119,8 @@ def test_an_added_task_is_trained_on_the_command_line(
 ) -> None:
     with pytest.raises(SystemExit):
         main(["train", "--help"])
-    assert NAME in capsys.readouterr().out
+    listed = capsys.readouterr().out.replace(",", " ").split()
+    assert {*RECIPES} <= {*listed}  # the new one among them, and no name is broken in two
     run = tmp_path / "run"
     assert main(["train", NAME, "--steps", "2", "--data", str(pool_path), "--run", str(run), "--device", "cpu"]) == 0
     assert "step 2 minute 0.0 held-out loss" in capsys.readouterr().out

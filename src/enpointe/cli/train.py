@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,16 @@ from enpointe.training.tasks import RECIPES
 MAX_MINUTES, MAX_STEPS = 525_600.0, 10**9
 
 
+class _WholeNames(argparse.HelpFormatter):
+    """Breaks no line within a name such as pocket-base."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
 def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
-        "train", help="train a model", allow_abbrev=False,
+        "train", help="train a model", allow_abbrev=False, formatter_class=_WholeNames,
         description="Trains a model from nothing; its best weights are on disk whenever it is stopped.",
     )  # fmt: skip
     parser.add_argument("name", choices=tuple(RECIPES), metavar="NAME", help=", ".join(RECIPES))

@@ -30,7 +30,7 @@ class EMA:
             self.state[key].lerp_(value.detach().float(), 1 - decay)
 
     def load(self, state: Mapping[str, Tensor], updates: int) -> None:
-        """Go on from a saved average."""
+        """Continue from a saved average."""
         self.updates = updates
         for key, value in state.items():
             self.state[key].copy_(value)

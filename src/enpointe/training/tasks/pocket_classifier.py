@@ -178,8 +178,8 @@ class ClassifierTask:
             probabilities = _classified(network, self.prepare(batch)).log_probs.exp().float().cpu()
             table.index_add_(0, batch["labels"].cpu(), probabilities)
         table = table / table.sum(dim=1, keepdim=True).clamp_min(1e-9)
-        grey = (255 * table.numpy()).astype(np.uint8).repeat(6, axis=0).repeat(6, axis=1)
-        return np.repeat(grey[..., None], 3, axis=2)
+        gray = (255 * table.numpy()).astype(np.uint8).repeat(6, axis=0).repeat(6, axis=1)
+        return np.repeat(gray[..., None], 3, axis=2)
 
 
 def _classified(network: nn.Module, batch: Batch) -> PointNet2Output:

@@ -156,8 +156,8 @@ class JointTask:
         batch = self.batch(np.random.default_rng(0), 64, JointExamples(), training=False)
         texts, images, _ = network(batch["texts"].to(device), batch["images"].to(device))
         cosines: Tensor = (images.float() @ texts.float().T).detach().cpu()
-        grey = ((cosines.numpy() + 1) * 127.5).clip(0, 255).astype(np.uint8)
-        return np.repeat(np.kron(grey, np.ones((8, 8), np.uint8))[..., None], 3, axis=2)
+        gray = ((cosines.numpy() + 1) * 127.5).clip(0, 255).astype(np.uint8)
+        return np.repeat(np.kron(gray, np.ones((8, 8), np.uint8))[..., None], 3, axis=2)
 
 
 def related(nouns: Sequence[Sequence[str]]) -> NDArray[np.bool_]:

@@ -1,0 +1,74 @@
+"""What is reported of held-out examples: the loss, the loss by noise level, the task's metrics, all of the average."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from enpointe.training.ema import EMA
+from enpointe.training.settings import Phase, Settings
+from enpointe.training.task import Batch, Losses
+from enpointe.training.validation import BATCHES, fingerprint, validate
+
+CPU = torch.device("cpu")
+LEVELS = (0.1, 0.2, 0.3, 0.9)
+
+
+@dataclass
+class Scale:
+    """The loss of an example is its noise level times the network's one weight."""
+
+    noisy: bool = True
+    network: nn.Module = field(default_factory=lambda: nn.Linear(1, 1, bias=False))
+    network_info: dict[str, Any] = field(default_factory=dict)
+
+    def batch(self, rng: np.random.Generator, n: int, examples: tuple[float, ...], *, training: bool) -> Batch:
+        assert not training
+        return {"level": torch.tensor(examples[:n])}
+
+    def prepare(self, batch: Batch) -> Batch:
+        return batch
+
+    def losses(self, network: nn.Module, batch: Batch) -> Losses:
+        level = batch["level"]
+        (weight,) = network.parameters()
+        value: Tensor = level * weight.float()[0, 0]
+        return Losses(value, level if self.noisy else None, {"far": (level > 0.5).float()})
+
+    def image(self, network: nn.Module) -> NDArray[np.uint8]:
+        return np.zeros((1, 1, 3), np.uint8)
+
+
+SETTINGS = Settings((Phase(1.0, len(LEVELS), LEVELS),))
+
+
+def average(task: Scale, weight: float) -> EMA:
+    ema = EMA(task.network)
+    ema.state["weight"].fill_(weight)
+    return ema
+
+
+@pytest.mark.parametrize("noisy", [True, False])
+def test_losses_are_means_by_quarter_and_metrics_means_over_all(noisy: bool) -> None:
+    task = Scale(noisy)
+    before = task.network.state_dict()["weight"].clone()
+    loss, details = validate(task, task.network, average(task, 2.0), SETTINGS, CPU)
+    assert loss == pytest.approx(2 * np.mean(LEVELS))
+    quarters = {"noise 0.00": 0.3, "noise 0.25": 0.6, "noise 0.75": 1.8}  # none lies between 0.5 and 0.75
+    assert details == pytest.approx({"far": 0.25, **(quarters if noisy else {})})
+    assert torch.equal(task.network.state_dict()["weight"], before)
+    assert task.network.training
+
+
+def test_the_fingerprint_is_of_the_examples_alone() -> None:
+    one, other = Scale(), Scale(noisy=False)
+    assert fingerprint(one, SETTINGS) == fingerprint(other, SETTINGS)
+    moved = Settings((Phase(1.0, len(LEVELS), (0.1, 0.2, 0.3, 0.8)),))
+    assert fingerprint(one, SETTINGS) != fingerprint(one, moved)
+    assert BATCHES > 1
