@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from jaxtyping import TypeCheckError
+from torch import Tensor
 
+from enpointe.diffusion.step import slope
 from enpointe.geometry.point_cloud import Frame, PointCloud
 
 
@@ -15,6 +18,16 @@ from enpointe.geometry.point_cloud import Frame, PointCloud
 def test_a_wrong_shape_dtype_or_type_is_an_error(points: Any) -> None:
     with pytest.raises(TypeCheckError, match="n 3"):
         Frame.of(points)
+
+
+@pytest.mark.parametrize(
+    ("x", "denoised"),
+    [(torch.zeros(2, 6, 4), torch.zeros(2, 6, 5)), (torch.zeros(2, 6, 4), torch.zeros(2, 6, 4).long())],
+)
+def test_shapes_have_to_agree_with_each_other(x: Tensor, denoised: Tensor) -> None:
+    assert slope(x, x, 2.0).shape == x.shape
+    with pytest.raises(TypeCheckError, match="denoised"):
+        slope(x, denoised, 2.0)
 
 
 def test_so_is_a_wrong_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -17,10 +18,10 @@ class ChannelScaling:
     scales: tuple[float, ...] = (2.0, 2.0, 2.0, 0.007843137255, 0.007843137255, 0.007843137255)
     biases: tuple[float, ...] = (0.0, 0.0, 0.0, -1.0, -1.0, -1.0)
 
-    def to_model(self, points: Tensor) -> Tensor:
+    def to_model(self, points: Float[Tensor, "n c p"]) -> Float[Tensor, "n c p"]:
         """World units (N, C, P) -> model units (N, C, P)."""
         return points * points.new_tensor(self.scales)[:, None] + points.new_tensor(self.biases)[:, None]
 
-    def to_world(self, x: Tensor) -> Tensor:
+    def to_world(self, x: Float[Tensor, "n c p"]) -> Float[Tensor, "n c p"]:
         """Model units (N, C, P) -> world units (N, C, P)."""
         return (x - x.new_tensor(self.biases)[:, None]) / x.new_tensor(self.scales)[:, None]

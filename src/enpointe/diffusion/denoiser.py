@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from enpointe.diffusion.posterior import split_output, x0_from_eps
 from enpointe.diffusion.schedule import DiscreteProcess, Level, velocity_time
+from enpointe.diffusion.shapes import Samples
 
 Denoiser = Callable[[Tensor, Level], Tensor]
 """(x (N, C, P), sigma) -> x0 (N, C, P); sigma is one number, or (N,)."""
@@ -42,7 +44,7 @@ class EpsDenoiser:
     clip_denoised: bool = True
     integer_time: bool = True
 
-    def __call__(self, x: Tensor, sigma: Level, /, **cond: Any) -> Tensor:
+    def __call__(self, x: Samples, sigma: Level, /, **cond: Any) -> Samples:
         """x (N, C, P), sigma -> x0 (N, C, P)."""
         index = self.process.sigma_to_index(sigma)
         if self.integer_time:
@@ -69,7 +71,7 @@ class VelocityDenoiser:
     net: Network
     clip_denoised: bool = True
 
-    def __call__(self, x: Tensor, sigma: Level, /, **cond: Any) -> Tensor:
+    def __call__(self, x: Samples, sigma: Level, /, **cond: Any) -> Samples:
         """x (N, C, P), sigma -> x0 (N, C, P)."""
         ratio = _per_sample(sigma, x)
         cos = 1 / (1 + ratio**2).sqrt()
@@ -90,7 +92,9 @@ class DiscreteDenoiser:
     process: DiscreteProcess
     clip_denoised: bool = True
 
-    def __call__(self, x: Tensor, sigma: Level, /, **cond: Any) -> Tensor:
+    def __call__(
+        self, x: Float[Tensor, "n c *shape"], sigma: Level, /, **cond: Any
+    ) -> Float[Tensor, "n outputs *shape"]:
         """x (N, C, P) in the VP frame, sigma of a step -> x0 (N, C, P), or x0 and the variance values (N, 2 C, P)."""
         index = self.process.sigma_to_index(sigma).round().long().expand(len(x))
         eps, values = split_output(self.net(x, self.process.timesteps[index].to(x), **cond).to(x.dtype), x.shape[1])
@@ -100,7 +104,7 @@ class DiscreteDenoiser:
         return denoised if values is None else torch.cat([denoised, values], dim=1)
 
 
-def _per_sample(level: Level, x: Tensor) -> Tensor:
+def _per_sample(level: Level, x: Samples) -> Float[Tensor, " n *ones"]:
     """A noise level as (N, 1, 1, ...), of x's type and device."""
     values = torch.as_tensor(level, dtype=x.dtype, device=x.device).expand(len(x))
     return values.reshape(-1, *[1] * (x.ndim - 1))

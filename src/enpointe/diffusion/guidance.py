@@ -9,9 +9,11 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from enpointe.diffusion.schedule import Level
+from enpointe.diffusion.shapes import Samples
 
 Condition = Mapping[str, Any]
 """Keyword arguments of a network: tensors (N, ...), or mappings of such."""
@@ -57,7 +59,7 @@ class Guided:
     channels: int | None = None
     leading_scale: float | None = None
 
-    def __call__(self, x: Tensor, level: Level, /) -> Tensor:
+    def __call__(self, x: Float[Tensor, "n c *shape"], level: Level, /) -> Float[Tensor, "n outputs *shape"]:
         """The guided result at x (N, C, P) and a level, one number or (N,)."""
         if not self._applies(level):
             return self.function(x, level, **self.cond)
@@ -84,7 +86,7 @@ class Guided:
             return self.interval == (0.0, math.inf) or bool(((level >= low) & (level <= high)).any())
         return low <= level <= high
 
-    def _scales(self, level: Level, like: Tensor) -> Tensor:
+    def _scales(self, level: Level, like: Samples) -> Float[Tensor, " n *scales"]:
         """Guidance of each sample and channel, 1 outside the interval. (N, 1 or C, 1, ...)"""
         low, high = self.interval
         levels = torch.as_tensor(level, device=like.device).expand(len(like))

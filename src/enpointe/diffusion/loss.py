@@ -6,23 +6,25 @@ import math
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from enpointe.diffusion.denoiser import Network
 from enpointe.diffusion.likelihood import normal_kl
 from enpointe.diffusion.posterior import at, log_variance, posterior_mean, split_output, x0_from_eps
 from enpointe.diffusion.schedule import DiscreteProcess, velocity_time
+from enpointe.diffusion.shapes import PerSample, Samples, StepIndex
 
 
 class EpsLoss(NamedTuple):
     """Each (N,): loss = mse + vb."""
 
-    loss: Tensor
-    mse: Tensor
-    vb: Tensor
+    loss: PerSample
+    mse: PerSample
+    vb: PerSample
 
 
-def eps_loss(net: Network, process: DiscreteProcess, x0: Tensor, index: Tensor, noise: Tensor, **cond: Any) -> EpsLoss:
+def eps_loss(
+    net: Network, process: DiscreteProcess, x0: Samples, index: StepIndex, noise: Samples, **cond: Any
+) -> EpsLoss:
     """The release's loss: squared error of the noise, and the bound that teaches the variance.
 
     Nichol and Dhariwal 2021 (arXiv 2102.09672, equation 16): the bound's gradient reaches the
@@ -43,7 +45,7 @@ def eps_loss(net: Network, process: DiscreteProcess, x0: Tensor, index: Tensor, 
     return EpsLoss(mse + vb, mse, vb)
 
 
-def velocity_loss(net: Network, x0: Tensor, sigma: Tensor, noise: Tensor, **cond: Any) -> Tensor:
+def velocity_loss(net: Network, x0: Samples, sigma: PerSample, noise: Samples, **cond: Any) -> PerSample:
     """Squared error of the velocity (Salimans and Ho 2022, arXiv 2202.00512, section 4).
 
     Args:
@@ -59,8 +61,8 @@ def velocity_loss(net: Network, x0: Tensor, sigma: Tensor, noise: Tensor, **cond
 
 
 def _variational_bound(
-    process: DiscreteProcess, x0: Tensor, x_t: Tensor, index: Tensor, eps: Tensor, values: Tensor
-) -> Tensor:
+    process: DiscreteProcess, x0: Samples, x_t: Samples, index: StepIndex, eps: Samples, values: Samples
+) -> PerSample:
     """KL(q(x_{t-1} | x_t, x0) || p(x_{t-1} | x_t)) in bits per channel. (N,)"""
     true_mean = posterior_mean(process, x0, x_t, index)
     mean = posterior_mean(process, x0_from_eps(process, x_t, index, eps), x_t, index)
@@ -70,6 +72,6 @@ def _variational_bound(
     return torch.where(index.to(bits.device) == 0, 0.0, bits)
 
 
-def _mean(values: Tensor, power: int = 1) -> Tensor:
+def _mean(values: Samples, power: int = 1) -> PerSample:
     """Mean over all but the first axis. (N, ...) -> (N,)"""
     return (values**power).flatten(1).mean(dim=1)

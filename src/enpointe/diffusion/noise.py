@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float32
 from torch import Tensor
 
 from enpointe.core.errors import InputError
@@ -33,7 +34,7 @@ class SeededNoise:
         self.device = torch.device(device)
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
-    def __call__(self, shape: Sequence[int]) -> Tensor:
+    def __call__(self, shape: Sequence[int]) -> Float32[Tensor, "*shape"]:
         """The next draw: shape (N, ...), N the number of seeds -> float32 of that shape.
 
         Raises:

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
-from torch import Tensor
-
 from enpointe.core.config import from_dict
 from enpointe.diffusion.denoiser import Denoiser
 from enpointe.diffusion.samplers import SAMPLERS
+from enpointe.diffusion.shapes import Levels, Samples
 from enpointe.diffusion.step import Noise, Step
 
 Frame = Literal["karras", "vp"]
@@ -33,7 +32,7 @@ class Sampler(ABC):
         """How often the denoiser is called in so many steps down to level 0; guidance doubles it."""
 
     @abstractmethod
-    def __call__(self, denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise) -> Iterator[Step]:
+    def __call__(self, denoiser: Denoiser, x: Samples, sigmas: Levels, *, noise: Noise) -> Iterator[Step]:
         """Carries x (N, C, ...) from level sigmas[0] down to sigmas[-1].
 
         Args:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
+from jaxtyping import Float, Float64, Int64, Shaped
 from torch import Tensor
 
 from enpointe.core.errors import InputError
@@ -23,13 +24,13 @@ Level = float | Tensor
 """A noise level of a batch: one number for all samples, or a tensor (N,)."""
 
 
-def linear_betas(steps: int) -> Tensor:
+def linear_betas(steps: int) -> Float64[Tensor, " {steps}"]:
     """Ho et al. 2020 (arXiv 2006.11239, section 4), stretched so that 1000 steps are their schedule. (steps,)"""
     stretch = 1000 / steps
     return torch.linspace(1e-4 * stretch, 0.02 * stretch, steps, dtype=torch.float64)
 
 
-def cosine_betas(steps: int, offset: float = 0.008, largest: float = 0.999) -> Tensor:
+def cosine_betas(steps: int, offset: float = 0.008, largest: float = 0.999) -> Float64[Tensor, " {steps}"]:
     """Nichol and Dhariwal 2021 (arXiv 2102.09672, equation 17). (steps,)"""
     time = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     alpha_bar = torch.cos((time + offset) / (1 + offset) * math.pi / 2) ** 2
@@ -76,57 +77,57 @@ class DiscreteProcess:
         return replace(self, respacing=str(steps))
 
     @cached_property
-    def timesteps(self) -> Tensor:
+    def timesteps(self) -> Int64[Tensor, " kept"]:
         """Kept steps of the trained process, rising. (len,) int64"""
         return torch.tensor(kept_steps(self.steps, self.respacing))
 
     @cached_property
-    def trained_betas(self) -> Tensor:
+    def trained_betas(self) -> Float64[Tensor, " {self.steps}"]:
         """Variance added by each step of the trained process. (steps,)"""
         return BETAS[self.schedule](self.steps)
 
     @cached_property
-    def alphas_cumprod(self) -> Tensor:
+    def alphas_cumprod(self) -> Float64[Tensor, " {len(self)}"]:
         """alpha_bar of each kept step. (len,)"""
         return torch.cumprod(1 - self.trained_betas, dim=0)[self.timesteps]
 
     @cached_property
-    def alphas_cumprod_prev(self) -> Tensor:
+    def alphas_cumprod_prev(self) -> Float64[Tensor, " {len(self)}"]:
         """alpha_bar one kept step earlier, 1 at the start. (len,)"""
         return torch.cat([self.alphas_cumprod.new_ones(1), self.alphas_cumprod[:-1]])
 
     @cached_property
-    def betas(self) -> Tensor:
+    def betas(self) -> Float64[Tensor, " {len(self)}"]:
         """Variance added by each kept step. (len,)"""
         if len(self) == self.steps:
             return self.trained_betas
         return 1 - self.alphas_cumprod / self.alphas_cumprod_prev
 
     @cached_property
-    def sigmas(self) -> Tensor:
+    def sigmas(self) -> Float64[Tensor, " {len(self)}"]:
         """Noise to signal, sqrt((1 - alpha_bar) / alpha_bar), rising. (len,)"""
         return ((1 - self.alphas_cumprod) / self.alphas_cumprod).sqrt()
 
     @cached_property
-    def posterior_variance(self) -> Tensor:
+    def posterior_variance(self) -> Float64[Tensor, " {len(self)}"]:
         """Variance of q(x_{t-1} | x_t, x0), 0 at the start. (len,)"""
         return self.betas * (1 - self.alphas_cumprod_prev) / (1 - self.alphas_cumprod)
 
     @cached_property
-    def posterior_log_variance_clipped(self) -> Tensor:
+    def posterior_log_variance_clipped(self) -> Float64[Tensor, " {len(self)}"]:
         """Its logarithm; the first, which is log 0, repeats the second. (len,)"""
         variance = self.posterior_variance.clone()
         variance[0] = variance[min(1, len(self) - 1)]
         return variance.log()
 
     @cached_property
-    def posterior_weights(self) -> tuple[Tensor, Tensor]:
+    def posterior_weights(self) -> tuple[Float64[Tensor, " {len(self)}"], Float64[Tensor, " {len(self)}"]]:
         """Of x0 and of x_t in the mean of q(x_{t-1} | x_t, x0) (Ho et al. 2020, equation 7). Each (len,)"""
         before, now = self.alphas_cumprod_prev, self.alphas_cumprod
         of_x0 = self.betas * before.sqrt() / (1 - now)
         return of_x0, (1 - before) * (1 - self.betas).sqrt() / (1 - now)
 
-    def sigma_to_index(self, sigma: Level) -> Tensor:
+    def sigma_to_index(self, sigma: Level) -> Float64[Tensor, "*shape"]:
         """The index, with a fraction, at a noise level: alpha_bar is interpolated, the ends hold beyond.
 
         Args:
@@ -144,7 +145,7 @@ class DiscreteProcess:
         fraction = ((alpha_bar - low) / (high - low)).clamp(0, 1)
         return last - (above - 1 + fraction)
 
-    def index_to_time(self, index: Tensor) -> Tensor:
+    def index_to_time(self, index: Shaped[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
         """What the network is told at an index, interpolated at fractions. float64, on the CPU."""
         below = index.long()
         above = (below + 1).clamp(max=len(self) - 1)
@@ -201,7 +202,7 @@ class Schedule(ABC):
     """The noise levels of a run, by its number of steps. Subclasses are frozen dataclasses."""
 
     @abstractmethod
-    def __call__(self, steps: int) -> Tensor:
+    def __call__(self, steps: int) -> Float64[Tensor, " {steps}+1"]:
         """Falling noise levels sigma with a trailing zero, (steps + 1,) float64.
 
         Raises:
@@ -231,7 +232,7 @@ class KarrasSchedule(Schedule):
                 f"noise levels: expected 0 < sigma_min < sigma_max, found {self.sigma_min} and {self.sigma_max}"
             )
 
-    def __call__(self, steps: int) -> Tensor:
+    def __call__(self, steps: int) -> Float64[Tensor, " {steps}+1"]:
         _check_steps(steps)
         ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
         first, last = self.sigma_max ** (1 / self.rho), self.sigma_min ** (1 / self.rho)
@@ -244,7 +245,7 @@ class ProcessSchedule(Schedule):
 
     process: DiscreteProcess
 
-    def __call__(self, steps: int) -> Tensor:
+    def __call__(self, steps: int) -> Float64[Tensor, " {steps}+1"]:
         _check_steps(steps)
         process = self.process if steps == len(self.process) else self.process.respaced(steps)
         return torch.cat([process.sigmas.flip(0), process.sigmas.new_zeros(1)])
@@ -271,7 +272,7 @@ class VelocityProcess:
         if not self.std > 0:
             raise InputError(f"spread of the training times: expected more than 0, found {self.std}")
 
-    def training_sigmas(self, z: Tensor) -> Tensor:
+    def training_sigmas(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Standard normal draws of any shape -> noise levels, of its shape and type."""
         # Short of 1, where rounding may carry the tangent over to minus infinity.
         fraction = torch.sigmoid(self.mean + self.std * z).clamp(max=1 - 1e-5)
@@ -282,6 +283,6 @@ TIME_SCALE = 1000.0
 """Times of velocity networks run from 0 (clean) to this (noise), the range that sine features are made for."""
 
 
-def velocity_time(sigma: Tensor) -> Tensor:
+def velocity_time(sigma: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """What a velocity network is told: the angle on the VP circle, atan(sigma), as a part of pi/2, times 1000."""
     return TIME_SCALE * 2 / math.pi * torch.atan(sigma)

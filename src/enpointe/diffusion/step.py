@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from enpointe.diffusion.shapes import Samples
+
 Noise = Callable[[Sequence[int]], Tensor]
 """shape -> the next standard normal draw of that shape, see `enpointe.diffusion.noise`."""
 
@@ -18,12 +20,12 @@ class Step(NamedTuple):
     denoised: (N, C, P), the latest prediction of x0.
     """
 
-    x: Tensor
-    denoised: Tensor
+    x: Samples
+    denoised: Samples
     sigma: float
     i: int
 
 
-def slope(x: Tensor, denoised: Tensor, sigma: float) -> Tensor:
+def slope(x: Samples, denoised: Samples, sigma: float) -> Samples:
     """dx/dsigma of the probability flow, Karras et al. 2022, equation 3 with sigma(t) = t. (N, C, P)"""
     return (x - denoised) / sigma

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from enpointe.diffusion.sampler import Sampler
+from enpointe.diffusion.shapes import Samples
 from enpointe.diffusion.step import Noise
 
 
@@ -27,7 +26,7 @@ class Churning(Sampler):
     s_noise: float = 1.0
     draw_unused: bool = False
 
-    def churned(self, x: Tensor, sigma: float, n: int, noise: Noise) -> tuple[Tensor, float]:
+    def churned(self, x: Samples, sigma: float, n: int, noise: Noise) -> tuple[Samples, float]:
         """x at the level sigma_hat, and sigma_hat, in a run of n steps; as they were where nothing is added."""
         gamma = min(self.s_churn / n, 2**0.5 - 1) if self.s_tmin <= sigma <= self.s_tmax else 0.0
         if gamma <= 0:

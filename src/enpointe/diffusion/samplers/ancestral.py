@@ -16,6 +16,7 @@ from torch import Tensor
 from enpointe.diffusion.denoiser import Denoiser
 from enpointe.diffusion.sampler import Sampler
 from enpointe.diffusion.samplers import SAMPLERS
+from enpointe.diffusion.shapes import Levels, Samples
 from enpointe.diffusion.step import Noise, Step, slope
 
 L = TypeVar("L", float, Tensor)
@@ -38,7 +39,7 @@ class Ancestral(Sampler):
     def evaluations(self, steps: int) -> int:
         return steps
 
-    def __call__(self, denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise) -> Iterator[Step]:
+    def __call__(self, denoiser: Denoiser, x: Samples, sigmas: Levels, *, noise: Noise) -> Iterator[Step]:
         levels = sigmas.tolist()
         denoised = x
         for i, (sigma, sigma_next) in enumerate(pairwise(levels)):

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from enpointe.diffusion.denoiser import Denoiser
 from enpointe.diffusion.posterior import split_output
 from enpointe.diffusion.sampler import Frame, Sampler
 from enpointe.diffusion.samplers import SAMPLERS
+from enpointe.diffusion.shapes import Levels, Samples
 from enpointe.diffusion.step import Noise, Step
 
 
@@ -37,7 +37,7 @@ class DDPM(Sampler):
     def evaluations(self, steps: int) -> int:
         return steps
 
-    def __call__(self, denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise) -> Iterator[Step]:
+    def __call__(self, denoiser: Denoiser, x: Samples, sigmas: Levels, *, noise: Noise) -> Iterator[Step]:
         alpha_bars = 1 / (1 + sigmas**2)
         now, after = alpha_bars[:-1], alpha_bars[1:]
         betas = 1 - now / after

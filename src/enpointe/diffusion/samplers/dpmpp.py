@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from torch import Tensor
-
 from enpointe.diffusion.denoiser import Denoiser
 from enpointe.diffusion.sampler import Sampler
 from enpointe.diffusion.samplers import SAMPLERS
+from enpointe.diffusion.shapes import Levels, Samples
 from enpointe.diffusion.step import Noise, Step
 
 
@@ -23,7 +22,7 @@ class DPMpp(Sampler):
     def evaluations(self, steps: int) -> int:
         return steps
 
-    def __call__(self, denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise) -> Iterator[Step]:
+    def __call__(self, denoiser: Denoiser, x: Samples, sigmas: Levels, *, noise: Noise) -> Iterator[Step]:
         levels = sigmas.tolist()
         before, h_before = x, 0.0
         denoised = x

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from torch import Tensor
-
 from enpointe.diffusion.denoiser import Denoiser
 from enpointe.diffusion.samplers import SAMPLERS
 from enpointe.diffusion.samplers._churn import Churning
+from enpointe.diffusion.shapes import Levels, Samples
 from enpointe.diffusion.step import Noise, Step, slope
 
 
@@ -22,7 +21,7 @@ class Heun(Churning):
     def evaluations(self, steps: int) -> int:
         return 2 * steps - 1
 
-    def __call__(self, denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise) -> Iterator[Step]:
+    def __call__(self, denoiser: Denoiser, x: Samples, sigmas: Levels, *, noise: Noise) -> Iterator[Step]:
         levels = sigmas.tolist()
         n = len(levels) - 1
         denoised = x

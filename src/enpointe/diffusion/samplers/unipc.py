@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from torch import Tensor
-
 from enpointe.diffusion.denoiser import Denoiser
 from enpointe.diffusion.sampler import Sampler
 from enpointe.diffusion.samplers import SAMPLERS
+from enpointe.diffusion.shapes import Levels, Samples
 from enpointe.diffusion.step import Noise, Step
 
 
@@ -30,7 +29,7 @@ class UniPC(Sampler):
     def evaluations(self, steps: int) -> int:
         return steps
 
-    def __call__(self, denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: Noise) -> Iterator[Step]:
+    def __call__(self, denoiser: Denoiser, x: Samples, sigmas: Levels, *, noise: Noise) -> Iterator[Step]:
         levels = sigmas.tolist()
         start, sigma_start, h_before = x, levels[0], 0.0  # of the step before
         before = denoised = x
