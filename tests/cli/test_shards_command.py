@@ -96,7 +96,7 @@ def test_show_writes_a_page_with_everything_in_it(
     data = json.loads(re.findall(r'id="data">(.*?)</script>', text, re.DOTALL)[0])
     viewer = json.loads(re.findall(r'id="viewer">(.*?)</script>', text, re.DOTALL)[0])
     assert "@@DATA@@" in viewer
-    assert [len(record["pictures"]) for record in data["records"]] == [4, 4, 4]
+    assert [len(record["images"]) for record in data["records"]] == [4, 4, 4]
     assert {record["captions"][0] for record in data["records"]} == {one.captions[0] for one in read_shards(shards)}
     assert "http" not in re.sub(r"http://www\.w3\.org\S*", "", text.replace("http-equiv", ""))
 

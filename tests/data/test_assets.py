@@ -99,7 +99,7 @@ def plain(mesh: trimesh.Trimesh, color: tuple[float, float, float] = (1, 1, 1)) 
 def visible(mesh: Any) -> tuple[np.ndarray, np.ndarray]:
     wanted, resolution = plan(mesh.area, float(np.linalg.norm(mesh.vertices, axis=1).max()))
     points, face = trimesh.sample.sample_surface(mesh, wanted, seed=0)
-    seen, _ = DepthMaps.of(points, resolution).look(points, mesh.face_normals[face])
+    seen, _ = DepthMaps.of(points, resolution).visible(points, mesh.face_normals[face])
     return points, seen
 
 

@@ -24,7 +24,7 @@ class AssetCloud:
         points: (n, 3) in the unit frame: centred, longest side 1, z up, front along -y.
         colors: (n, 3) sRGB in [0, 1].
         normals: (n, 3) unit, on the side from which the point is seen.
-        material: (n,) which material (a swatch of a palette counts as one) the point wears.
+        material: (n,) the material at each point; a swatch of a palette counts as one.
         material_colors: (m, 3) mean sRGB colour of each, the commonest first.
     """
 
@@ -71,9 +71,9 @@ def sample_model(model: Model, n_points: int, rng: np.random.Generator) -> Asset
 
     maps = DepthMaps.of(points, resolution)
     enough = min(len(points), int(2.5 * n_points))
-    seen, towards = maps.look(points[:enough], normals[:enough])
+    seen, towards = maps.visible(points[:enough], normals[:enough])
     if seen.sum() < n_points and enough < len(points):
-        seen, towards = maps.look(points, normals)
+        seen, towards = maps.visible(points, normals)
     pick = np.flatnonzero(seen)
     pick = pick[:n_points] if len(pick) >= n_points else np.concatenate([pick, rng.choice(pick, n_points - len(pick))])
     colors, number = sample_colors(model, face[pick], weights[pick])

@@ -26,7 +26,7 @@ class Asset:
         licence: SPDX identifier where known, else the source's words.
         creator, source: who made it, and the collection.
         load: reads the model; raises InputError.
-        captions: whole sentences that came with it, the best first; where there are any they say more than `nouns`.
+        captions: whole sentences that came with it, the best first; more exact than `nouns`.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Whose work a set of assets is, as text that may stand beside what was made of it."""
+"""Attribution of a set of assets, as text that may stand beside what was made of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LINKS = {
 
 
 class Attributed(Protocol):
-    """An asset, a record, an outcome: anything that says whose it is."""
+    """An asset, a record, an outcome: anything with an attribution."""
 
     @property
     def key(self) -> str: ...

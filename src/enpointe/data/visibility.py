@@ -1,6 +1,6 @@
 """Which points of a surface can be seen from outside: depth maps from all around.
 
-Works on triangle soups (holes, crossing and doubled faces) since it asks for nothing but samples of the
+Works on triangle soups (holes, crossing and doubled faces) since it needs nothing but samples of the
 surface. What no direction sees is inside; the inner wall of an open thing is seen through its mouth.
 """
 
@@ -15,10 +15,10 @@ from scipy.ndimage import maximum_filter, minimum_filter
 RESOLUTION = 160
 """Pixels along a side of a depth map, which spans the bounding sphere, unless the surface is too large for it."""
 _RINGS = ((0.0, 4), (14.0, 12), (38.0, 9), (64.0, 8), (90.0, 1))
-"""Elevation in degrees and number of directions. Each is looked along both ways."""
+"""Elevation in degrees and number of directions. Each is viewed from both ends."""
 
 
-def look_directions() -> NDArray[np.float32]:
+def view_directions() -> NDArray[np.float32]:
     """Unit vectors (k, 3) such that these and their opposites surround the object."""
     axes = []
     for elevation, count in _RINGS:
@@ -41,7 +41,7 @@ def plan(area: float, radius: float) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class DepthMaps:
-    """Nearest and farthest depths of a surface along `look_directions`.
+    """Nearest and farthest depths of a surface along `view_directions`.
 
     Attributes:
         centre, radius: the bounding sphere that the maps span.
@@ -61,7 +61,7 @@ class DepthMaps:
         """Maps of dense surface samples (m, 3); see `plan`."""
         center = ((points.min(axis=0) + points.max(axis=0)) / 2).astype(np.float32)
         radius = max(float(np.linalg.norm(points - center, axis=1).max()), 1e-12)
-        frames = np.stack([_frame(away) for away in look_directions()])
+        frames = np.stack([_frame(away) for away in view_directions()])
         shape = (len(frames), resolution, resolution)
         near, far = np.full(shape, np.inf, np.float32), np.full(shape, -np.inf, np.float32)
         maps = cls(center, radius, frames, near, far)
@@ -73,12 +73,12 @@ class DepthMaps:
             near[k], far[k] = minimum_filter(near[k], 3), maximum_filter(far[k], 3)
         return maps
 
-    def look(
+    def visible(
         self, points: NDArray[np.floating], normals: NDArray[np.floating]
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
         """Which of n points are seen at all, and the sum (n, 3) of directions towards those that see each.
 
-        The points lie within the bounding sphere. `normals` (n, 3), of either sign, tell how much depth
+        The points lie within the bounding sphere. `normals` (n, 3), of either sign, bound how much depth
         changes within a pixel's neighbours.
         """
         seen = np.zeros(len(points), bool)

@@ -213,7 +213,7 @@ def test_the_command_builds_on_two_machines_what_one_builds(cluster: Any, tmp_pa
         )
         assert done.returncode == 0, done.stderr
         assert "12 of 13 models" in done.stdout
-        assert done.stderr.splitlines()[-1].endswith("1 of 13 models failed; failures.jsonl says why")
+        assert done.stderr.splitlines()[-1].endswith("1 of 13 models failed; see failures.jsonl")
         assert "RAY" not in done.stderr.upper(), done.stderr  # keeps quiet
     assert set(lines(tmp_path / "there" / "failures.jsonl")) == {"folder/broken.ply"}
     assert content(tmp_path / "there") == content(tmp_path / "here")

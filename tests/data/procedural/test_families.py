@@ -87,7 +87,7 @@ def test_the_nouns_that_were_asked_for() -> None:
     assert {family.category for family in FAMILIES.values()} == set(kinds.split())
 
 
-def test_every_slot_is_worn_by_some_object() -> None:
+def test_every_slot_is_painted_in_some_object() -> None:
     for family in FAMILIES.values():
         worn: set[str] = set()
         for seed in range(40):

@@ -58,7 +58,7 @@ def test_in_a_browser(browser: Any, page: Path) -> None:
     sheet.fill("#search", "red ball")
     assert sheet.locator("article:visible").count() == 1
     sheet.fill("#search", "evil")
-    sheet.locator("article:visible .pictures").click()
+    sheet.locator("article:visible .images").click()
     frame = sheet.frame_locator("#frame")
     assert frame.locator("h1").inner_text() == EVIL
     frame.locator("#facts", has_text="500 points").wait_for()  # once its script has run

@@ -1,4 +1,4 @@
-"""Records and shards: what is written comes back, is always the same, and damage is told."""
+"""Records and shards: what is written comes back, is always the same, and damage is reported."""
 
 from __future__ import annotations
 

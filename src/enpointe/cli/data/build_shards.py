@@ -159,7 +159,7 @@ def _convert_assets(options: argparse.Namespace) -> AbstractContextManager[Conve
 def _report(options: argparse.Namespace, built: BuildSummary, seconds: float) -> None:
     counts, megabytes = built.index.counts, sum(shard.bytes for shard in built.index.shards) / 1e6
     if counts["failed"]:
-        warn(f"{counts['failed']} of {counts['listed']} models failed; failures.jsonl says why")
+        warn(f"{counts['failed']} of {counts['listed']} models failed; see failures.jsonl")
     machine = {
         "shards": options.out, **counts, "dropped_for": dict(built.dropped), "megabytes": round(megabytes, 1),
         "seconds": round(seconds, 3),

@@ -259,7 +259,7 @@ def _shard(store: Store, staging: Staging, number: int, kept: Sequence[Outcome])
 
 
 def _lists(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, bytes]]:
-    """What was left out and why, and whose the rest is: each by key."""
+    """What was left out and why, and the attribution of the rest: each by key."""
     ordered = sorted(outcomes, key=lambda outcome: (outcome.key, outcome.status))
     failed = [{"key": o.key, "reason": o.reason} for o in ordered if o.status == FAILED]
     dropped = [
@@ -273,7 +273,7 @@ def _lists(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, bytes]]:
 
 
 def attribution(works: Iterable[Attributed]) -> bytes:
-    """The file that says whose the records are."""
+    """The file with the attribution of the records."""
     return attribution_text(works).encode("utf-8", "backslashreplace")
 
 

@@ -47,7 +47,7 @@ class Figures:
 class Verdict:
     """Why an asset is dropped: the reason, its figure, and the threshold which that missed.
 
-    `detail` says more where there is more to say: of which asset it is a duplicate.
+    `detail` adds to it: of a duplicate, the asset that it duplicates.
     """
 
     reason: str

@@ -15,7 +15,7 @@ from enpointe.geometry.subsample import farthest_point
 from enpointe.render.renderer import View
 
 _CANDIDATES = 16
-"""Pixels looked at for each point wanted, of which the farthest are kept: more make no evener cloud."""
+"""Candidate pixels for each requested point, of which the farthest are kept: more make no evener cloud."""
 _BUCKETED_FROM = 1024
 """Points from which on fpsample's tree is worth its making."""
 _TREE_HEIGHT = 7
@@ -42,7 +42,7 @@ class DenseCloud:
 
 @dataclass(frozen=True)
 class FusedCloud(DenseCloud):
-    """Of as many points as were wanted, each the farthest from those before it: any beginning is even, too."""
+    """As many points as were requested, each the farthest from those before it: any beginning is even, too."""
 
 
 def usable_pixels(view: View) -> NDArray[np.bool_]:
@@ -98,7 +98,7 @@ def fuse(views: Sequence[View], n_points: int = 4096, seed: int = 0) -> FusedClo
 
 
 class _Stack:
-    """All views' pixels in one row, so that a number tells a pixel of any of them.
+    """All views' pixels in one row, so that one number identifies a pixel of any of them.
 
     Methods take n such numbers.
     """

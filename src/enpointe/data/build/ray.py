@@ -32,7 +32,7 @@ from enpointe.data.build.workers import JobFailure, JobRunner, Limits
 CONNECT_SECONDS = 60.0
 _RESERVED = 0.1
 """Of a processor, for each actor. With what the others of its machine have it comes to a fifth, so that the actors of
-lost machines find room on those that are left; a stage whose actor finds none would wait for it for ever."""
+lost machines find room on those that are left; a stage whose actor finds none would wait for one for ever."""
 _TOGETHER = 16
 """Assets that pass through the stages together, at most: Ray has work with each group."""
 _PROBE = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level='ERROR')"

@@ -75,7 +75,7 @@ def open_step(
         def work(state: bytes) -> bytes | Converted | JobFailure:
             try:
                 return step(state) if state else b""
-            except MemoryError:  # before it was known whose state it is
+            except MemoryError:  # before the asset of this state was known
                 return JobFailure("took more memory than it may")
 
         yield work

@@ -21,7 +21,7 @@ def open_dataset(place: Place | Sequence[Place | tuple[Place, float]]) -> Datase
 
     Args:
         place: a pool's file; a folder of shards, or an fsspec URL of one; or a list of these, from which examples
-            come equally often, or as often as their weights say: ["pool.safetensors", ("s3://bucket/shards", 3.0)].
+            come equally often, or in proportion to their weights: ["pool.safetensors", ("s3://bucket/shards", 3.0)].
 
     Raises:
         InputError: there is nothing of that kind, or it is damaged; or no place, or a weight that is not positive.

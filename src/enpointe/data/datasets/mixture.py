@@ -1,4 +1,4 @@
-"""Several data sets as one, each as often as its weight says."""
+"""Several data sets as one, in proportion to their weights."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ GRID = 20
 BLUR = 0.9
 """Of a cell."""
 POINTS = 2048
-"""Of an object that are looked at."""
+"""Of an object that are compared."""
 CROWD = 20
-"""How many of an object's nearest say how common its shape is."""
+"""How many of an object's nearest decide how common its shape is."""
 
 
 def typical(pool: Pool, indices: NDArray[np.int64], share: float) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Closed solids: a triangulated surface to sample and a signed distance to ask, each in its own frame.
+"""Closed solids: a triangulated surface to sample and a signed distance, each in its own frame.
 
 A solid is centred on its own origin unless its docstring says otherwise. Signed distances are
 negative inside, and exact.

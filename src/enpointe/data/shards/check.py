@@ -1,4 +1,4 @@
-"""Whether a set of shards is what its index says, record by record."""
+"""Whether a set of shards is what its index describes, record by record."""
 
 from __future__ import annotations
 

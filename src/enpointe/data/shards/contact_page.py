@@ -1,4 +1,4 @@
-"""A set of shards to look at: one HTML file of pictures, words, clouds to turn, and what was left out."""
+"""An HTML page of a set of shards: images, captions, clouds to turn, and what was left out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from enpointe.data.shards.records import Record, StoredView
 from enpointe.data.shards.store import Store
 from enpointe.render import viewer
 
-PICTURES, SIDE = 6, 144
+IMAGES, SIDE = 6, 144
 """Of each record, and pixels along a side."""
 _LISTED = 200
 """Assets that are listed by name as dropped or failed; the others are counted."""
@@ -96,18 +96,18 @@ def _histograms(records: list[Record]) -> list[dict[str, Any]]:
 
 
 def _card(record: Record) -> dict[str, Any]:
-    step = max(1, len(record.views) // PICTURES)
+    step = max(1, len(record.views) // IMAGES)
     return {
         "key": record.key,
         "captions": list(record.captions),
         "credit": f"{record.creator} · {record.licence} · {record.source}",
         "figures": record.provenance.get("figures", {}),
-        "pictures": [_picture(view) for view in record.views[::step][:PICTURES]],
+        "images": [_thumbnail(view) for view in record.views[::step][:IMAGES]],
         "scene": viewer.scene(record.cloud(), None),
     }
 
 
-def _picture(view: StoredView) -> str:
+def _thumbnail(view: StoredView) -> str:
     file = io.BytesIO()
     Image.fromarray(view.pixels()).resize((SIDE, SIDE), Image.Resampling.BOX).save(file, "WEBP", quality=80)
     return base64.b64encode(file.getvalue()).decode("ascii")

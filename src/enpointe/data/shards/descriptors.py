@@ -1,4 +1,4 @@
-"""A few numbers that tell clouds apart, and the duplicates that they give away.
+"""A few numbers that distinguish clouds, and the duplicates that they reveal.
 
 A descriptor is the kernel mean embedding of a cloud, as a distribution in space and colour, by random Fourier
 features (Rahimi and Recht 2007): the distance of two descriptors estimates the maximum mean discrepancy of
@@ -87,7 +87,7 @@ def duplicates(descriptors: NDArray[np.float32], threshold: float) -> dict[int, 
 
 
 def _by_spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turned to their principal axes, widest first: distances stay, and trees split where it tells most."""
+    """Turned to their principal axes, widest first: distances stay, and trees split where it discriminates most."""
     centered = values - values.mean(axis=0)
     axes = np.linalg.eigh(centered.T @ centered)[1][:, ::-1]
     return np.ascontiguousarray(centered @ axes)

@@ -37,15 +37,15 @@ class Store:
         """Whether there is a file of this name."""
         if self.folder is not None:
             return (self.folder / name).is_file()
-        return bool(self._ask("isfile", name))
+        return bool(self._call("isfile", name))
 
     def names(self) -> list[str]:
         """Of everything that lies in it, sorted; empty where there is no such folder."""
         if self.folder is not None:
             return sorted(path.name for path in self.folder.iterdir()) if self.folder.is_dir() else []
-        if not self._ask("isdir", ""):
+        if not self._call("isdir", ""):
             return []
-        listed: list[str] = self._ask("ls", "", detail=False)
+        listed: list[str] = self._call("ls", "", detail=False)
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in listed)
 
     def read(self, name: str) -> bytes:
@@ -56,7 +56,7 @@ class Store:
         """
         if self.folder is not None:
             return read_bytes(self.folder / name)
-        data: bytes = self._ask("cat_file", name)
+        data: bytes = self._call("cat_file", name)
         return data
 
     @contextmanager
@@ -79,7 +79,7 @@ class Store:
             with local.open("xb") as file:
                 yield file
             try:
-                self._ask("put_file", name, source=str(local))
+                self._call("put_file", name, source=str(local))
             except InputError as error:
                 raise OutputError(str(error)) from error
 
@@ -88,8 +88,8 @@ class Store:
         with self.writing(name) as file:
             file.write(data)
 
-    def _ask(self, what: str, name: str, *, source: str | None = None, **options: Any) -> Any:
-        """A method of the file system, whose libraries raise what they like."""
+    def _call(self, what: str, name: str, *, source: str | None = None, **options: Any) -> Any:
+        """A method of the file system; its libraries raise errors of any type."""
         path = f"{self._root}/{name}" if name else self._root
         paths = (path,) if source is None else (source, path)
         try:
@@ -98,5 +98,5 @@ class Store:
             raise InputError(f"{self.place}/{name}: expected a file to read, found none") from error
         except Exception as error:
             raise InputError(
-                f"{self.place}/{name}: expected an answer, found {type(error).__name__}: {error}"
+                f"{self.place}/{name}: expected to reach it, found {type(error).__name__}: {error}"
             ) from error

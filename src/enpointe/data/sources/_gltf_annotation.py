@@ -13,7 +13,7 @@ from enpointe.data.plain_words import plain
 from enpointe.io.assets.files import FolderFiles
 
 _MAX_TREE = 8 << 20
-"""Bytes of a file's tree that are looked at; of larger trees nothing is known."""
+"""Bytes of a file's tree that are read; larger trees are ignored."""
 _MAX_WORDS = 300
 
 

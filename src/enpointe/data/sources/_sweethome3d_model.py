@@ -35,7 +35,7 @@ def load_entry(
 def place(
     triangles: NDArray[np.float64], rotation: tuple[float, ...] | None, size: tuple[float, ...] | None
 ) -> NDArray[np.float64]:
-    """Turn and stretch triangles (f, 3, 3), z up, as the catalogue says.
+    """Turn and stretch triangles (f, 3, 3), z up, as the catalogue describes.
 
     `rotation` holds the nine numbers of a matrix, row by row, in the file's y-up axes; `size` is width,
     depth and height of the turned model.

@@ -83,7 +83,7 @@ class _ActorModel:
         name = f"art/textures/skins/{actor.texture}"
         pixels = read_texture(self._either(name, (".cached.dds", "")), name, self.builder.limits)
         if "player" in actor.material:
-            # Its coverage says where the texture, and where the player's colour shows.
+            # Its coverage decides where the texture shows, and where the player's colour does.
             share = pixels[..., 3:].astype(np.float32) / 255
             pixels[..., :3] = pixels[..., :3] * (share + (1 - share) * np.array(PLAYER_COLOR) / 255)
         if "trans" not in actor.material or "no_trans" in actor.material or "player" in actor.material:

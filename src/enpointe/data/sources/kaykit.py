@@ -1,4 +1,4 @@
-"""KayKit packs: folders of glTF models whose names say what they are (CC0)."""
+"""KayKit packs: folders of glTF models that are named after what they show (CC0)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Buildings. The front, with the door, looks along -y."""
+"""Buildings. The front, with the door, faces -y."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _flower(b: Builder) -> None:
     b.limb("stem", (0, 0, 0.4), (0, 0, 0.45 + tall), 0.045)
     for side in (-1, 1):
         b.ellipsoid("stem", (0.2, 0.1, 0.04), (side * 0.2, 0, 0.5 + tall * b.uniform(0.25, 0.45)), (0, -side * 35, 0))
-    # The flower looks up and to the front.
+    # The flower faces up and to the front.
     tilt = b.uniform(50, 75)
     s, c = sin(tilt * pi / 180), cos(tilt * pi / 180)
     at = (0.0, -0.03, 0.45 + tall)
