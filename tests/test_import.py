@@ -39,6 +39,7 @@ def modules_after(code: str) -> set[str]:
         "from enpointe.cli import main; main(['--help'])",
         "from enpointe.cli import main; main(['generate', '--help'])",
         "from enpointe.cli import main; main(['train', '--help'])",
+        "from enpointe.cli import main; main(['data', 'build', '--help'])",
         "from enpointe.cli import main; assert main(['generate', '', '--n', '3']) == 2",
     ],
 )
