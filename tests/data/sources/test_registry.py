@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 import enpointe.data.sources
 from data.hostile import obj
 from enpointe.cli import main
-from enpointe.core import registry
 from enpointe.core.errors import DeviceError, InputError
 from enpointe.core.warnings import EnpointeWarning
 from enpointe.data.shards.reader import read_shards
@@ -86,6 +84,14 @@ def test_they_are_opened_by_name_and_options(tmp_path: Path) -> None:
         open_source("kaykit", tmp_path, seed=1)
 
 
+def install(folder: Path, module: str) -> None:
+    """A package that names a module of its own among our sources, as pip would leave it in `folder`."""
+    metadata = folder / "elsewhere-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[enpointe.sources]\nanything = {module}\n")
+
+
 @pytest.fixture(params=["a module among ours", "an entry point of another package"])
 def bricks(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A file that adds a source, and nothing else changed."""
@@ -97,11 +103,8 @@ def bricks(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setattr(enpointe.data.sources, "__path__", [*enpointe.data.sources.__path__, str(folder)])
     else:
         module = "bricks"
+        install(folder, module)
         monkeypatch.syspath_prepend(str(folder))
-        found = EntryPoints(
-            [EntryPoint("anything", "bricks", "enpointe.sources"), EntryPoint("x", "nowhere", "others")]
-        )
-        monkeypatch.setattr(registry, "entry_points", lambda group: found.select(group=group))
     monkeypatch.setattr(SOURCES, "_complete", False)
     yield
     SOURCES.unregister("bricks")
@@ -145,9 +148,9 @@ def test_it_is_built_into_shards(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_broken_package_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = EntryPoints([EntryPoint("broken", "nowhere_at_all", "enpointe.sources")])
-    monkeypatch.setattr(registry, "entry_points", lambda group: found.select(group=group))
+def test_a_broken_package_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "nowhere_at_all")
+    monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(SOURCES, "_complete", False)
     with pytest.warns(EnpointeWarning, match="source: expected nowhere_at_all to be importable, found"):
         assert set(SOURCES) == OURS
