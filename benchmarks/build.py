@@ -17,7 +17,7 @@ from benchmarks.common import Report, Row, arguments
 from enpointe.data.build.build import build_shards
 from enpointe.data.build.config import BuildConfig
 from enpointe.data.sources.procedural import Procedural
-from enpointe.render.raster import RasterRenderer
+from enpointe.render.renderers.raster import RasterRenderer
 
 
 def build(workers: int, objects: int, config: BuildConfig) -> Row:

@@ -18,7 +18,7 @@ from benchmarks.common import Report, Row, arguments
 from enpointe.data.build.build import WORK, build_shards
 from enpointe.data.build.config import BuildConfig
 from enpointe.data.sources.procedural import Procedural
-from enpointe.render.raster import RasterRenderer
+from enpointe.render.renderers.raster import RasterRenderer
 
 PER_SHARD = 16
 POLL, LATEST = 0.02, 2.0

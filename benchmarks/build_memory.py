@@ -20,7 +20,7 @@ from enpointe.core.progress import Progress
 from enpointe.data.build.build import build_shards
 from enpointe.data.build.config import BuildConfig
 from enpointe.data.sources.procedural import Procedural
-from enpointe.render.raster import RasterRenderer
+from enpointe.render.renderers.raster import RasterRenderer
 
 ROWS = 20
 

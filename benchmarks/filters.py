@@ -26,7 +26,7 @@ from enpointe.data.shards.descriptors import descriptor
 from enpointe.data.shards.reader import read_shards
 from enpointe.data.shards.store import Store
 from enpointe.data.sources.procedural import Procedural
-from enpointe.render.raster import RasterRenderer
+from enpointe.render.renderers.raster import RasterRenderer
 
 PLOT = Path(__file__).resolve().parents[1] / "docs" / "filters.png"
 TITLES = {

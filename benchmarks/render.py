@@ -31,7 +31,9 @@ from enpointe.data.shards.records import webp
 from enpointe.data.sources import open_source
 from enpointe.data.sources.sweethome3d import DEBIAN_FOLDER
 from enpointe.render.camera import random_cameras
-from enpointe.render.raster import RasterRenderer
+from enpointe.render.renderers.gl import GlRenderer
+from enpointe.render.renderers.raster import RasterRenderer
+from enpointe.render.renderers.rays import RayRenderer
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 KAYKIT = Path(__file__).resolve().parents[2] / "shared" / "data" / "kaykit"
@@ -91,7 +93,7 @@ def by_faces(assets: list[Asset], size: int) -> list[Row]:
     """20 pictures by either backend, of models in groups by their number of faces."""
     groups: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
     cameras = random_cameras(20, np.random.default_rng(0), size=size)
-    with RasterRenderer("gl") as gl, RasterRenderer("rays") as rays:
+    with GlRenderer() as gl, RayRenderer() as rays:
         for asset in assets:
             model = asset.load().normalized()
             faces = len(model.triangles)

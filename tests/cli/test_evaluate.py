@@ -20,12 +20,12 @@ from enpointe.evaluation.metric import ordered
 from enpointe.evaluation.metrics import r_precision
 from enpointe.evaluation.metrics.p_fid import PFID
 from enpointe.evaluation.prompts import Subject, subject_of
-from enpointe.evaluation.renderers import Images
 from enpointe.evaluation.runner import runs, sweep, tools
 from enpointe.evaluation.samples.procedural import procedural_object
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.pipelines.base import Request, Settings
+from enpointe.render.software.perspective import Images, RenderConfig
 from evaluation.fakes import ColorEncoder, MeanRenderer, tiny_classifier
 from fake_pipeline import FakePipeline, ball
 
@@ -281,7 +281,7 @@ def test_without_blender_no_cloud_is_made(
 class PinkRenderer(MeanRenderer):
     """Everything is pink."""
 
-    def render_cloud(self, cloud: PointCloud) -> Images:
+    def images(self, shape: PointCloud | Mesh, config: RenderConfig) -> Images:
         return np.full((1, 8, 8, 3), (255, 128, 178), np.uint8)
 
 
@@ -291,8 +291,8 @@ def test_the_renderer_is_named_and_told_from_others(
     options = ["--metrics", "r_precision", "--json"]
     assert main([*MODEL, *options]) == 0
     own = printed(capsys)["tools"]["renderer"]
-    assert (own["name"], own["images_of"], own["renders"]["views"]) == ("own", "cloud", 1)
-    monkeypatch.setattr(tools, "open_renderer", lambda renderer, views: PinkRenderer())
+    assert (own["name"], own["images_of"], own["renders"]["views"]) == ("software", "cloud", 1)
+    monkeypatch.setattr(tools, "open_renderer", lambda settings: PinkRenderer())
     assert main([*MODEL[:-1], "pink", *options]) == 0
     found = printed(capsys)
     assert found["tools"]["renderer"]["name"] == "blender 9"

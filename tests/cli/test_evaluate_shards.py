@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from enpointe.data.shards.reader import read_shards
 from enpointe.data.sources.procedural import Procedural
 from enpointe.evaluation.samples.open import open_samples
 from enpointe.geometry.mesh import Mesh
-from enpointe.render.raster import RasterRenderer
+from enpointe.render.renderers.rays import RayRenderer
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked here, for speed")
 METRICS = "chamfer,f_score"
@@ -31,11 +30,11 @@ METRICS = "chamfer,f_score"
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six procedural objects in three shards, of two assets each."""
     try:
-        RasterRenderer("rays").close()
+        RayRenderer().close()
     except DeviceError as error:
         pytest.skip(str(error))
     out = tmp_path_factory.mktemp("build") / "shards"
-    build_shards(Procedural(6, seed=4), out, partial(RasterRenderer, "rays"), CONFIG, per_shard=2, method="fork")
+    build_shards(Procedural(6, seed=4), out, RayRenderer, CONFIG, per_shard=2, method="fork")
     return out
 
 

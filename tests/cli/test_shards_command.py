@@ -14,7 +14,7 @@ import pytest
 from enpointe.cli import main
 from enpointe.core.errors import DeviceError
 from enpointe.data.shards.reader import read_shards
-from enpointe.render.raster import RasterRenderer
+from enpointe.render.renderers.raster import RasterRenderer
 
 SOURCE = Path(__file__).parents[2] / "src"
 SMALL = ("--size", "32", "--views", "4", "--points", "64", "--seed", "3")
@@ -109,7 +109,7 @@ def test_show_writes_a_page_with_everything_in_it(
         (["--source", "kaykit"], "expected a folder"),
         (["--source", "kaykit", "--path", "nowhere"], "nowhere"),
         (["--source", "procedural", "--captions", "c.csv"], "argument --captions: expected only with --source folder"),
-        (["--source", "procedural", "--lit", "4"], "renderer raster: expected no samples for lit views"),
+        (["--source", "procedural", "--lit", "4"], "--lit: expected a renderer that has lights, found raster"),
         (["--source", "procedural", "--bucket-by", "joint"], "argument --bucket-by: expected only with --buckets"),
     ],
 )

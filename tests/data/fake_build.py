@@ -9,8 +9,6 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,7 +18,8 @@ from enpointe.data.assets import Asset
 from enpointe.data.build.config import BuildConfig, Thresholds
 from enpointe.io.assets.model import Material, Model
 from enpointe.render.camera import Camera
-from enpointe.render.renderer import View
+from enpointe.render.renderers import Renderer
+from enpointe.render.view import View
 
 CONFIG = BuildConfig("fake", views=4, size=24, points=128, thresholds=Thresholds(flat=0.03, empty=0.01, duplicate=0.05))
 
@@ -110,16 +109,10 @@ def troublesome(folder: Path) -> list[Asset]:
     return [asset(key, load) for key, load in loads.items()]
 
 
-class FakeRenderer:
+class FakeRenderer(Renderer):
     """Shows samples of the surface as single pixels."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
+    name = "fake"
 
     def render(self, model: Model, cameras: Sequence[Camera]) -> list[View]:
         at = np.linspace(0, 1, 24)

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from enpointe.core.errors import RenderError
 from enpointe.evaluation.classifiers import Classifier
 from enpointe.evaluation.encoders import ImageTextEncoder
-from enpointe.evaluation.renderers import Images, ShapeRenderer
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.io.assets.model import Model
 from enpointe.nn.pointnet2 import PointNet2
-from enpointe.render.software.perspective import RenderConfig
+from enpointe.render.camera import Camera
+from enpointe.render.renderers import Renderer
+from enpointe.render.software.perspective import Images, RenderConfig
+from enpointe.render.view import View
 
 
 def tiny_classifier(*classes: str) -> Classifier:
@@ -45,19 +48,18 @@ class ColorEncoder(ImageTextEncoder):
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-class MeanRenderer(ShapeRenderer):
+class MeanRenderer(Renderer):
     """One image of the mean color; it fails at clouds of `fails_at` points, and of a mesh everything is pink."""
 
     name, note = "blender 9", "one color"
     fails_at = 20
 
-    def __init__(self, config: RenderConfig | None = None) -> None:
-        super().__init__(config or RenderConfig(views=1))
+    def render(self, model: Model, cameras: Sequence[Camera]) -> list[View]:
+        raise RenderError("Blender stalled")
 
-    def render_cloud(self, cloud: PointCloud) -> Images:
-        if len(cloud) == self.fails_at:
+    def images(self, shape: PointCloud | Mesh, config: RenderConfig) -> Images:
+        if isinstance(shape, Mesh):
+            return np.full((1, 8, 8, 3), (255, 128, 178), np.uint8)
+        if len(shape) == self.fails_at:
             raise RenderError("Blender stalled")
-        return np.full((1, 8, 8, 3), np.rint(255 * cloud.colors.mean(axis=0)), np.uint8)
-
-    def render_mesh(self, mesh: Mesh) -> Images:
-        return np.full((1, 8, 8, 3), (255, 128, 178), np.uint8)
+        return np.full((1, 8, 8, 3), np.rint(255 * shape.colors.mean(axis=0)), np.uint8)

@@ -22,10 +22,10 @@ from enpointe.data.sources.kaykit import KayKit
 from enpointe.io.assets.model import Material, Model
 from enpointe.render.blender.import_files import read_with_blender
 from enpointe.render.blender.process import BlenderLimits, BlenderProcess, find_blender
-from enpointe.render.blender.renderer import BlenderRenderer
 from enpointe.render.camera import Camera, look_at_center, random_cameras
-from enpointe.render.raster import RasterRenderer
-from enpointe.render.renderer import View
+from enpointe.render.renderers.blender import BlenderRenderer
+from enpointe.render.renderers.raster import RasterRenderer
+from enpointe.render.view import View
 
 pytestmark = pytest.mark.blender
 SIZE = 64

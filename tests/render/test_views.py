@@ -23,8 +23,9 @@ from enpointe.data.sources.kaykit import KayKit
 from enpointe.geometry.colors import to_linear, to_srgb
 from enpointe.io.assets.model import Material, Model
 from enpointe.render.camera import Camera, look_at_center, random_cameras
-from enpointe.render.raster import RasterRenderer
-from enpointe.render.renderer import View
+from enpointe.render.renderers import RENDERERS, Renderer
+from enpointe.render.renderers.raster import RasterRenderer
+from enpointe.render.view import View
 
 KAYKIT = Path(__file__).parents[2].parent / "shared" / "data" / "kaykit"
 SIZE = 128
@@ -79,15 +80,15 @@ def card(texture: NDArray[np.uint8], **material: object) -> Model:
     return Model(corners[faces], uv[faces], np.ones((2, 3, 3), np.float32), np.zeros(2, int), (worn,))
 
 
-@pytest.fixture(scope="module", params=["gl", "rays"])
-def renderer(request: pytest.FixtureRequest) -> Iterator[RasterRenderer]:
+@pytest.fixture(scope="module", params=["gl", "rays", "software"])
+def renderer(request: pytest.FixtureRequest) -> Iterator[Renderer]:
     with opened(request.param) as found:
         yield found
 
 
-def opened(backend: str) -> RasterRenderer:
+def opened(name: str) -> Renderer:
     try:
-        return RasterRenderer(backend)  # type: ignore[arg-type]
+        return RENDERERS[name].for_views()
     except DeviceError as error:
         pytest.skip(str(error))
 
@@ -205,7 +206,7 @@ def test_the_unit_frame_is_centred_with_longest_side_one() -> None:
 )
 @pytest.mark.slow
 def test_fused_points_lie_on_the_surface_and_all_over_it(
-    renderer: RasterRenderer, shape: Callable[[], Model], distance: Callable[..., NDArray[np.floating]]
+    renderer: Renderer, shape: Callable[[], Model], distance: Callable[..., NDArray[np.floating]]
 ) -> None:
     model = shape()
     cloud = fuse(renderer.render(model, cameras()), seed=1)
@@ -227,7 +228,7 @@ def test_fused_points_lie_on_the_surface_and_all_over_it(
     assert cKDTree(cloud.points).query(surface)[0].max() < 0.06
 
 
-def test_a_box_has_each_side_in_its_colour(renderer: RasterRenderer) -> None:
+def test_a_box_has_each_side_in_its_colour(renderer: Renderer) -> None:
     views = renderer.render(box(), cameras(6))
     cloud = dense_cloud(views)
     axis, positive = np.divmod(cloud.material, 2)
@@ -237,7 +238,7 @@ def test_a_box_has_each_side_in_its_colour(renderer: RasterRenderer) -> None:
     assert set(cloud.view) == set(range(6))
 
 
-def test_textures_stand_upright_and_multiply_as_their_format_says(renderer: RasterRenderer) -> None:
+def test_textures_stand_upright_and_multiply_as_their_format_says(renderer: Renderer) -> None:
     texture = np.full((4, 4, 4), 255, np.uint8)
     texture[:2, :2, :3] = 255 * RED
     texture[:2, 2:, :3] = 255 * GREEN
@@ -259,14 +260,14 @@ def test_textures_stand_upright_and_multiply_as_their_format_says(renderer: Rast
     np.testing.assert_allclose(middle_of(behind, -0.3, 0.3), [*(255 * RED), 255])
 
 
-def test_colours_of_corners_multiply_in_linear_light(renderer: RasterRenderer) -> None:
+def test_colours_of_corners_multiply_in_linear_light(renderer: Renderer) -> None:
     model = card(np.full((1, 1, 4), 255, np.uint8))
     model.shade[:] = 0.25
     (view,) = renderer.render(model, [look_at_center(FRONT, size=SIZE)])
     np.testing.assert_allclose(middle_of(view)[:3], 255 * float(to_srgb(np.float32(0.25))), atol=1)
 
 
-def test_pictures_are_interpolated_and_swatches_are_not(renderer: RasterRenderer) -> None:
+def test_pictures_are_interpolated_and_swatches_are_not(renderer: Renderer) -> None:
     texture = np.full((1, 2, 4), 255, np.uint8)
     texture[0, 0, :3] = 0
     camera = look_at_center(FRONT, size=SIZE)
@@ -276,7 +277,7 @@ def test_pictures_are_interpolated_and_swatches_are_not(renderer: RasterRenderer
     assert set(np.unique(swatches.color[swatches.opaque])) == {0, 255}
 
 
-def test_what_a_texture_cuts_away_shows_what_is_behind(renderer: RasterRenderer) -> None:
+def test_what_a_texture_cuts_away_shows_what_is_behind(renderer: Renderer) -> None:
     """Leaves: the transparent half is a window, and its colour does not creep into the other."""
     texture = np.zeros((8, 8, 4), np.uint8)
     texture[:, 4:] = (0, 200, 0, 255)
@@ -294,7 +295,7 @@ def test_what_a_texture_cuts_away_shows_what_is_behind(renderer: RasterRenderer)
     assert view.depth[leafy].max() + 0.4 < view.depth[view.opaque & (view.material == 1)].min()
 
 
-def test_coverage_is_the_share_of_the_pixel(renderer: RasterRenderer) -> None:
+def test_coverage_is_the_share_of_the_pixel(renderer: Renderer) -> None:
     """A card's picture has the area that projection says, to a hundredth of a pixel's row."""
     camera = look_at_center(FRONT, size=SIZE)
     (view,) = renderer.render(card(np.full((1, 1, 4), 255, np.uint8)), [camera])
@@ -352,13 +353,13 @@ def test_auto_renders_with_whatever_there_is() -> None:
 
 
 def test_without_any_backend_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("gl", "rays"):
-        monkeypatch.setitem(sys.modules, f"enpointe.render.{name}", None)
+    for name in ("moderngl", "embreex.rtcore_scene"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DeviceError, match=r"libegl1.*enpointe\[data\]"):
         RasterRenderer()
 
 
-def test_an_empty_model_is_refused(renderer: RasterRenderer) -> None:
+def test_an_empty_model_is_refused(renderer: Renderer) -> None:
     with pytest.raises(InputError, match="triangles"):
         renderer.render(triangles_model(np.zeros((0, 3, 3)), (Material(RED),), 0), cameras(1))
 
@@ -410,7 +411,7 @@ def test_any_beginning_of_the_cloud_is_even(monkeypatch: pytest.MonkeyPatch, wit
         pytest.importorskip("fpsample", reason="fpsample is not installed")
     else:
         monkeypatch.setitem(sys.modules, "fpsample", None)
-    with RasterRenderer("auto") as renderer:
+    with RasterRenderer() as renderer:
         cloud = fuse(renderer.render(sphere(), cameras(20, 64)), 600)
     # Of n points spread as well as can be on a sphere of radius 1/2, neighbours are 1.9 / sqrt(n) apart.
     for n in (100, 600):

@@ -18,9 +18,9 @@ from enpointe.evaluation.choice import AUTO
 from enpointe.evaluation.classifiers import CLASSIFIERS
 from enpointe.evaluation.encoders import ENCODERS
 from enpointe.evaluation.metrics import METRICS
-from enpointe.evaluation.renderers import RENDERERS
 from enpointe.evaluation.settings import FeatureType, Settings, Shape
 from enpointe.evaluation.text import count
+from enpointe.render.renderers import RENDERERS
 
 if TYPE_CHECKING:
     from enpointe.evaluation.runner.results import Results
@@ -69,7 +69,7 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     )  # fmt: skip
     how.add_argument(
         "--renderer", choices=tuple(RENDERERS), default=settings.renderer,
-        help="what renders it: own, or blender, which lights it and casts shadows, a second or so for each view "
+        help="what renders it; blender lights it and casts shadows, a second or so for each view "
         "(default: %(default)s)",
     )  # fmt: skip
     how.add_argument(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
 from enpointe.evaluation.classifiers import Classifier
 from enpointe.evaluation.encoders import ImageTextEncoder
 from enpointe.evaluation.metrics import METRICS
 from enpointe.evaluation.observation import Observation, Observed
-from enpointe.evaluation.renderers import ShapeRenderer
 from enpointe.evaluation.report.blocks import Block
 from enpointe.evaluation.score import Quantity, Row, Score
 from enpointe.evaluation.settings import Settings
+from enpointe.render.renderers import Renderer
 
 Need = Literal["reference", "meshes", "prompts", "classifier", "encoder", "renderer"]
 """What a metric cannot do without: reference clouds, a sample with a mesh, one whose prompt is known, or a tool."""
@@ -38,7 +38,7 @@ class Tools:
     settings: Settings
     classifier: Classifier | None = None
     encoder: ImageTextEncoder | None = None
-    renderer: ShapeRenderer | None = None
+    renderer: Renderer | None = None
     ceilings: bool = True
 
     def about(self) -> dict[str, dict[str, Any]]:
@@ -49,7 +49,10 @@ class Tools:
         if self.encoder is not None:
             about["encoder"] = self.encoder.about()
         if self.renderer is not None:
-            about["renderer"] = {**self.renderer.about(), "images_of": self.settings.images_of}
+            about["renderer"] = {
+                "name": self.renderer.name, "note": self.renderer.note,
+                "renders": asdict(self.settings.render_config()), "images_of": self.settings.images_of,
+            }  # fmt: skip
         return about
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from enpointe.render.software.perspective import RenderConfig
 
 Shape = Literal["cloud", "mesh"]
 FeatureType = Literal["float32", "bfloat16"]
@@ -26,10 +29,16 @@ class Settings:
 
     classifier: str = "auto"
     encoder: str = "auto"
-    renderer: str = "own"
+    renderer: str = "software"
     device: str = "cpu"
     feature_dtype: FeatureType = "float32"
     seed: int = 0
     views: int | None = None
     images_of: Shape = "cloud"
     papers_prompts: bool = False
+
+    def render_config(self) -> RenderConfig:
+        """How samples are rendered for R-Precision; InputError for a number of views out of range."""
+        from enpointe.render.software.perspective import RenderConfig
+
+        return RenderConfig() if self.views is None else RenderConfig(views=self.views)

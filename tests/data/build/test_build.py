@@ -150,7 +150,7 @@ import sys
 from enpointe.data.build.build import build_shards
 from enpointe.data.build.config import BuildConfig
 from enpointe.data.sources.procedural import Procedural
-from enpointe.render.raster import RasterRenderer
+from enpointe.render.renderers.raster import RasterRenderer
 config = BuildConfig("raster", views=4, size=48, points=256)
 build_shards(
     Procedural(24), sys.argv[1], RasterRenderer, config, workers=2, resume=True, per_shard=5, method="fork"

@@ -15,7 +15,7 @@ from enpointe.data.shards import descriptors
 from enpointe.data.shards.buckets import cluster
 from enpointe.io.assets.model import Material, Model
 from enpointe.render.camera import random_cameras
-from enpointe.render.renderer import View
+from enpointe.render.view import View
 
 THRESHOLDS = Thresholds(flat=0.02, empty=0.01, unseen=0.4, duplicate=0.05)
 

@@ -28,7 +28,7 @@ from enpointe.data.build.ray import on_ray
 from enpointe.data.build.steps import FUSE, LOAD, RENDER, STEPS, local_version, open_step, pack, unpack
 from enpointe.data.build.workers import JobFailure, JobRunner, Limits
 from enpointe.render.camera import random_cameras
-from enpointe.render.renderer import View
+from enpointe.render.view import View
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked here, for speed")
 ROOT = Path(__file__).parents[3]

@@ -15,7 +15,7 @@ from enpointe.core.errors import DeviceError, InputError
 from enpointe.core.warnings import EnpointeWarning
 from enpointe.data.shards.reader import read_shards
 from enpointe.data.sources import SOURCES, open_source
-from enpointe.render.raster import RasterRenderer
+from enpointe.render.renderers.raster import RasterRenderer
 
 OURS = {"0ad", "folder", "kaykit", "procedural", "sweethome3d"}
 BRICKS = """

@@ -24,3 +24,15 @@ def test_mesh_nearest_face_wins_and_far_sides_are_culled() -> None:
     assert (both[0] == 1).all()
     np.testing.assert_allclose(both[2], 1, rtol=1e-6)
     assert (rasterize(screen, faces, 8, cull=True)[0] == 0).all()
+
+
+def test_places_that_are_not_kept_are_seen_through() -> None:
+    screen = np.array([[0, 0, 1.0], [0, 16, 1], [16, 0, 1], [0, 0, 2], [0, 16, 2], [16, 0, 2]])
+    face, weights, _ = rasterize(
+        screen, np.arange(6).reshape(2, 3), 8, keep=lambda face, weights: (face == 1) | (weights[:, 0] > 0.5)
+    )
+    near = face == 0
+    assert 0 < near.sum() < near.size
+    assert (face[~near] == 1).all()
+    assert (weights[near][:, 0] > 0.5).all()
+    assert (weights[~near][:, 0] <= 0.5).all()

@@ -7,6 +7,7 @@ import os
 import time
 from collections import defaultdict
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,9 @@ from enpointe.core.errors import InputError
 from enpointe.core.options import options_of
 from enpointe.core.progress import ProgressBar
 from enpointe.data.build.config import BuildConfig, Thresholds
-from enpointe.data.build.renderers import RENDERERS
 from enpointe.data.shards.features import FEATURES
 from enpointe.data.sources import SOURCES, open_source
+from enpointe.render.renderers import RENDERERS
 
 if TYPE_CHECKING:
     from enpointe.data.build.build import BuildSummary, ConvertAssets
@@ -145,7 +146,10 @@ def _check_source_options(options: argparse.Namespace) -> None:
 def _open_renderer(options: argparse.Namespace) -> OpenRenderer:
     cores = os.cpu_count() or 1
     threads = 1 if options.ray is not None else max(1, cores // (options.workers or cores))
-    return RENDERERS[options.renderer or "raster"](options.lit or 0, threads)
+    kind = RENDERERS[name := options.renderer or "raster"]
+    if options.lit and not kind.lights:
+        raise InputError(f"argument --lit: expected a renderer that has lights, found {name}")
+    return partial(kind.for_views, lit_samples=options.lit or 0, threads=threads)
 
 
 def _convert_assets(options: argparse.Namespace) -> AbstractContextManager[ConvertAssets | None]:

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,12 +25,13 @@ from enpointe.data.shards import descriptors
 from enpointe.data.shards.records import Record, StoredView, quantized_normals, quantized_points, record_id, webp
 from enpointe.io.assets.model import Model
 from enpointe.render.camera import Camera, random_cameras
-from enpointe.render.renderer import Renderer, View
+from enpointe.render.renderers import Renderer
+from enpointe.render.view import View
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
-OpenRenderer = Callable[[], AbstractContextManager[Renderer]]
+OpenRenderer = Callable[[], Renderer]
 Converted = tuple[Outcome, bytes | None]
 """An asset's outcome, and its encoded record if it is kept."""
 
@@ -68,7 +69,7 @@ def convert_asset(asset: Asset, renderer: Renderer, config: BuildConfig) -> Conv
 
     def steps() -> Converted:
         loaded = load(asset, config)
-        return finish(loaded, renderer.render(loaded.model, loaded.cameras), renderer_name(renderer, config), config)
+        return finish(loaded, renderer.render(loaded.model, loaded.cameras), renderer.name, config)
 
     converted = attempt(asset, steps)
     return (converted, None) if isinstance(converted, Outcome) else converted
@@ -126,11 +127,6 @@ def load(asset: Asset, config: BuildConfig) -> LoadedAsset:
         raise InputError("expected a caption, found none")
     model = asset.load().normalized()
     return LoadedAsset(asset, model, random_cameras(config.views, rng, size=config.size), rng)
-
-
-def renderer_name(renderer: Renderer, config: BuildConfig) -> str:
-    """The renderer's name in the provenance of records."""
-    return str(getattr(renderer, "name", config.renderer))
 
 
 def finish(loaded: LoadedAsset, views: Sequence[View], renderer: str, config: BuildConfig) -> Converted:

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from enpointe.data.asset_clouds import scatter
 from enpointe.data.build.config import Thresholds
 from enpointe.io.assets.model import Model, solid_points
-from enpointe.render.renderer import View
+from enpointe.render.view import View
 
 FLAT, EMPTY, UNSEEN, DUPLICATE = "flat", "nearly empty", "mostly unseen", "duplicate"
 _SURFACE_SAMPLES = 2000

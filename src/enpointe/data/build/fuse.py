@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
 from enpointe.geometry.subsample import farthest_point
-from enpointe.render.renderer import View
+from enpointe.render.view import View
 
 _CANDIDATES = 16
 """Candidate pixels for each requested point, of which the farthest are kept: more make no evener cloud."""

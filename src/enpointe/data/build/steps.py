@@ -21,12 +21,13 @@ from enpointe import __version__
 from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
 from enpointe.data.build.config import BuildConfig
-from enpointe.data.build.convert import Converted, LoadedAsset, OpenRenderer, attempt, finish, load, renderer_name
+from enpointe.data.build.convert import Converted, LoadedAsset, OpenRenderer, attempt, finish, load
 from enpointe.data.build.fuse import sampling_method
 from enpointe.data.build.outcomes import Outcome
 from enpointe.data.build.workers import JobFailure
 from enpointe.render.camera import Camera
-from enpointe.render.renderer import Renderer, View
+from enpointe.render.renderers import Renderer
+from enpointe.render.view import View
 
 LOAD, RENDER, FUSE = "load", "render", "fuse"
 STEPS = (LOAD, RENDER, FUSE)
@@ -99,7 +100,7 @@ def _render(config: BuildConfig, renderer: Renderer, state: bytes) -> bytes | Co
 
     def rendered() -> bytes:
         views = renderer.render(loaded.model, loaded.cameras)
-        return pack(_Rendered(loaded, renderer_name(renderer, config), tuple(map(_covered, views))))
+        return pack(_Rendered(loaded, renderer.name, tuple(map(_covered, views))))
 
     made = attempt(loaded.asset, rendered)
     return (made, None) if isinstance(made, Outcome) else made

@@ -60,7 +60,8 @@ class ClipRPrecision(Metric):
             return
         of_mesh = self.tools.settings.images_of == "mesh" and sample.mesh is not None
         try:
-            images = renderer.render_mesh(given(sample.mesh)) if of_mesh else renderer.render_cloud(sample.cloud)
+            shape = given(sample.mesh) if of_mesh else sample.cloud
+            images = renderer.images(shape, self.tools.settings.render_config())
         except RenderError as error:
             observation.fail(f"no images of it: {error}")
             return

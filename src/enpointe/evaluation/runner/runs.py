@@ -18,11 +18,11 @@ from enpointe.diffusion.samplers import SAMPLERS
 from enpointe.evaluation.files import write_json
 from enpointe.evaluation.prompts import PromptList, texts_of
 from enpointe.evaluation.references import procedural_reference
-from enpointe.evaluation.renderers import open_renderer
 from enpointe.evaluation.runner.evaluate import check_metrics, score
 from enpointe.evaluation.runner.generation import Generation, Log, generate_samples
 from enpointe.evaluation.runner.results import Results, peak_memory
 from enpointe.evaluation.runner.sweep import run_sweep
+from enpointe.evaluation.runner.tools import open_renderer
 from enpointe.evaluation.samples.generated import SAMPLES
 from enpointe.evaluation.samples.sample import SampleSet
 from enpointe.evaluation.settings import Settings
@@ -83,7 +83,7 @@ def evaluate_model(
         )
     chosen = check_metrics(metrics, reference=reference is not None)
     if any("renderer" in metric.needs for metric in chosen.values()):
-        open_renderer(settings.renderer, settings.views).close()  # what fails fails before what takes long
+        open_renderer(settings).close()  # what fails fails before what takes long
     for line in prompts.notes:
         log(line)
     began = time.perf_counter()

@@ -10,8 +10,8 @@ from enpointe.evaluation.choice import AUTO
 from enpointe.evaluation.classifiers import load_classifier
 from enpointe.evaluation.encoders import load_encoder
 from enpointe.evaluation.metric import Metric, Need, Tools
-from enpointe.evaluation.renderers import open_renderer
 from enpointe.evaluation.settings import Settings
+from enpointe.render.renderers import RENDERERS, Renderer
 
 
 def load_tools(
@@ -47,5 +47,15 @@ def load_tools(
                 raise
             missing["encoder"] = f"no encoder of texts and images: {error}"
     if needed("renderer"):
-        found["renderer"] = open_renderer(settings.renderer, settings.views)
+        found["renderer"] = open_renderer(settings)
     return Tools(settings, **found, ceilings=ceilings), missing
+
+
+def open_renderer(settings: Settings) -> Renderer:
+    """The renderer of the settings.
+
+    Raises:
+        InputError: a renderer that there is not, or a number of views.
+        DeviceError: what it needs is not there, such as Blender.
+    """
+    return RENDERERS[settings.renderer].for_images(settings.render_config().views)

@@ -17,6 +17,7 @@ from enpointe.core.errors import InputError
 from enpointe.geometry.checks import Floats
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.render.camera import Camera
 from enpointe.render.software.axes import ViewAxes, view_axes
 from enpointe.render.software.rasterize import rasterize
 from enpointe.render.software.shading import BARE, RIM, blend, light, shading_normals, surface
@@ -72,9 +73,20 @@ class RenderConfig:
             raise InputError(f"background: expected three numbers from 0 to 1, found {self.background!r}")
 
     @property
-    def cameras(self) -> tuple[ViewAxes, ...]:
+    def axes(self) -> tuple[ViewAxes, ...]:
         """The views' axes, in order."""
         return tuple(view_axes(self.azimuth + 360 * i / self.views, self.elevation) for i in range(self.views))
+
+    def cameras(self, distance: float) -> tuple[Camera, ...]:
+        """The views' cameras at that distance from the origin, at which they look."""
+        focal = self.size / (2 * float(np.tan(np.deg2rad(self.fov) / 2)))
+        cameras = []
+        for view in self.axes:
+            world_from_camera = np.eye(4)
+            world_from_camera[:3, :3] = np.stack([view.right, -view.up, view.away], axis=1)
+            world_from_camera[:3, 3] = -distance * view.away
+            cameras.append(Camera(world_from_camera, focal, self.size))
+        return tuple(cameras)
 
 
 class _Shot(NamedTuple):
@@ -154,7 +166,7 @@ def standpoint(points: Floats, config: RenderConfig, disc: float = 0) -> tuple[N
     length.
     """
     places, radius = _centered(points)
-    return places, _distance(places, disc, config.cameras, config.fov, radius)
+    return places, _distance(places, disc, config.axes, config.fov, radius)
 
 
 def _centered(points: Floats) -> tuple[NDArray[np.float64], float]:
@@ -172,11 +184,11 @@ def _render(
     draw: Callable[[_Shot, ViewAxes, int], _Drawing],
 ) -> Images:
     """`radius` of the whole and of the `disc` that is drawn for a point, in units of length."""
-    cameras = config.cameras
-    distance = _distance(points, disc, cameras, config.fov, radius)
+    axes = config.axes
+    distance = _distance(points, disc, axes, config.fov, radius)
     large = config.size * config.oversampling
     images = np.empty((config.views, config.size, config.size, 3), np.uint8)
-    for image, view in zip(images, cameras, strict=True):
+    for image, view in zip(images, axes, strict=True):
         color, depth = draw(_shot(points, view, distance, config.fov, large), view, large)
         small = _blocks(color, config.oversampling, np.add) / np.float32(config.oversampling**2)
         if config.shading:
@@ -186,9 +198,7 @@ def _render(
     return images
 
 
-def _distance(
-    points: NDArray[np.float64], disc: float, cameras: tuple[ViewAxes, ...], fov: float, radius: float
-) -> float:
+def _distance(points: NDArray[np.float64], disc: float, axes: tuple[ViewAxes, ...], fov: float, radius: float) -> float:
     """How far from the middle a camera must stand for every view to hold every point's disc, with a margin.
 
     A point that lies `across` beside the axis and `away` behind the middle is inside from the distance d on where
@@ -196,7 +206,7 @@ def _distance(
     """
     slope = np.tan(np.deg2rad(fov) / 2) / MARGIN
     needed = 1.05 * radius  # the eye stays outside
-    for view in cameras:
+    for view in axes:
         across = np.maximum(np.abs(points @ view.right), np.abs(points @ view.up))
         needed = max(needed, float(((across + disc) / slope - points @ view.away).max()))
     return needed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -12,12 +13,18 @@ EDGE = 1e-5  # of a triangle: float32 rounding must not open cracks between neig
 
 
 def rasterize(
-    screen: NDArray[np.float64], faces: NDArray[np.int64], size: int, *, cull: bool = False
+    screen: NDArray[np.float64],
+    faces: NDArray[np.int64],
+    size: int,
+    *,
+    cull: bool = False,
+    keep: Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.bool_]] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]:
     """The nearest face at each pixel centre of a square image.
 
     screen: (v, 3) x to the right and y down in pixels, depth away from the eye. `cull` leaves out faces that
-    turn clockwise in the image as a viewer sees it, the far side of a closed mesh.
+    turn clockwise in the image as a viewer sees it, the far side of a closed mesh. `keep` says of faces (n,) and
+    weights (n, 3) which of these places are there; the others are seen through.
     Returns face (size, size), -1 where none; barycentric weights (size, size, 3); depth, infinite where none.
     """
     face_at = np.full(size * size, -1, dtype=np.int64)
@@ -53,6 +60,8 @@ def rasterize(
         weights = np.stack([1 - u[inside] - v[inside], u[inside], v[inside]], axis=1).astype(np.float32)
         far = np.einsum("nc,nc->n", depth[one], weights)
         nearer = np.flatnonzero(far < depth_at[pixel])
+        if keep is not None:
+            nearer = nearer[keep(kept[one[nearer]], weights[nearer])]
         nearer = nearer[np.argsort(-far[nearer], kind="stable")]  # the last one written to a pixel is the nearest
         depth_at[pixel[nearer]] = far[nearer]
         face_at[pixel[nearer]] = kept[one[nearer]]

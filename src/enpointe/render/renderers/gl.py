@@ -1,4 +1,4 @@
-"""Pictures by OpenGL 3.3 through EGL, with or without a graphics card."""
+"""Views by OpenGL 3.3 through EGL, with or without a graphics card."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,11 +14,12 @@ from enpointe.core.errors import DeviceError, InputError
 from enpointe.geometry.colors import to_linear
 from enpointe.io.assets.model import SOLID, Material, Model
 from enpointe.render.camera import Camera
-from enpointe.render.renderer import View
+from enpointe.render.renderers import RENDERERS, Renderer
+from enpointe.render.view import View
 
 _SAMPLES = 4
 _Batch = tuple[Any, Material | None, Any]
-"""A vertex array, the textured material that all its faces wear, and its texture."""
+"""A vertex array, the textured material that all its faces have, and its texture."""
 _TRANSFER = """
 vec3 to_linear(vec3 c) { return mix(c / 12.92, pow((c + 0.055) / 1.055, vec3(2.4)), greaterThan(c, vec3(0.04045))); }
 vec3 to_srgb(vec3 c) {
@@ -44,7 +44,7 @@ _FRAGMENT = (
 uniform bool textured, linear;
 uniform vec3 factor;
 uniform float solid;
-uniform sampler2D picture;  // premultiplied
+uniform sampler2D texels;  // premultiplied
 centroid in vec2 at; centroid in vec3 tinted;
 in float depth; flat in float number;
 layout(location = 0) out vec4 color; layout(location = 1) out vec2 surface;
@@ -54,7 +54,7 @@ layout(location = 0) out vec4 color; layout(location = 1) out vec2 surface;
 void main() {
     vec3 light = tinted;
     if (textured) {
-        vec4 texel = texture(picture, at);
+        vec4 texel = texture(texels, at);
         if (texel.a < solid) discard;
         texel.rgb = min(texel.rgb / texel.a, 1.0);
         light *= linear ? to_linear(texel.rgb) * to_linear(factor) : to_linear(texel.rgb * factor);
@@ -92,7 +92,7 @@ void main() {{
 
 
 class _Canvas:
-    """Where pictures of one size are drawn: through the pixels' centres, through their samples, from both."""
+    """Where views of one size are drawn: through the pixels' centres, through their samples, from both."""
 
     def __init__(self, context: Any, size: int) -> None:
         shape = (size, size)
@@ -101,17 +101,18 @@ class _Canvas:
         samples = context.texture(shape, 4, samples=_SAMPLES)
         depths = [context.depth_renderbuffer(shape, samples=n) for n in (0, _SAMPLES)]
         self.drawn = (color, surface, samples)
-        self.centre = context.framebuffer([color, surface], depths[0])
+        self.center = context.framebuffer([color, surface], depths[0])
         self.samples = context.framebuffer([samples], depths[1])
-        self.picture = context.framebuffer([found_color, found_surface])
-        self._held = [self.centre, self.samples, self.picture, *self.drawn, found_color, found_surface, *depths]
+        self.image = context.framebuffer([found_color, found_surface])
+        self._held = [self.center, self.samples, self.image, *self.drawn, found_color, found_surface, *depths]
 
     def release(self) -> None:
         for thing in self._held:
             thing.release()
 
 
-class GlRasterizer:
+@RENDERERS.register("gl")
+class GlRenderer(Renderer):
     """One OpenGL context. Software rendering keeps to the calling thread: whoever wants more starts processes.
 
     Raises:
@@ -119,6 +120,11 @@ class GlRasterizer:
     """
 
     def __init__(self) -> None:
+        try:
+            import moderngl
+        except ImportError as error:
+            raise DeviceError(f"expected moderngl (pip install 'enpointe[data]'), found none: {error}") from error
+        self._gl: Any = moderngl
         os.environ.setdefault("LP_NUM_THREADS", "0")  # read by Mesa's software renderer as it starts
         try:
             self._context: Any = moderngl.create_context(standalone=True, backend="egl", require=330)
@@ -128,7 +134,7 @@ class GlRasterizer:
             raise DeviceError(f"expected OpenGL with {_SAMPLES} samples a pixel, found {self._context.max_samples}")
         device = self._context.info["GL_RENDERER"]
         self.name = f"gl, {device}"
-        self.likes_few_faces = any(word in device.lower() for word in ("llvmpipe", "softpipe", "swrast"))
+        self.without_card = any(word in device.lower() for word in ("llvmpipe", "softpipe", "swrast"))
         self._draw = self._context.program(_VERTEX, _FRAGMENT)
         self._draw["solid"].value = SOLID / 255
         self._resolve = self._context.program(_SCREEN, _RESOLVE)
@@ -138,7 +144,7 @@ class GlRasterizer:
         self._canvases: dict[int, _Canvas] = {}
 
     def render(self, model: Model, cameras: Sequence[Camera]) -> list[View]:
-        """See `RasterRenderer.render`."""
+        """See `Renderer.render`."""
         if len(model.triangles) == 0:
             raise InputError("expected a model with triangles, found none")
         with self._uploaded(model) as batches:
@@ -154,37 +160,37 @@ class GlRasterizer:
     @contextmanager
     def _uploaded(self, model: Model) -> Iterator[list[_Batch]]:
         """A vertex array for all faces without texture, and one for each textured material, with its texture."""
-        textured = [i for i, worn in enumerate(model.materials) if worn.texture is not None]
+        textured = [i for i, one in enumerate(model.materials) if one.texture is not None]
         plain = ~np.isin(model.material, textured)
         groups: list[tuple[NDArray[np.bool_], Material | None]] = [(plain, None)]
         groups += [(model.material == i, model.materials[i]) for i in textured]
         with ExitStack() as held:
             batches = []
-            for faces, worn in groups:
+            for faces, material in groups:
                 if not faces.any():
                     continue
-                buffer = self._context.buffer(_vertices(model, np.flatnonzero(faces), worn is None).tobytes())
+                buffer = self._context.buffer(_vertices(model, np.flatnonzero(faces), material is None).tobytes())
                 held.callback(buffer.release)
                 content = [(buffer, "3f 2f 3f 1f", "position", "uv", "tint", "material")]
                 array = self._context.vertex_array(self._draw, content)
                 held.callback(array.release)
-                picture = None if worn is None else self._texture(worn)
-                if picture is not None:
-                    held.callback(picture.release)
-                batches.append((array, worn, picture))
+                texture = None if material is None else self._texture(material)
+                if texture is not None:
+                    held.callback(texture.release)
+                batches.append((array, material, texture))
             yield batches
 
-    def _texture(self, worn: Material) -> Any:
-        assert worn.texture is not None
-        rows, columns = worn.texture.shape[:2]
+    def _texture(self, material: Material) -> Any:
+        assert material.texture is not None
+        rows, columns = material.texture.shape[:2]
         most = self._context.info["GL_MAX_TEXTURE_SIZE"]
         if max(rows, columns) > most:
             raise InputError(f"expected textures of at most {most} pixels a side, found {columns} x {rows}")
-        pixels = worn.texture[::-1].copy()  # v upwards
+        pixels = material.texture[::-1].copy()  # v upwards
         if (pixels[..., 3] < 255).any():
             pixels[..., :3] = np.rint(pixels[..., :3] * (pixels[..., 3:] / 255))
         texture = self._context.texture((columns, rows), 4, pixels.tobytes())
-        kind = moderngl.LINEAR if worn.smooth else moderngl.NEAREST
+        kind = self._gl.LINEAR if material.smooth else self._gl.NEAREST
         texture.filter = (kind, kind)
         return texture
 
@@ -196,30 +202,30 @@ class GlRasterizer:
         shape = rows.stop - rows.start, columns.stop - columns.start
         part = columns.start, rows.start, shape[1], shape[0]
         self._draw["clip_from_world"].write(_clip_from_world(camera, box).T.astype(np.float32).tobytes())
-        self._context.enable_only(moderngl.DEPTH_TEST)
-        for target in (canvas.centre, canvas.samples):
+        self._context.enable_only(self._gl.DEPTH_TEST)
+        for target in (canvas.center, canvas.samples):
             target.scissor = part
             target.use()
             target.clear()
             self._draw_all(batches)
-        canvas.picture.scissor = part
-        canvas.picture.use()
-        self._context.enable_only(moderngl.NOTHING)
+        canvas.image.scissor = part
+        canvas.image.use()
+        self._context.enable_only(self._gl.NOTHING)
         for location, texture in enumerate(canvas.drawn):
             texture.use(location)
-        self._screen.render(moderngl.TRIANGLES, vertices=3)
-        rgba = np.frombuffer(canvas.picture.read(part, 4), np.uint8).reshape(*shape, 4)
-        found = np.frombuffer(canvas.picture.read(part, 2, attachment=1, dtype="f4"), np.float32).reshape(*shape, 2)
+        self._screen.render(self._gl.TRIANGLES, vertices=3)
+        rgba = np.frombuffer(canvas.image.read(part, 4), np.uint8).reshape(*shape, 4)
+        found = np.frombuffer(canvas.image.read(part, 2, attachment=1, dtype="f4"), np.float32).reshape(*shape, 2)
         return View.of_window(camera, window, rgba, found[..., 0], found[..., 1].astype(np.int16))
 
     def _draw_all(self, batches: list[_Batch]) -> None:
-        for array, worn, picture in batches:
-            self._draw["textured"].value = worn is not None
-            if worn is not None:
-                self._draw["linear"].value = worn.linear
-                self._draw["factor"].value = tuple(worn.color.tolist())
-                picture.use(0)
-            array.render(moderngl.TRIANGLES)
+        for array, material, texture in batches:
+            self._draw["textured"].value = material is not None
+            if material is not None:
+                self._draw["linear"].value = material.linear
+                self._draw["factor"].value = tuple(material.color.tolist())
+                texture.use(0)
+            array.render(self._gl.TRIANGLES)
 
 
 def _vertices(model: Model, faces: NDArray[np.int64], plain: bool) -> NDArray[np.float32]:
@@ -230,7 +236,7 @@ def _vertices(model: Model, faces: NDArray[np.int64], plain: bool) -> NDArray[np
     out[..., 3:5] = uv - np.floor(uv.min(axis=1, keepdims=True))  # repeats all the same; small numbers are exact
     out[..., 5:8] = model.shade[faces]
     if plain:
-        out[..., 5:8] *= np.stack([to_linear(worn.color) for worn in model.materials])[model.material[faces], None]
+        out[..., 5:8] *= np.stack([to_linear(one.color) for one in model.materials])[model.material[faces], None]
     out[..., 8] = model.material[faces, None]
     return out.reshape(-1, 9)
 

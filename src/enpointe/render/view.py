@@ -1,21 +1,18 @@
-"""What a renderer gives: a picture of an object with its depth and materials, and the camera that took it."""
+"""What a renderer gives: an image of a model with its depth and materials, and the camera that saw it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.io.assets.model import Model
 from enpointe.render.camera import Camera
 
 
 @dataclass(frozen=True)
 class View:
-    """One picture of size x size pixels (see `Camera` for where they lie).
+    """One image of size x size pixels (see `Camera` for where they lie).
 
     Attributes:
         camera: in the unit frame: the object centred, longest side 1, z up.
@@ -24,7 +21,7 @@ class View:
         depth: (size, size) float32, along the camera's axis z in the unit frame, of the surface at the
             pixel's centre; inf where nothing is there.
         material: (size, size) int16, index into the model's materials there; -1 where nothing is, or unknown.
-        lit: (size, size, 3) uint8 sRGB under lights, before white; None unless asked for.
+        lit: (size, size, 3) uint8 sRGB under lights, before white; None where it was not rendered.
     """
 
     camera: Camera
@@ -50,15 +47,3 @@ class View:
         )
         whole.color[window], whole.depth[window], whole.material[window] = color, depth, material
         return whole
-
-
-class Renderer(Protocol):
-    """What makes views of models in memory."""
-
-    def render(self, model: Model, cameras: Sequence[Camera]) -> list[View]:
-        """One view a camera, of a model that is in the unit frame (`Model.normalized`).
-
-        Raises:
-            InputError: the model cannot be rendered.
-        """
-        ...

@@ -1,4 +1,4 @@
-"""Pictures by casting rays with Embree, where there is no OpenGL."""
+"""Views by casting rays with Embree, where there is no OpenGL."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
-from enpointe.core.errors import InputError
+from enpointe.core.errors import DeviceError, InputError
 from enpointe.io.assets.model import SOLID, Model, sample_colors, solid_points
 from enpointe.render.camera import Camera
-from enpointe.render.renderer import View
+from enpointe.render.renderers import RENDERERS, Renderer
+from enpointe.render.view import View
 
 _SAMPLES = np.array([[-1, -3], [3, -1], [-3, 1], [1, 3]]) / 8
-"""Where in a pixel its coverage is asked, from its centre; the places that OpenGL implementations share."""
+"""Where in a pixel its coverage is sampled, from its center; the places that OpenGL implementations share."""
 _LAYERS = 16
 """Most cut-away surfaces (of leaves) that a ray passes."""
 _PAST = 1e-4
@@ -59,37 +58,41 @@ class _Scene:
     box: NDArray[np.float64]
 
 
-class RayRasterizer:
+@RENDERERS.register("rays")
+class RayRenderer(Renderer):
     """Casts a ray through each pixel's centre, and four more where the object's outline may be."""
 
     def __init__(self) -> None:
+        """Raises DeviceError where there is no embreex."""
+        try:
+            from embreex.mesh_construction import TriangleMesh
+            from embreex.rtcore_scene import EmbreeScene
+        except ImportError as error:
+            raise DeviceError(f"expected embreex (pip install 'enpointe[data]'), found none: {error}") from error
+        self._scene, self._mesh = EmbreeScene, TriangleMesh
         self.name = f"rays, embreex {version('embreex')}"
-        self.likes_few_faces = False
 
     def render(self, model: Model, cameras: Sequence[Camera]) -> list[View]:
-        """See `RasterRenderer.render`."""
+        """See `Renderer.render`."""
         if len(model.triangles) == 0:
             raise InputError("expected a model with triangles, found none")
-        tree = EmbreeScene()
-        TriangleMesh(tree, np.ascontiguousarray(model.triangles, np.float32))
-        textures = [worn.texture for worn in model.materials if worn.texture is not None]
+        tree = self._scene()
+        self._mesh(tree, np.ascontiguousarray(model.triangles, np.float32))
+        textures = [one.texture for one in model.materials if one.texture is not None]
         scene = _Scene(model, tree, any((texture[..., 3] < SOLID).any() for texture in textures), model.box())
         return [_view(scene, camera) for camera in cameras]
-
-    def close(self) -> None:
-        """Nothing is held between models."""
 
 
 def _view(scene: _Scene, camera: Camera) -> View:
     rows, columns = window = camera.window(scene.box)
     shape = rows.stop - rows.start, columns.stop - columns.start
     row, column = np.indices(shape).reshape(2, -1)
-    centres = np.stack([column + columns.start, row + rows.start], axis=1) + 0.5
-    hits = _cast(scene, camera, centres)
+    centers = np.stack([column + columns.start, row + rows.start], axis=1) + 0.5
+    hits = _cast(scene, camera, centers)
     inside = hits.face >= 0
     covered = np.where(inside, len(_SAMPLES), 0)
     outline = np.flatnonzero(_outline(inside.reshape(shape)))
-    samples = _cast(scene, camera, (centres[outline] + _SAMPLES[:, None]).reshape(-1, 2))
+    samples = _cast(scene, camera, (centers[outline] + _SAMPLES[:, None]).reshape(-1, 2))
     found = (samples.face >= 0).reshape(len(_SAMPLES), -1)
     covered[outline] = found.sum(axis=0)
     # Where the centre met nothing, the first sample that did has the colour.

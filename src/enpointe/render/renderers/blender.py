@@ -1,18 +1,18 @@
-"""Pictures of models by Blender's Cycles on the CPU, in a process of its own.
+"""Views by Blender's Cycles on the CPU, in a process of its own.
 
-The first pictures have one sample, which Cycles takes through the pixel's centre: depth, material and colour
+The first images have one sample, which Cycles takes through the pixel's centre: depth, material and colour
 of one place of the surface, as `raster` gives them. Those of several samples give the coverage, and further
-ones, if asked for, the surface under lights.
+ones the surface under lights.
 """
 
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -26,8 +26,13 @@ from enpointe.render.blender.exr import read_exr
 from enpointe.render.blender.import_files import read_with_blender
 from enpointe.render.blender.process import BlenderLimits, BlenderProcess
 from enpointe.render.camera import Camera
-from enpointe.render.renderer import View
+from enpointe.render.renderers import RENDERERS, Renderer
+from enpointe.render.view import View
 
+SAMPLES = 16
+"""Of each pixel of images."""
+SECONDS_OF_A_VIEW = 30.0
+"""What Blender may take for an image before it is given up, over all of a shape's views."""
 _MOST_MATERIALS = 32766
 _FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 """Blender's cameras look along -z, and their y points up."""
@@ -36,7 +41,8 @@ _BYTES = np.rint(to_srgb(np.linspace(0, 1, 65536, dtype=np.float32)) * 255).asty
 """sRGB of linear light in 65,536 steps."""
 
 
-class BlenderRenderer:
+@RENDERERS.register("blender")
+class BlenderRenderer(Renderer):
     """Renders models as long as it is open; `with BlenderRenderer() as renderer: ...`.
 
     One Blender renders them all. Whatever ends it costs the model that it was at, and no other.
@@ -45,6 +51,9 @@ class BlenderRenderer:
         name: what renders, for the record ("blender 4.5.1 LTS, cycles, 4 samples").
         rendering: seconds that Blender has spent in rendering so far.
     """
+
+    note = "by Blender under a sky and a sun; a point is a ball"
+    lights = True
 
     def __init__(
         self,
@@ -59,7 +68,7 @@ class BlenderRenderer:
 
         Args:
             samples: of each pixel's coverage; 1 makes it all or nothing, and rendering much faster.
-            lit_samples: of each pixel of the lit pictures; 0 for none.
+            lit_samples: of each pixel of the lit views; 0 for none.
             threads: None for all cores.
             blender: in place of one made of `threads` and `limits`.
 
@@ -74,6 +83,18 @@ class BlenderRenderer:
         self.process = blender or BlenderProcess(limits, threads=threads)
         self.process.start()
         self.name = f"blender {self.process.version}, cycles, {samples} samples"
+        self._close = weakref.finalize(self, self.process.close)
+
+    @classmethod
+    def for_views(cls, *, lit_samples: int = 0, threads: int | None = None) -> Self:
+        """See `Renderer.for_views`."""
+        return cls(lit_samples=lit_samples, threads=threads)
+
+    @classmethod
+    def for_images(cls, views: int) -> Self:
+        """See `Renderer.for_images`. As many samples lit as not: the very same rays see the ground."""
+        seconds = max(BlenderLimits.seconds, SECONDS_OF_A_VIEW * views)
+        return cls(samples=SAMPLES, lit_samples=SAMPLES, limits=BlenderLimits(seconds=seconds))
 
     def render(self, model: Model | Path, cameras: Sequence[Camera]) -> list[View]:
         """One view a camera, of a model in the unit frame, or of an FBX or COLLADA file, brought into it.
@@ -97,16 +118,8 @@ class BlenderRenderer:
         return [views[number] for number in range(len(cameras))]
 
     def close(self) -> None:
-        """End Blender; rendering is over."""
-        self.process.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        """Ends Blender."""
+        self._close()
 
     def _take(self, answer: dict[str, Any], cameras: Sequence[Camera], views: dict[int, View]) -> None:
         if "error" in answer:
@@ -141,21 +154,21 @@ def _header(camera: Camera) -> dict[str, Any]:
 
 def _write(model: Model, folder: Path) -> dict[str, Any]:
     """Put the model's arrays and textures into files; returns what the job says of them."""
-    worn = np.unique(model.material)
+    used = np.unique(model.material)
     if len(model.triangles) == 0:
         raise InputError("expected a model with triangles, found none")
-    if worn[-1] >= _MOST_MATERIALS:
-        raise InputError(f"expected at most {_MOST_MATERIALS} materials, found number {worn[-1]}")
+    if used[-1] >= _MOST_MATERIALS:
+        raise InputError(f"expected at most {_MOST_MATERIALS} materials, found number {used[-1]}")
     shaded = bool((model.shade < 0.999).any())
     uv = model.uv - np.floor(model.uv.min(axis=1, keepdims=True))  # repeats all the same; small numbers are exact
     path = folder / "model"
     with path.open("wb") as file:
         file.write(model.triangles.astype("<f4").tobytes())
         file.write(uv.astype("<f4").tobytes())
-        file.write(np.searchsorted(worn, model.material).astype("<i4").tobytes())
+        file.write(np.searchsorted(used, model.material).astype("<i4").tobytes())
         if shaded:
             file.write(np.concatenate([model.shade, np.ones_like(model.shade[..., :1])], -1).astype("<f4").tobytes())
-    materials = [_write_material(model.materials[number], folder, int(number)) for number in worn]
+    materials = [_write_material(model.materials[number], folder, int(number)) for number in used]
     return {"arrays": str(path), "faces": len(model.triangles), "shaded": shaded, "materials": materials}
 
 
@@ -178,12 +191,12 @@ def _write_material(material: Material, folder: Path, number: int) -> dict[str, 
 
 
 def _planes(path: Path) -> dict[str, NDArray[np.float32]]:
-    """A picture's channels by pass and name ("Combined.R"); its file is removed."""
+    """An image's channels by pass and name ("Combined.R"); its file is removed."""
     try:
         channels = read_exr(path)
         path.unlink()
     except (InputError, OSError) as error:
-        raise RenderError(f"expected a picture that Blender wrote, found {error}") from error
+        raise RenderError(f"expected an image that Blender wrote, found {error}") from error
     return {".".join(name.split(".")[-2:]): values for name, values in channels.items()}
 
 
