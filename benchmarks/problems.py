@@ -17,7 +17,7 @@ from enpointe.checkpoints.embedded import embedded_path, read_network, text_enco
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
 from enpointe.diffusion.denoiser import Denoiser, VelocityDenoiser
-from enpointe.diffusion.guidance import Guided, unconditional
+from enpointe.diffusion.guidance import Guidance, Guided, unconditional
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.sampler import Sampler
 from enpointe.diffusion.samplers.ancestral import Ancestral
@@ -105,7 +105,7 @@ class Problem:
         schedule = KarrasSchedule(*self.narrow, LOG_EVEN) if narrow else KarrasSchedule(*self.levels)
         sigmas = schedule(steps)
         counted, began, end = Counted(self.denoiser, len(self.start)), time.perf_counter(), self.start
-        guided: Denoiser = Guided(counted, self.cond, self.uncond, self.guidance, interval)
+        guided: Denoiser = Guided(counted, self.cond, self.uncond, Guidance(self.guidance, interval))
         noise = _no_noise if method.exact else SeededNoise([1000 + i for i in range(len(self.start))])
         for step in method.sampler(guided, self.start * float(sigmas[0]), sigmas, noise=noise):
             end = step.x
@@ -171,11 +171,11 @@ def upsampler_problem(seeds: int) -> Problem | None:
     frame = CellFrame.around(points[context])
     parents = np.repeat(frame.to_local(points[cell], grey[cell]), shape.children, axis=1)
     coarse = torch.from_numpy(frame.to_local(points[context], grey[context]))[None].expand(seeds, -1, -1)
-    around = anchored(network, torch.from_numpy(parents)[None].expand(seeds, -1, -1))
-    denoiser = VelocityDenoiser(around, clip_denoised=False)
+    cond = {"low_res": coarse, "anchors": torch.from_numpy(parents)[None].expand(seeds, -1, -1)}
+    denoiser = VelocityDenoiser(anchored(network), clip_denoised=False)
     start = SeededNoise(list(range(seeds)))((seeds, 6, parents.shape[1]))
     levels = (UP_SIGMA_MIN, UP_SIGMA_MAX)
-    return Problem(denoiser, {"low_res": coarse}, {"low_res": coarse}, 1.0, levels, NARROW, start, (0,) * seeds)
+    return Problem(denoiser, cond, cond, 1.0, levels, NARROW, start, (0,) * seeds)
 
 
 def _no_noise(shape: object) -> Tensor:

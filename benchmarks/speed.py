@@ -20,13 +20,11 @@ from enpointe.checkpoints.hub.cache import weights_path
 from enpointe.checkpoints.loading import load_released
 from enpointe.checkpoints.registry import generator
 from enpointe.checkpoints.released import RELEASED
-from enpointe.checkpoints.structure import build_empty
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.families.point_e.conditions import GRID
 from enpointe.pipelines.families.point_e.drawing import COARSE_POINTS, released_stage
 from enpointe.pipelines.families.point_e.presets import PRESETS, ReleasedPreset
-from enpointe.pipelines.stage import run
 
 Job = Callable[[], object]
 
@@ -131,11 +129,9 @@ def evaluations(name: str, preset: ReleasedPreset) -> dict[int, int]:
         counts[len(x)] = counts.get(len(x), 0) + 1
         return torch.zeros(len(x), 12, x.shape[2])
 
-    empty = build_empty(name)
-    assert isinstance(empty, PointTransformer)
-    stage = released_stage(empty, name, sampling, preset, half=False)
-    stage = replace(stage, network=counting, prepare=False, n_points=1)
-    for _ in run(stage, {"vector": torch.zeros(1, 1)}, SeededNoise([0]), n_samples=1):
+    stage = released_stage(counting, name, sampling, replace(preset, prepare=False), dtype=torch.float32).stage
+    stage = replace(stage, shape=(stage.shape[0], 1))
+    for _ in stage.run({"vector": torch.zeros(1, 1)}, SeededNoise([0]), n_samples=1):
         pass
     return counts
 
@@ -229,10 +225,10 @@ def _run_wholly(name: str, network: PointTransformer, model: str, cond: dict[str
     """Seconds of our whole stage, one cloud."""
     preset = PRESETS[model]["fast"]
     sampling = preset.upsampler if name == "upsample" else preset.base
-    stage = released_stage(network, name, sampling, preset, half=preset.half)
+    stage = released_stage(network, name, sampling, preset, dtype=torch.bfloat16)
     low_res = cond.pop("low_res", None)
     began = time.perf_counter()
-    for _ in run(stage, cond, SeededNoise([0]), n_samples=1, low_res=low_res):
+    for _ in stage.run(cond, SeededNoise([0]), n_samples=1, low_res=low_res):
         pass
     return time.perf_counter() - began
 

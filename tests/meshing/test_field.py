@@ -52,7 +52,7 @@ def test_the_field_is_the_networks_own_answer(tiny_sdf: SightSDF, capsule: MakeC
     with torch.inference_mode():
         nearest = nearest_offsets(cloud, asked, tiny_sdf.nearest)
         exact = tiny_sdf.decode(tiny_sdf.encode(cloud), asked, nearest)[0].numpy()
-    assert np.abs(sdf_field(tiny_sdf, points, CPU, half=False)(queries) - exact).max() < 1e-4
+    assert np.abs(sdf_field(tiny_sdf, points, CPU, dtype=torch.float32)(queries) - exact).max() < 1e-4
     assert np.abs(sdf_field(tiny_sdf, points, CPU)(queries) - exact).max() < 0.02
 
 
@@ -89,7 +89,7 @@ def test_the_releases_network_reads_all_points(capsule: MakeCloud, queries: Floa
     with torch.inference_mode():
         exact = network(torch.from_numpy(points.T.copy())[None], torch.from_numpy(queries.T.copy())[None])[0].numpy()
     assert exact.std() > 1e-3
-    assert np.abs(sdf_field(network, points, CPU, half=False, chunk=chunk)(queries) - exact).max() < 1e-5
+    assert np.abs(sdf_field(network, points, CPU, dtype=torch.float32, chunk=chunk)(queries) - exact).max() < 1e-5
 
 
 def test_clouds_with_fewer_points_than_a_query_is_shown(

@@ -1,9 +1,10 @@
-"""A stage gives the release's clouds, and its options do what they say."""
+"""A stage draws samples of any shape with a denoiser that is known in closed form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,265 +12,224 @@ import torch
 from torch import Tensor
 
 from enpointe.core.errors import InputError
-from enpointe.diffusion.sampler import make_sampler
+from enpointe.diffusion.denoiser import DiscreteDenoiser, EpsDenoiser, VelocityDenoiser
+from enpointe.diffusion.guidance import Condition, Guidance
+from enpointe.diffusion.known import Known
+from enpointe.diffusion.noise import SeededNoise
+from enpointe.diffusion.sampler import make_sampler, samplers_in
+from enpointe.diffusion.samplers import SAMPLERS
 from enpointe.diffusion.samplers.ddpm import DDPM
 from enpointe.diffusion.samplers.dpmpp import DPMpp
 from enpointe.diffusion.samplers.heun import Heun
-from enpointe.diffusion.schedule import DiscreteProcess
-from enpointe.nn.point_transformer import PointTransformer, PointTransformerConfig
-from enpointe.pipelines.stage import Stage, run
+from enpointe.diffusion.schedule import DiscreteProcess, KarrasSchedule, Level, ProcessSchedule
+from enpointe.diffusion.step import Step
+from enpointe.pipelines.stage import Stage
 
-Golden = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
-Predictor = Callable[[str], Callable[..., Tensor]]
-SCHEDULES = {"grid": "cosine", "upsample": "linear"}
-SIGMA_MAX, S_CHURN = (120.0, 160.0), (3.0, 0.0)
-
-
-@dataclass
-class Replay:
-    """Gives recorded draws in their order."""
-
-    draws: Sequence[Tensor]
-    used: int = 0
-
-    def __call__(self, shape: Sequence[int]) -> Tensor:
-        self.used += 1
-        draw = self.draws[self.used - 1]
-        assert draw.shape[1:] == tuple(shape)[1:]
-        return draw[: shape[0]]  # the release's guided DDPM draws for the unconditional half too
+STD = 0.5
+IMAGE = (3, 8, 6)
+MEAN = torch.linspace(-0.5, 0.5, math.prod(IMAGE)).reshape(IMAGE)
+"""Images whose pixels are independent, N(MEAN, STD^2)."""
+SCHEDULE = KarrasSchedule(1e-3, 80.0)
 
 
-def recorded(tensors: dict[str, Tensor]) -> list[list[Tensor]]:
-    """The draws of each stage: stages differ in their number of points."""
-    stages: list[list[Tensor]] = []
-    for name in sorted(name for name in tensors if name.startswith("noise.")):
-        draw = tensors[name]
-        if not stages or stages[-1][0].shape[2] != draw.shape[2]:
-            stages.append([])
-        stages[-1].append(draw)
-    return stages
+def images(x: Tensor, sigma: Level, *, shift: Tensor | None = None) -> Tensor:
+    """Their exact denoiser; a condition (N,) shifts the mean."""
+    mean = MEAN if shift is None else MEAN + shift[:, None, None, None]
+    square = float(sigma) ** 2
+    return (STD**2 * x + square * mean) / (STD**2 + square)
 
 
-def cascade(tensors: dict[str, Tensor], stages: Sequence[Stage]) -> tuple[list[Tensor], list[Tensor]]:
-    """Runs base and upsampler -> (every cloud, each stage's last one)."""
-    clouds: list[Tensor] = []
-    finals: list[Tensor] = []
-    cond = {"grids": {"image": tensors["embeddings"]}}
-    for stage, draws in zip(stages, recorded(tensors), strict=True):
-        steps = list(
-            run(
-                stage, cond, Replay(draws), n_samples=len(tensors["embeddings"]), low_res=finals[-1] if finals else None
-            )
-        )
-        assert len(steps) == stage.n_yields
-        clouds += [step.denoised for step in steps]
-        finals.append(clouds[-1])
-    return clouds, finals
+def last(stage: Stage, n: int = 3, cond: Condition | None = None) -> Step:
+    *_, step = stage.run(cond or {}, SeededNoise(range(n)), n_samples=n)
+    return step
 
 
-def assert_run(tensors: dict[str, Tensor], clouds: list[Tensor], finals: list[Tensor]) -> None:
-    assert len(clouds) == int(tensors["n_yields"])
-    compared = [name for name in tensors if name.startswith("yield.")]
-    assert compared
-    for name in compared:
-        assert_near(clouds[int(name.removeprefix("yield."))], tensors[name])
-    assert_near(finals[0], tensors["stage1_final"])
-    assert_near(finals[1], tensors["final"])
+def exact(n: int, shift: float = 0.0) -> Tensor:
+    """Where the probability flow takes the seeds' noise: mean + std * its normal score."""
+    start = SCHEDULE.sigma_max * SeededNoise(range(n))((n, *IMAGE))
+    return MEAN + shift + STD * (start - MEAN - shift) / math.sqrt(STD**2 + SCHEDULE.sigma_max**2)
 
 
-def assert_near(ours: Tensor, theirs: Tensor, tolerance: float = 1e-3) -> None:
-    assert ours.shape == theirs.shape
-    assert float((ours - theirs).norm() / theirs.norm()) < tolerance
+@pytest.mark.parametrize("name", ["heun", "dpmpp", "unipc", "dpm2"])
+def test_images_of_a_closed_form(name: str) -> None:
+    stage = Stage(images, make_sampler(name), SCHEDULE, 80, IMAGE)
+    torch.testing.assert_close(last(stage).x, exact(3), rtol=0, atol=5e-3)
 
 
-@pytest.mark.golden
-@pytest.mark.parametrize("name", ["sampler_heun_churn", "sampler_heun_plain_up0"])
-def test_heun_cascade(golden: Golden, predictor: Predictor, name: str) -> None:
-    tensors, metadata = golden(name)
-    options = metadata["options"]
-    stages = [
-        Stage(
-            predictor(network), DiscreteProcess(SCHEDULES[network]), n_points=draws[0].shape[2],
-            sampler=Heun(s_churn=options.get("s_churn", S_CHURN)[i]), steps=options["karras_steps"][i],
-            guidance_scale=options["guidance_scale"][i], sigma_max=SIGMA_MAX[i],
-        )
-        for i, (network, draws) in enumerate(zip(SCHEDULES, recorded(tensors), strict=True))
-    ]  # fmt: skip
-    assert_run(tensors, *cascade(tensors, stages))
+def test_guided_images_are_those_of_the_scaled_shift() -> None:
+    stage = Stage(images, Heun(), SCHEDULE, 80, IMAGE, Guidance(3.0))
+    shift = torch.tensor([0.1, 0.1, 0.1])
+    torch.testing.assert_close(last(stage, cond={"shift": shift}).x, exact(3, shift=0.3), rtol=0, atol=5e-3)
 
 
-@pytest.mark.golden
-def test_ddpm_cascade(golden: Golden, predictor: Predictor) -> None:
-    tensors, metadata = golden("sampler_ddpm")
-    stages = [
-        Stage(
-            predictor(network), DiscreteProcess(SCHEDULES[network]), n_points=draws[0].shape[2], sampler=DDPM(),
-            steps=int(metadata["respacing"]), guidance_scale=scale,
-        )
-        for network, draws, scale in zip(
-            SCHEDULES, recorded(tensors), metadata["options"]["guidance_scale"], strict=True
-        )
-    ]  # fmt: skip
-    assert_run(tensors, *cascade(tensors, stages))
+def test_every_step_is_given_and_the_start_is_the_first_draw() -> None:
+    stage = Stage(images, DPMpp(), SCHEDULE, 5, IMAGE, noise_limit=1.5)
+    steps = list(stage.run({}, SeededNoise([4]), n_samples=1))
+    assert [step.i for step in steps] == [0, 1, 2, 3, 4, 5]
+    assert torch.equal(steps[0].x, 80.0 * SeededNoise([4])((1, *IMAGE)).clamp(-1.5, 1.5))
+    assert torch.equal(steps[0].denoised, images(steps[0].x, 80.0))
 
 
-@pytest.mark.golden
-@pytest.mark.parametrize(("name", "file"), [("dpm2", "sampler_dpm"), ("ancestral", "sampler_ancestral")])
-def test_single_stage(golden: Golden, predictor: Predictor, name: str, file: str) -> None:
-    tensors, options = golden(file)
-    (draws,) = recorded(tensors)
+def mask_of(columns: int) -> Tensor:
+    """The first columns are known, in all channels and rows."""
+    return (torch.arange(IMAGE[2]) < columns).expand(1, 1, *IMAGE[1:])
+
+
+@pytest.mark.parametrize("name", samplers_in("karras"))
+def test_known_pixels_are_kept_exactly_and_the_others_are_drawn_as_ever(name: str) -> None:
+    values = torch.randn(3, *IMAGE, generator=torch.Generator().manual_seed(0))
+    mask = mask_of(4)
+    plain = Stage(images, make_sampler(name), SCHEDULE, 12, IMAGE)
+    stage = replace(plain, known=Known(values, mask))
+    steps = list(stage.run({}, SeededNoise(range(3)), n_samples=3))
+    everywhere = mask.expand(3, *IMAGE)
+    assert torch.equal(steps[-1].x[everywhere], values[everywhere])
+    assert all(torch.equal(step.denoised[everywhere], values[everywhere]) for step in steps)
+    # Pixels are independent: what is known of some changes nothing of the others.
+    torch.testing.assert_close(steps[-1].x[~everywhere], last(plain).x[~everywhere])
+
+
+def test_known_pixels_reach_the_denoiser_at_the_level_of_the_step() -> None:
+    """On the straight line from the starting noise, whatever the sampler does on its way."""
+    values, mask, unit = torch.randn(1, *IMAGE), mask_of(2), SeededNoise([0])((1, *IMAGE))
+    seen: list[float] = []
+
+    def denoiser(x: Tensor, sigma: Level) -> Tensor:
+        expected = (values + float(sigma) * unit)[mask.expand_as(x)]
+        torch.testing.assert_close(x[mask.expand_as(x)], expected)
+        seen.append(float(sigma))
+        return images(x, sigma)
+
+    sampler = Heun(s_churn=6.0)
+    last(Stage(denoiser, sampler, SCHEDULE, 6, IMAGE, known=Known(values, mask)), n=1)
+    assert len(seen) == sampler.evaluations(6)
+
+
+def test_the_rest_follows_what_is_known_in_part_and_more_so_with_churn() -> None:
+    """Of (a, b) with variances 1 and correlation 0.9, where a is known to be 1.5, b has mean 1.35: docs/concepts.md."""
+    covariance = torch.tensor([[1.0, 0.9], [0.9, 1.0]])
+
+    def denoiser(x: Tensor, sigma: Level) -> Tensor:
+        gain = covariance @ torch.linalg.inv(covariance + float(sigma) ** 2 * torch.eye(2))
+        return x @ gain.T
+
+    def mean(sampler: Heun, known: Known | None) -> float:
+        x = last(Stage(denoiser, sampler, SCHEDULE, 40, (2,), known=known), n=1000).x
+        assert known is None or torch.equal(x[:, 0], torch.full((1000,), 1.5))
+        return float(x[:, 1].mean())
+
+    known = Known(torch.tensor([[1.5, 0.0]]), torch.tensor([[True, False]]))
+    assert mean(Heun(), None) == pytest.approx(0, abs=0.1)
+    assert mean(Heun(), known) == pytest.approx(0.66, abs=0.1)
+    assert mean(Heun(s_churn=40.0), known) == pytest.approx(0.98, abs=0.1)
+
+
+def test_known_entries_through_a_process_with_its_variance() -> None:
+    process = DiscreteProcess("cosine", 64)
+    values, mask, unit = torch.rand(2, *IMAGE), mask_of(3), SeededNoise(range(2))((2, *IMAGE))
+
+    def net(x: Tensor, t: Tensor) -> Tensor:
+        alpha_bar = process.alphas_cumprod[t.long()].float()[:, None, None, None]
+        expected = alpha_bar.sqrt() * values + (1 - alpha_bar).sqrt() * unit
+        torch.testing.assert_close(x[mask.expand_as(x)], expected[mask.expand_as(x)])
+        return torch.cat([x / 2, torch.zeros_like(x)], dim=1)
+
     stage = Stage(
-        predictor("grid"), DiscreteProcess("cosine"), n_points=draws[0].shape[2], sampler=make_sampler(name),
-        steps=options["steps"], sigma_min=options["sigma_min"], sigma_max=options["sigma_max"],
-        guidance_scale=options["guidance_scale"],
-    )  # fmt: skip
-    cond = {"grids": {"image": tensors["embeddings"]}}
-    *_, last = run(stage, cond, Replay(draws), n_samples=len(tensors["embeddings"]))
-    assert_near(last.x, tensors["final_x"])
-    assert_near(last.denoised, tensors["final_pred_xstart"])
+        DiscreteDenoiser(net, process), DDPM(), ProcessSchedule(process), 16, IMAGE, known=Known(values, mask)
+    )
+    x = last(stage, n=2).x
+    assert torch.equal(x[mask.expand_as(x)], values[mask.expand_as(x)])
 
 
-def exact(x: Tensor, t: Tensor, **cond: Tensor) -> Tensor:
-    """The noise of data that is N(0, 1/4), in the cosine process; conditions shift it."""
-    alpha_bar = DiscreteProcess("cosine").alphas_cumprod[t.long()].float()[:, None, None]
-    predicted = x * (1 - alpha_bar).sqrt() / (0.25 * alpha_bar + 1 - alpha_bar)
-    return predicted - 0.1 * sum(value.mean((1, 2), keepdim=True) for value in cond.values())
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_without_known_entries_the_numbers_are_the_sampler_s_own(name: str) -> None:
+    sampler, noise = make_sampler(name), SeededNoise([3, 4])
+    x = noise((2, *IMAGE)) * (1 if sampler.frame == "vp" else 80.0)
+    *_, expected = sampler(images, x, SCHEDULE(5), noise=noise)
+    *_, found = Stage(images, sampler, SCHEDULE, 5, IMAGE).run({}, SeededNoise([3, 4]), n_samples=2)
+    assert torch.equal(found.x, expected.x)
 
 
-def draw(shape: Sequence[int]) -> Tensor:
-    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(0))
+def test_a_condition_is_prepared_once_for_each_half() -> None:
+    asked: list[tuple[int, float]] = []
+
+    def prepare(n_samples: int, *, doubled: Tensor) -> Condition:
+        asked.append((n_samples, float(doubled.sum())))
+        return {"shift": doubled / 2}
+
+    stage = Stage(images, DPMpp(), SCHEDULE, 20, IMAGE, Guidance(3.0), prepare=prepare)
+    cond = {"doubled": torch.tensor([0.2, 0.4])}
+    found = last(stage, n=2, cond=cond)
+    assert asked == [(2, pytest.approx(0.6)), (2, 0.0)]
+    plain = last(replace(stage, prepare=None), n=2, cond={"shift": torch.tensor([0.1, 0.2])})
+    assert torch.equal(found.x, plain.x)
 
 
-@pytest.mark.parametrize("sampler", ["heun", "ddpm"])
-def test_the_coarse_points_come_first_and_as_they_are(sampler: str) -> None:
-    low_res = torch.rand(2, 6, 5)
-    stage = Stage(exact, DiscreteProcess("cosine"), n_points=7, sampler=make_sampler(sampler), steps=4)
-    for step in run(stage, {}, draw, n_samples=2, low_res=low_res):
-        assert step.denoised.shape == (2, 6, 12)
-        assert torch.equal(step.denoised[:, :, :5], low_res)
+def test_only_the_denoiser_computes_in_the_dtype() -> None:
+    weight = torch.randn(6, 6, generator=torch.Generator().manual_seed(0)) / 3
+    kinds: list[torch.dtype] = []
 
+    def denoiser(x: Tensor, sigma: Level) -> Tensor:
+        product = torch.nn.functional.linear(x, weight)
+        kinds.append(product.dtype)
+        return product.to(x.dtype)
 
-def test_what_the_unconditional_half_keeps_is_not_guided() -> None:
-    low_res = torch.full((1, 6, 4), 0.5)
-
-    def last(scale: float, keep: tuple[str, ...] = ()) -> Tensor:
-        stage = Stage(exact, DiscreteProcess("cosine"), n_points=8, steps=6, guidance_scale=scale, keep=keep)
-        *_, step = run(stage, {}, draw, n_samples=1, low_res=low_res)
-        return step.denoised
-
-    plain = last(1.0)
-    assert torch.equal(last(0.0), plain)
-    torch.testing.assert_close(last(3.0, keep=("low_res",)), plain)
-    assert float((last(3.0) - plain).abs().max()) > 0.01
-
-
-@pytest.mark.parametrize("sampler", ["heun", "ddpm"])
-@pytest.mark.parametrize("kept", [False, True])
-def test_without_a_condition_guidance_costs_nothing(sampler: str, kept: bool) -> None:
-    """Both halves would be the same: the network is asked for one."""
-    low_res = torch.full((2, 6, 4), 0.5) if kept else None
-    asked: list[int] = []
-
-    def counting(x: Tensor, t: Tensor, **cond: Tensor) -> Tensor:
-        asked.append(len(x))
-        predicted = exact(x, t, **cond)
-        return torch.cat([predicted, predicted], dim=1) if sampler == "ddpm" else predicted
-
-    def last(scale: float) -> Tensor:
-        stage = Stage(
-            counting, DiscreteProcess("cosine"), n_points=8, sampler=make_sampler(sampler), steps=6,
-            guidance_scale=scale, keep=("low_res",),
-        )  # fmt: skip
-        *_, step = run(stage, {}, draw, n_samples=2, low_res=low_res)
-        return step.denoised
-
-    assert torch.equal(last(3.0), last(1.0))
-    assert set(asked) == {2}
-
-
-def test_guidance_stays_in_its_interval() -> None:
-    cond = {"vector": torch.ones(1, 3, 3)}
-
-    def steps(interval: tuple[float, float]) -> list[Tensor]:
-        stage = Stage(exact, DiscreteProcess("cosine"), n_points=8, steps=6, sampler=DPMpp(), interval=interval)
-        return [step.denoised for step in run(stage, cond, draw, n_samples=1)]
-
-    plain, part = steps((1e6, 1e7)), steps((0.0, 1.0))
-    assert torch.equal(plain[0], part[0])
-    assert not torch.allclose(plain[-1], part[-1])
+    stage = Stage(denoiser, DPMpp(), SCHEDULE, 3, (4, 6), dtype=torch.bfloat16)
+    for step in stage.run({}, SeededNoise([0]), n_samples=1):
+        assert not torch.is_autocast_enabled("cpu")
+        assert step.x.dtype == torch.float32
+    assert set(kinds) == {torch.bfloat16}
+    kinds.clear()
+    last(replace(stage, dtype=torch.float32), n=1)
+    assert set(kinds) == {torch.float32}
+    with torch.autocast("cpu", torch.bfloat16):  # the caller's own
+        last(replace(stage, dtype=torch.float32), n=1)
+    assert kinds[-1] == torch.bfloat16
 
 
 def test_nothing_is_recorded_for_gradients() -> None:
     weight = torch.ones(1, requires_grad=True)
-    stage = Stage(lambda x, t: x * weight, DiscreteProcess("cosine"), n_points=4, steps=2)
-    for step in run(stage, {}, draw, n_samples=1):
+    stage = Stage(lambda x, sigma: x * weight, DPMpp(), SCHEDULE, 2, (3, 4))
+    for step in stage.run({}, SeededNoise([0]), n_samples=1):
         assert not step.x.requires_grad
         assert torch.is_grad_enabled()
 
 
-def picture_network() -> PointTransformer:
-    torch.manual_seed(0)
-    network = PointTransformerConfig(width=32, layers=2, heads=2, grids=(("image", 12),), low_res=True).build()
-    torch.nn.init.normal_(network.output_proj.weight, std=0.1)
-    return network.eval()
+def net(x: Tensor, t: Tensor) -> Tensor:
+    return x
 
 
-@pytest.mark.parametrize("sampler", ["heun", "ddpm"])
-@pytest.mark.parametrize(("picture", "scale"), [("seen", 3.0), ("seen", 1.0), ("absent", 3.0), ("absent", 0.0)])
-def test_preparing_conditions_changes_rounding_only(picture: str, scale: float, sampler: str) -> None:
-    process = DiscreteProcess("linear", respacing="6")
-    plain = Stage(picture_network(), process, n_points=24, sampler=make_sampler(sampler), steps=6, guidance_scale=scale)
-    cond = {"grids": {"image": torch.randn(2, 12, 256) * (picture == "seen")}}
-    low_res = torch.randn(2, 6, 10) / 4
-
-    def clouds(stage: Stage) -> list[Tensor]:
-        return [step.denoised for step in run(stage, cond, draw, n_samples=2, low_res=low_res)]
-
-    for one, other in zip(clouds(plain), clouds(replace(plain, prepare=True)), strict=True):
-        torch.testing.assert_close(one[:, :3], other[:, :3], rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("prepare", [False, True])
-@pytest.mark.parametrize("weights", [torch.float32, torch.bfloat16])
-def test_half_precision_is_near_and_does_not_leak(prepare: bool, weights: torch.dtype) -> None:
-    stage = Stage(picture_network(), DiscreteProcess("cosine"), n_points=24, sampler=DPMpp(), steps=5)
-    cond, low_res = {"grids": {"image": torch.randn(1, 12, 256)}}, torch.randn(1, 6, 10) / 4
-    *_, single = run(stage, cond, draw, n_samples=1, low_res=low_res)
-    stage = replace(stage, network=picture_network().to(weights), half=True, prepare=prepare)
-    for step in run(stage, cond, draw, n_samples=1, low_res=low_res):
-        assert not torch.is_autocast_enabled("cpu")
-        assert step.x.dtype == torch.float32
-    gap = (step.denoised[:, :3] - single.denoised[:, :3]).abs().mean()
-    assert 0 < float(gap) < 0.02
+KNOWN = Known(torch.zeros(1, *IMAGE), mask_of(1))
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        ({"prepare": True}, "PointTransformer, found function"),
-        ({"n_points": 0}, "n_points"),
+        ({"shape": (3, 0, 6)}, r"shape of a sample: .* found \(3, 0, 6\)"),
+        ({"shape": ()}, "shape of a sample"),
+        ({"denoiser": VelocityDenoiser(net), "sampler": DDPM()}, "vp frame of DDPM, found VelocityDenoiser"),
+        ({"denoiser": DiscreteDenoiser(net, DiscreteProcess())}, "karras frame of Heun, found DiscreteDenoiser"),
+        ({"denoiser": EpsDenoiser(net, DiscreteProcess()), "sampler": DDPM()}, "found EpsDenoiser in the karras frame"),
+        ({"shape": (3, 8, 7), "known": KNOWN}, r"known values: expected .*8, 7.*, found \(1, 3, 8, 6\)"),
+        ({"known": Known(torch.zeros(1, *IMAGE), torch.ones(8, 6, dtype=torch.bool))}, "known mask"),
     ],
 )
-def test_impossible_options(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        Stage(exact, DiscreteProcess("cosine"), **options)
+def test_impossible_stages(options: dict[str, Any], message: str) -> None:
+    plain = {"denoiser": images, "sampler": Heun(), "schedule": SCHEDULE, "steps": 3, "shape": IMAGE}
+    with pytest.raises(InputError, match=message):
+        Stage(**{**plain, **options})
 
 
-@pytest.mark.golden
-def test_a_shared_generator_gives_the_release_s_draws(golden: Golden) -> None:
-    """Shapes and number of all draws, in their order, through both stages."""
-    tensors, metadata = golden("sampler_heun_plain_up0")
-    asked: list[tuple[int, ...]] = []
+def test_a_mask_is_boolean() -> None:
+    with pytest.raises(InputError, match=r"known mask: expected booleans, found torch.float32"):
+        Known(torch.zeros(1, 2), torch.ones(1, 2))
 
-    def noise(shape: Sequence[int]) -> Tensor:
-        asked.append(tuple(shape))
-        return torch.randn(tuple(shape))
 
-    options = metadata["options"]
-    for i, draws in enumerate(recorded(tensors)):
-        stage = Stage(
-            exact, DiscreteProcess("cosine"), n_points=draws[0].shape[2], sampler=Heun(draw_unused=True),
-            steps=options["karras_steps"][i], guidance_scale=options["guidance_scale"][i],
-        )  # fmt: skip
-        list(run(stage, {}, noise, n_samples=len(tensors["embeddings"])))
-    assert asked == [tuple(draw.shape) for stage_draws in recorded(tensors) for draw in stage_draws]
+def draws(shape: Sequence[int]) -> Tensor:
+    return torch.zeros(tuple(shape))
+
+
+@pytest.mark.parametrize("steps", [0, -1])
+def test_impossible_steps(steps: int) -> None:
+    with pytest.raises(InputError, match="steps: expected at least 1"):
+        next(Stage(images, Heun(), SCHEDULE, steps, IMAGE).run({}, draws, n_samples=1))

@@ -7,9 +7,10 @@ nothing else.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -18,16 +19,39 @@ from torch import Tensor
 from enpointe.diffusion.posterior import split_output, x0_from_eps
 from enpointe.diffusion.schedule import DiscreteProcess, Level, velocity_time
 from enpointe.diffusion.shapes import Samples
+from enpointe.diffusion.step import Frame
 
 Denoiser = Callable[[Tensor, Level], Tensor]
-"""(x (N, C, P), sigma) -> x0 (N, C, P); sigma is one number, or (N,)."""
+"""(x (N, C, ...), sigma) -> x0 (N, C, ...); sigma is one number, or (N,)."""
+
+ConditionalDenoiser = Callable[..., Tensor]
+"""(x (N, C, ...), sigma, **cond) -> x0 (N, C, ...): a `Denoiser` once its condition is bound."""
 
 Network = Callable[..., Tensor]
-"""(x_t (N, C, P) in the VP frame, t (N,), **cond) -> (N, C, P), or (N, 2 C, P) with a learned variance."""
+"""(x_t (N, C, ...) in the VP frame, t (N,), **cond) -> (N, C, ...), or (N, 2 C, ...) with a learned variance."""
 
 
 @dataclass(frozen=True)
-class EpsDenoiser:
+class NetworkDenoiser(ABC):
+    """A network as a conditional denoiser.
+
+    Attributes:
+        frame: in which x is given.
+        net: the network.
+    """
+
+    frame: ClassVar[Frame] = "karras"
+    net: Network
+
+    @abstractmethod
+    def __call__(
+        self, x: Float[Tensor, "n c *shape"], sigma: Level, /, **cond: Any
+    ) -> Float[Tensor, "n outputs *shape"]:
+        """x (N, C, ...), sigma -> x0 (N, C, ...)."""
+
+
+@dataclass(frozen=True)
+class EpsDenoiser(NetworkDenoiser):
     """A network that predicts the noise of a discrete process.
 
     Args:
@@ -39,13 +63,11 @@ class EpsDenoiser:
             fraction as well, and the level is sigma itself.
     """
 
-    net: Network
     process: DiscreteProcess
     clip_denoised: bool = True
     integer_time: bool = True
 
     def __call__(self, x: Samples, sigma: Level, /, **cond: Any) -> Samples:
-        """x (N, C, P), sigma -> x0 (N, C, P)."""
         index = self.process.sigma_to_index(sigma)
         if self.integer_time:
             index = index.floor()
@@ -61,18 +83,16 @@ class EpsDenoiser:
 
 
 @dataclass(frozen=True)
-class VelocityDenoiser:
+class VelocityDenoiser(NetworkDenoiser):
     """A network that predicts the velocity v = cos(a) eps - sin(a) x0, where tan(a) = sigma.
 
     Salimans and Ho 2022 (arXiv 2202.00512, section 4). The network is told `velocity_time(sigma)`,
     in 0..1000. Same arguments as `EpsDenoiser`.
     """
 
-    net: Network
     clip_denoised: bool = True
 
     def __call__(self, x: Samples, sigma: Level, /, **cond: Any) -> Samples:
-        """x (N, C, P), sigma -> x0 (N, C, P)."""
         ratio = _per_sample(sigma, x)
         cos = 1 / (1 + ratio**2).sqrt()
         x_vp = cos * x
@@ -82,20 +102,20 @@ class VelocityDenoiser:
 
 
 @dataclass(frozen=True)
-class DiscreteDenoiser:
+class DiscreteDenoiser(NetworkDenoiser):
     """A network that predicts the noise of a discrete process, at that process's own steps, in the VP frame.
 
     It keeps the network's variance, which `ddpm` wants. Same arguments as `EpsDenoiser`.
     """
 
-    net: Network
+    frame: ClassVar[Frame] = "vp"
     process: DiscreteProcess
     clip_denoised: bool = True
 
     def __call__(
         self, x: Float[Tensor, "n c *shape"], sigma: Level, /, **cond: Any
     ) -> Float[Tensor, "n outputs *shape"]:
-        """x (N, C, P) in the VP frame, sigma of a step -> x0 (N, C, P), or x0 and the variance values (N, 2 C, P)."""
+        """x (N, C, ...) in the VP frame, sigma of a step -> x0, or x0 and the variance values (N, 2 C, ...)."""
         index = self.process.sigma_to_index(sigma).round().long().expand(len(x))
         eps, values = split_output(self.net(x, self.process.timesteps[index].to(x), **cond).to(x.dtype), x.shape[1])
         denoised = x0_from_eps(self.process, x, index, eps)

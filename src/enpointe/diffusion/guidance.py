@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,11 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from enpointe.core.errors import InputError
+from enpointe.diffusion.denoiser import ConditionalDenoiser, Denoiser, NetworkDenoiser
 from enpointe.diffusion.schedule import Level
 from enpointe.diffusion.shapes import Samples
 
 Condition = Mapping[str, Any]
 """Keyword arguments of a network: tensors (N, ...), or mappings of such."""
+
+Prepare = Callable[[Condition], Condition]
 
 XYZ = 3
 """The channels that the release guides in its DDPM path."""
@@ -32,35 +36,84 @@ def unconditional(cond: Condition, *, keep: Collection[str] = ()) -> dict[str, A
     return {name: value if name in keep else _zeros(value) for name, value in cond.items()}
 
 
-@dataclass(frozen=True, eq=False)
-class Guided:
-    """Binds a condition to a denoiser, or to a bare network, and guides it.
-
-    The result is uncond + guidance_scale * (cond - uncond). Where both conditions have the same
-    shapes, the two halves are one call at twice the batch.
+@dataclass(frozen=True)
+class Guidance:
+    """Binds a condition to a denoiser and guides it: a denoiser that wraps a denoiser, uncond + scale (cond - uncond).
 
     Args:
-        function: (x (N, C, P), level, **cond) -> (N, ..., P). A denoiser: guidance of x0. A network:
-            guidance of its output, as the release does in its DDPM path.
-        cond, uncond: its keyword arguments, see `unconditional`.
-        guidance_scale: 1 is plain conditional; so is 0, as in the release.
-        interval: levels (sigma for a denoiser, t for a network) inside which guidance applies
-            (Kynkaanniemi et al. 2024, arXiv 2404.07724); outside it is plain conditional.
-        channels: guide only this many leading channels, the rest stays conditional; None guides
-            all (release: None for denoisers, `XYZ` for networks).
-        leading_scale: another guidance scale for the leading `XYZ` channels, None for the same.
+        scale: 1 is plain conditional; so is 0, as in the release.
+        interval: noise levels inside which guidance applies (Kynkaanniemi et al. 2024, arXiv 2404.07724); outside
+            it is plain conditional.
+        leading_scale: another scale for the leading `XYZ` channels, None for the same.
+        keep: conditions that the unconditional half keeps, see `unconditional`.
+    """
+
+    scale: float = 3.0
+    interval: tuple[float, float] = (0.0, math.inf)
+    leading_scale: float | None = None
+    keep: tuple[str, ...] = ()
+
+    def __call__(self, denoiser: ConditionalDenoiser, cond: Condition, prepare: Prepare = dict) -> Denoiser:
+        """The denoiser of (x, sigma) under a condition.
+
+        Args:
+            cond: what the denoiser takes, (N, ...).
+            prepare: what makes of a condition, conditional or not, the one that the denoiser takes.
+        """
+        return self._guided(denoiser, cond, prepare)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it changes nothing."""
+        return self.scale in (0, 1) and self.leading_scale in (None, 0, 1)
+
+    def _guided(
+        self, function: Callable[..., Tensor], cond: Condition, prepare: Prepare, channels: int | None = None
+    ) -> Guided:
+        # Where both halves would be the same there is nothing to go away from, and one will do.
+        if self.is_plain or not cond.keys() - set(self.keep):
+            return Guided(function, prepare(cond), {}, PLAIN)
+        return Guided(function, prepare(cond), prepare(unconditional(cond, keep=self.keep)), self, channels)
+
+
+PLAIN = Guidance(1.0)
+"""Plain conditional."""
+
+
+@dataclass(frozen=True)
+class NoiseGuidance(Guidance):
+    """Guides a network's predicted noise in x, y, z only, before x0 is made of it: the release's way with `DDPM`.
+
+    Its interval is of the network's times.
+    """
+
+    def __call__(self, denoiser: ConditionalDenoiser, cond: Condition, prepare: Prepare = dict) -> Denoiser:
+        if not isinstance(denoiser, NetworkDenoiser):
+            raise InputError(f"noise guidance: expected the denoiser of a network, found {denoiser!r}")
+        return replace(denoiser, net=self._guided(denoiser.net, cond, prepare, channels=XYZ))
+
+
+@dataclass(frozen=True, eq=False)
+class Guided:
+    """A denoiser, or a bare network, with its conditions bound.
+
+    Where both conditions have the same shapes, the two halves are one call at twice the batch.
+
+    Args:
+        function: (x (N, C, ...), level, **cond) -> (N, ...). A denoiser: guidance of x0. A network: of its output.
+        cond, uncond: its keyword arguments; the latter are not used where guidance is plain.
+        guidance: how it is guided; levels are sigma for a denoiser, t for a network.
+        channels: guide only this many leading channels, the rest stays conditional; None guides all.
     """
 
     function: Callable[..., Tensor]
     cond: Condition
     uncond: Condition
-    guidance_scale: float = 3.0
-    interval: tuple[float, float] = (0.0, math.inf)
+    guidance: Guidance = Guidance()
     channels: int | None = None
-    leading_scale: float | None = None
 
     def __call__(self, x: Float[Tensor, "n c *shape"], level: Level, /) -> Float[Tensor, "n outputs *shape"]:
-        """The guided result at x (N, C, P) and a level, one number or (N,)."""
+        """The guided result at x (N, C, ...) and a level, one number or (N,)."""
         if not self._applies(level):
             return self.function(x, level, **self.cond)
         if self._both is None:
@@ -78,22 +131,23 @@ class Guided:
         return _joined(self.cond, self.uncond)
 
     def _applies(self, level: Level) -> bool:
-        low, high = self.interval
-        if self.guidance_scale in (0, 1) and self.leading_scale in (None, 0, 1):
+        low, high = self.guidance.interval
+        if self.guidance.is_plain:
             return False
         if isinstance(level, Tensor):
             # Looking into a tensor stalls a GPU, so not where there is nothing to see.
-            return self.interval == (0.0, math.inf) or bool(((level >= low) & (level <= high)).any())
+            return self.guidance.interval == (0.0, math.inf) or bool(((level >= low) & (level <= high)).any())
         return low <= level <= high
 
     def _scales(self, level: Level, like: Samples) -> Float[Tensor, " n *scales"]:
         """Guidance of each sample and channel, 1 outside the interval. (N, 1 or C, 1, ...)"""
-        low, high = self.interval
+        low, high = self.guidance.interval
+        leading = self.guidance.leading_scale
         levels = torch.as_tensor(level, device=like.device).expand(len(like))
         inside = (levels >= low) & (levels <= high)
-        wanted = like.new_full((like.shape[1] if self.leading_scale is not None else 1,), self.guidance_scale)
-        if self.leading_scale is not None:
-            wanted[:XYZ] = self.leading_scale
+        wanted = like.new_full((1 if leading is None else like.shape[1],), self.guidance.scale)
+        if leading is not None:
+            wanted[:XYZ] = leading
         scales = torch.where(inside[:, None], wanted, torch.ones_like(wanted))
         return scales.reshape(*scales.shape, *[1] * (like.ndim - 2))
 

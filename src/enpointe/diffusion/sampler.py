@@ -5,16 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from enpointe.core.config import from_dict
 from enpointe.diffusion.denoiser import Denoiser
 from enpointe.diffusion.samplers import SAMPLERS
 from enpointe.diffusion.shapes import Levels, Samples
-from enpointe.diffusion.step import Noise, Step
-
-Frame = Literal["karras", "vp"]
-"""What x is at a noise level: x0 + sigma eps; or, variance-preserving, that divided by sqrt(1 + sigma^2)."""
+from enpointe.diffusion.step import Frame, Noise, Step
 
 
 @dataclass(frozen=True)

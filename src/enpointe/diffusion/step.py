@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
 from enpointe.diffusion.shapes import Samples
+
+Frame = Literal["karras", "vp"]
+"""What x is at a noise level: x0 + sigma eps; or, variance-preserving, that divided by sqrt(1 + sigma^2)."""
 
 Noise = Callable[[Sequence[int]], Tensor]
 """shape -> the next standard normal draw of that shape, see `enpointe.diffusion.noise`."""
@@ -16,8 +19,8 @@ Noise = Callable[[Sequence[int]], Tensor]
 class Step(NamedTuple):
     """A sampler's state. A run of n steps gives n + 1 of them; the last holds the result in x, at i = n.
 
-    x: (N, C, P) at noise level `sigma` (in the Karras frame; `ddpm` works in the VP frame).
-    denoised: (N, C, P), the latest prediction of x0.
+    x: (N, C, ...) at noise level `sigma`, in the sampler's frame.
+    denoised: (N, C, ...), the latest prediction of x0.
     """
 
     x: Samples

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from enpointe.core.errors import InputError
+from enpointe.core.precision import fast_dtype
 from enpointe.meshing.sparse_grid import Field
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.nn.sight import SightSDF
@@ -21,22 +22,22 @@ SDFNetwork = SDFTransformer | SightSDF
 
 def sdf_field(
     network: SDFNetwork, points: Floats, device: torch.device, *, chunk: int = 16_384,
-    half: bool | None = None, progress: Callable[[int], None] | None = None,
+    dtype: torch.dtype | None = None, progress: Callable[[int], None] | None = None,
 ) -> Field:  # fmt: skip
     """The field of a cloud: points (n, 3) in the unit frame, encoded once.
 
     Args:
         chunk: queries at a time; bounds the memory.
-        half: whether the network runs in bfloat16; by default on a CPU and with CUDA.
+        dtype: what the network computes its products in; by default the faster one on the device.
         progress: told how many queries were answered.
 
     Raises:
         InputError: fewer points than the network shows to each query.
     """
-    in_half = device.type in ("cpu", "cuda") if half is None else half
+    chosen = fast_dtype(device) if dtype is None else dtype
 
     def precision() -> torch.autocast:
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_half)
+        return torch.autocast(device.type, dtype=chosen, enabled=chosen != torch.float32)
 
     def tensor(values: Floats) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values))[None].to(device)

@@ -25,7 +25,7 @@ def surface(
     grid_size: int,
     keep_small_pieces: bool,
     method: Method,
-    half: bool | None = None,
+    dtype: torch.dtype | None = None,
     color_neighbors: int = 4,
     report: ProgressCallback,
 ) -> Mesh:
@@ -34,7 +34,7 @@ def surface(
     Args:
         grid_size, keep_small_pieces: as a pipeline's `mesh` takes them.
         method: see `sample_grid`.
-        half: see `sdf_field`.
+        dtype: see `sdf_field`.
         color_neighbors: how many of the cloud's points give a vertex its colour.
         report: told how many queries were answered.
 
@@ -53,7 +53,7 @@ def surface(
     if len(seen) > SDF_POINTS:
         seen = seen[random(seen, SDF_POINTS, generator=np.random.default_rng(0))]
     mesh = mesh_from_field(
-        sdf_field(network, seen, device, half=half, progress=tell),
+        sdf_field(network, seen, device, dtype=dtype, progress=tell),
         unit,
         grid_size=grid_size,
         method=method,

@@ -1,153 +1,119 @@
-"""One diffusion stage: noise and a condition become clouds, better with every step."""
+"""One diffusion stage: noise and a condition become samples, better with every step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from enpointe.core.errors import InputError
-from enpointe.diffusion.channels import ChannelScaling
-from enpointe.diffusion.denoiser import DiscreteDenoiser, EpsDenoiser, Network
-from enpointe.diffusion.guidance import XYZ, Condition, Guided, unconditional
+from enpointe.diffusion.denoiser import ConditionalDenoiser, Denoiser, NetworkDenoiser
+from enpointe.diffusion.guidance import PLAIN, Condition, Guidance
+from enpointe.diffusion.known import Known
 from enpointe.diffusion.sampler import Sampler
-from enpointe.diffusion.samplers.heun import Heun
-from enpointe.diffusion.schedule import DiscreteProcess, KarrasSchedule, ProcessSchedule
+from enpointe.diffusion.schedule import Level, Schedule
 from enpointe.diffusion.step import Noise, Step
-from enpointe.nn.point_transformer import PointTransformer
+
+Precision = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A noise-predicting network and how clouds are drawn from it.
-
-    The defaults are the release's, for a base model.
+    """How samples of any shape are drawn with a denoiser: clouds, images, cells of an upsampler.
 
     Attributes:
-        network: (x_t (N, C, P), t (N,), **cond) -> (N, C or 2 C, P); its conditions are those given to `run`.
-        process: what it was trained on.
-        scaling: from world units to the network's.
-        n_points: how many points it draws; low-resolution points come on top.
-        sampler: on Karras' noise levels; or one in the VP frame, `DDPM`, which goes through the process, respaced to
-            `steps`, and does not use sigma_min, sigma_max, rho, integer_time and interval.
-        steps: of the sampler.
-        sigma_min, sigma_max: the noise levels between which it goes.
-        rho: how they are spread, see `KarrasSchedule`; the larger, the more evenly in log sigma.
-        guidance_scale: 1 is plain conditional, and so is 0. `DDPM` guides the noise of x, y, z only, as
-            the release does; the others guide the clean sample.
-        interval: noise levels sigma inside which guidance applies; outside it is plain conditional.
-        keep: names of conditions that the unconditional half keeps; ("low_res",) are the coarse points.
-            The release's keeps nothing.
-        clip_denoised: clip clean samples to [-1, 1] in the network's units.
-        integer_time: truncate times to whole steps of the process, see `EpsDenoiser`.
-        prepare: embed the conditions once, equal tokens of a grid as one, see `PointTransformer.prepare`;
-            for a network of that class.
-        half: evaluate the network in bfloat16, whatever its weights are in; the sampler stays in float32.
+        denoiser: (x (N, *shape), sigma, **cond) -> x0 (N, *shape), in the sampler's frame.
+        sampler: what carries noise down the schedule's levels.
+        schedule: the noise levels.
+        steps: how many the sampler takes.
+        shape: of a sample, (C, ...).
+        guidance: how strongly the condition is followed.
+        known: entries that are given and stay as they are, (N or 1, *shape) in the denoiser's units.
+        prepare: (n_samples, **cond) -> the condition as the denoiser takes it: what need not be done anew at every
+            evaluation. None: it takes it as it is.
+        noise_limit: larger starting noise is cut to so many standard deviations.
+        dtype: what the denoiser computes its products in; the sampler stays in float32.
 
     Raises:
-        InputError: fewer than one point, or another network to prepare conditions for.
+        InputError: an axis of no length, a denoiser in another frame than the sampler's, or known entries of another
+            shape.
     """
 
-    network: Network
-    process: DiscreteProcess
-    scaling: ChannelScaling = field(default_factory=ChannelScaling)
-    n_points: int = 1024
-    sampler: Sampler = field(default_factory=Heun)
-    steps: int = 64
-    sigma_min: float = 1e-3
-    sigma_max: float = 120.0
-    rho: float = 7.0
-    guidance_scale: float = 3.0
-    interval: tuple[float, float] = (0.0, math.inf)
-    keep: tuple[str, ...] = ()
-    clip_denoised: bool = True
-    integer_time: bool = True
-    prepare: bool = False
-    half: bool = False
+    denoiser: ConditionalDenoiser
+    sampler: Sampler
+    schedule: Schedule
+    steps: int
+    shape: tuple[int, ...]
+    guidance: Guidance = PLAIN
+    known: Known | None = None
+    prepare: Callable[..., Condition] | None = None
+    noise_limit: float = math.inf
+    dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
-        if self.n_points < 1:
-            raise InputError(f"n_points: expected at least 1, found {self.n_points}")
-        if self.prepare and not isinstance(self.network, PointTransformer):
-            raise InputError(f"prepare: expected a PointTransformer, found {type(self.network).__name__}")
+        if not self.shape or min(self.shape) < 1:
+            raise InputError(f"shape of a sample: expected at least 1 along every axis, found {self.shape}")
+        if isinstance(self.denoiser, NetworkDenoiser) and self.denoiser.frame != self.sampler.frame:
+            raise InputError(
+                f"denoiser: expected one in the {self.sampler.frame} frame of {type(self.sampler).__name__}, "
+                f"found {type(self.denoiser).__name__} in the {self.denoiser.frame} frame"
+            )
+        if self.known is not None:
+            for what, tensor in vars(self.known).items():
+                if not _fits(tensor, self.shape):
+                    raise InputError(f"known {what}: expected (N, *{self.shape}), found {tuple(tensor.shape)}")
 
-    @property
-    def n_yields(self) -> int:
-        """How many steps `run` gives."""
-        return self.steps if self.sampler.frame == "vp" else self.steps + 1
+    @torch.no_grad()
+    def run(self, cond: Condition, noise: Noise, *, n_samples: int) -> Iterator[Step]:
+        """Draws samples; every step gives all of them.
 
+        Args:
+            cond: the denoiser's keyword arguments (N, ...), or mappings of such; empty where it takes none.
+            noise: of all samples; the first draw (N, *shape) is the start, the others are the sampler's.
+            n_samples: N.
 
-@torch.no_grad()
-def run(
-    stage: Stage, cond: Condition, noise: Noise, *, n_samples: int, low_res: Tensor | None = None
-) -> Iterator[Step]:
-    """Draws clouds; every step gives all of them, in world units.
+        Yields:
+            steps + 1 states, the last with the result in x.
+        """
+        unit = noise((n_samples, *self.shape)).clamp(-self.noise_limit, self.noise_limit)
+        sigmas = self.schedule(self.steps)
+        x = unit if self.sampler.frame == "vp" else unit * float(sigmas[0])
+        # In float32 nothing is switched: what is on around the call holds.
+        precision = nullcontext if self.dtype == torch.float32 else partial(torch.autocast, x.device.type, self.dtype)
+        denoiser = _within(precision, self._bound(cond, n_samples, precision))
+        if self.known is None:
+            yield from self.sampler(denoiser, x, sigmas, noise=noise)
+            return
+        for step in self.sampler(self.known.keep(denoiser, unit, self.sampler.frame), x, sigmas, noise=noise):
+            yield step if step.i < self.steps else step._replace(x=self.known.put(step.x))
 
-    Args:
-        cond: the network's keyword arguments (N, ...), or mappings of such: {"vector": ...},
-            {"grids": {"image": ...}}; empty for a network without conditions.
-        noise: of all samples; the first draw (N, C, n_points) is the start, the others are the sampler's.
-        n_samples: N.
-        low_res: coarse points (N, C, K) in world units: one more condition, and the first points of every cloud.
+    def _bound(self, cond: Condition, n_samples: int, precision: Precision) -> Denoiser:
+        if self.prepare is None:
+            return self.guidance(self.denoiser, cond)
+        prepare = self.prepare
 
-    Yields:
-        `stage.n_yields` steps. `denoised` (N, C, K + n_points) is the best estimate so far, which is what
-        the release's progressive sampler shows; `x` is the sampler's own state, which in the last step is
-        what it arrived at, the same as `denoised` but for "dpm2". sigma is the noise level.
-    """
-    channels = len(stage.scaling.scales)
-    start = noise((n_samples, channels, stage.n_points))
-    known = {**cond, "low_res": low_res} if low_res is not None else dict(cond)
-    for step in _steps(stage, known, start, noise):
-        x, denoised = (stage.scaling.to_world(points) for points in (step.x, step.denoised))
-        if low_res is not None:
-            coarse = low_res.to(x)
-            x, denoised = torch.cat([coarse, x], dim=2), torch.cat([coarse, denoised], dim=2)
-        yield Step(x, denoised, step.sigma, step.i)
+        def prepared(half: Condition) -> Condition:
+            with precision():
+                return prepare(n_samples, **half)
 
-
-def _steps(stage: Stage, cond: dict[str, Any], start: Tensor, noise: Noise) -> Iterator[Step]:
-    """The sampler's steps, in the network's units."""
-    uncond = unconditional(cond, keep=stage.keep)
-    # Where the halves are the same there is nothing to go away from, and one will do.
-    scale = stage.guidance_scale if cond.keys() - set(stage.keep) else 1.0
-    if stage.prepare:
-        cond, uncond = _prepared(stage, cond, len(start)), _prepared(stage, uncond, len(start))
-    network = _in_half(stage.network) if stage.half else stage.network
-    if stage.sampler.frame == "vp":
-        guided_noise = Guided(network, cond, uncond, scale, channels=XYZ)
-        discrete = DiscreteDenoiser(guided_noise, stage.process, stage.clip_denoised)
-        # The last step repeats the estimate before it.
-        for step in stage.sampler(discrete, start, ProcessSchedule(stage.process)(stage.steps), noise=noise):
-            if step.i < stage.steps:
-                yield step
-        return
-    denoiser = EpsDenoiser(network, stage.process, stage.clip_denoised, stage.integer_time)
-    guided = Guided(denoiser, cond, uncond, scale, stage.interval)
-    sigmas = KarrasSchedule(stage.sigma_min, stage.sigma_max, stage.rho)(stage.steps)
-    yield from stage.sampler(guided, start * float(sigmas[0]), sigmas, noise=noise)
+        return self.guidance(self.denoiser, cond, prepared)
 
 
-def _prepared(stage: Stage, cond: Condition, n_samples: int) -> dict[str, Any]:
-    network = stage.network
-    assert isinstance(network, PointTransformer)
-    with torch.autocast(_device(network).type, dtype=torch.bfloat16, enabled=stage.half):
-        return {"prepared": network.prepare(n_samples, **cond)}
+def _within(precision: Precision, denoiser: Denoiser) -> Denoiser:
+    """The denoiser in that precision. Not the sampler: a generator would leave it switched on for its caller."""
+
+    def within(x: Tensor, sigma: Level, /) -> Tensor:
+        with precision():
+            return denoiser(x, sigma)
+
+    return within
 
 
-def _in_half(network: Network) -> Network:
-    """The network in bfloat16. Not around the sampler: a generator would leave it switched on for its caller."""
-
-    def half(x: Tensor, t: Tensor, /, **cond: Any) -> Tensor:
-        with torch.autocast(x.device.type, dtype=torch.bfloat16):
-            return network(x, t, **cond)
-
-    return half
-
-
-def _device(network: PointTransformer) -> torch.device:
-    return network.input_proj.weight.device
+def _fits(tensor: Any, shape: tuple[int, ...]) -> bool:
+    return tensor.ndim == 1 + len(shape) and all(n in (1, m) for n, m in zip(tensor.shape[1:], shape, strict=True))

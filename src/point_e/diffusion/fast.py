@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from enpointe.diffusion.channels import ChannelScaling
+from enpointe.diffusion.sampler import Sampler
 from enpointe.diffusion.schedule import DiscreteProcess
 from enpointe.diffusion.step import Noise
-from enpointe.pipelines.stage import Stage, run
+from enpointe.pipelines.families.point_e.stages import CloudStage, eps_stage
 from point_e._originals import is_as_its_class_says
 from point_e.models.fast import as_enpointe
 
@@ -65,6 +66,8 @@ def steps(
     n_samples: int,
     channels: int,
     n_points: int,
+    sampler: Sampler,
+    steps: int,
     **options: Any,
 ) -> Iterator[Tensor]:
     """Estimates of the clouds (N, channels, points) in world units, coarse points first, one a step.
@@ -73,7 +76,7 @@ def steps(
         model: one of the release's networks, or anything that is called as they are.
         process: `process_of(diffusion)`.
         conditions: the model's keyword arguments, of one batch.
-        options: of `Stage`.
+        sampler, steps, options: of `eps_stage`.
     """
     found = as_enpointe(model, dict(conditions), n_points)
     network, cond = found or (_called(model), dict(conditions))
@@ -83,9 +86,19 @@ def steps(
         (1.0,) * channels if scales is None else tuple(scales.tolist()),
         (0.0,) * channels if biases is None else tuple(biases.tolist()),
     )
-    stage = Stage(network, process, scaling, n_points=n_points, prepare=found is not None, **options)
-    for step in run(stage, cond, noise, n_samples=n_samples, low_res=low_res):
-        yield step.denoised
+    stage = eps_stage(
+        network,
+        process,
+        shape=(channels, n_points),
+        sampler=sampler,
+        steps=steps,
+        prepare=found is not None,
+        **options,
+    )
+    for step in CloudStage(stage, scaling).run(cond, noise, n_samples=n_samples, low_res=low_res):
+        # The release's DDPM does not show its last estimate again.
+        if step.i < steps or sampler.frame == "karras":
+            yield step.denoised
 
 
 def _called(model: Callable[..., Any]) -> Callable[..., Tensor]:

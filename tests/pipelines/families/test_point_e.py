@@ -35,8 +35,8 @@ from enpointe.pipelines.families.point_e.drawing import _seed_of_run
 from enpointe.pipelines.families.point_e.members import ReleasedMembers
 from enpointe.pipelines.families.point_e.pipeline import PointEPipeline
 from enpointe.pipelines.families.point_e.presets import PRESETS, ReleasedPreset
+from enpointe.pipelines.families.point_e.stages import CloudStage, eps_stage
 from enpointe.pipelines.load import load
-from enpointe.pipelines.stage import Stage, run
 
 CPU = torch.device("cpu")
 WIDTH, CHANNELS = 8, 12
@@ -137,17 +137,16 @@ def fewer_steps(preset: ReleasedPreset) -> ReleasedPreset:
 
 
 def tiny(name: str, preset: str = "fast", **options: Any) -> PointEPipeline:
-    half = PRESETS[name][preset].half
+    dtype = torch.bfloat16 if PRESETS[name][preset].dtype == "auto" else torch.float32
     clip = FakeClip()
     members = ReleasedMembers(
         name,
         CPU,
-        half=half,
+        dtype=dtype,
         path=options.pop("weights", None),
         load=Loads(),
         load_clip=lambda _: clip,  # type: ignore[arg-type, return-value]
     )
-    dtype = torch.bfloat16 if half else torch.float32
     return PointEPipeline(MODELS[name], CPU, preset, members=members, dtype=dtype, **options)
 
 
@@ -217,16 +216,19 @@ def test_the_reference_is_the_release_s_two_stages(name: str) -> None:
         cond = {"grids": {"image": grid}}
     networks = [tiny_network(name), tiny_network("upsample")]
     base, up = (
-        Stage(network, RELEASED[which].process, n_points=n, steps=sampling.steps, sigma_max=sigma_max,
-              sampler=Heun(s_churn=churn), guidance_scale=scale)
+        CloudStage(
+            eps_stage(network, RELEASED[which].process, shape=(6, n), steps=sampling.steps, sigma_max=sigma_max,
+                      sampler=Heun(s_churn=churn), guidance_scale=scale),
+            RELEASED[which].scaling,
+        )
         for network, which, n, sampling, sigma_max, churn, scale in zip(
             networks, (name, "upsample"), (64, 192), (told.base, told.upsampler), (120.0, 160.0), (3.0, 0.0),
             (3.0, 3.0 if name == "base40M" else 0.0), strict=True
         )
     )  # fmt: skip
-    *_, coarse = run(base, cond, SeededNoise([5]), n_samples=1)
+    *_, coarse = base.run(cond, SeededNoise([5]), n_samples=1)
     noise = SeededNoise([_seed_of_run(5, 0)])
-    *_, dense = run(up, {"grids": {"image": grid}}, noise, n_samples=1, low_res=coarse.denoised)
+    *_, dense = up.run({"grids": {"image": grid}}, noise, n_samples=1, low_res=coarse.denoised)
     expected = dense.denoised[0].T.numpy()
     assert np.abs(result.cloud.points - expected[:, :3]).max() < 1e-4
     assert np.abs(result.cloud.colors - np.clip(expected[:, 3:] / 255, 0, 1)).max() < 1e-4
@@ -236,7 +238,7 @@ def test_the_reference_is_the_release_s_two_stages(name: str) -> None:
 @pytest.mark.slow
 def test_a_sample_of_a_batch_is_the_sample_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = PRESETS[name]["fast"]
-    monkeypatch.setitem(PRESETS[name], "fast", replace(fast, half=False))  # it rounds by the size of the batch
+    monkeypatch.setitem(PRESETS[name], "fast", replace(fast, dtype="float32"))  # it rounds by the size of the batch
     given, seeds = inputs_for(name, 3), [7, 8, 9]
     together = tiny(name, batch=3).generate(**given, seed=seeds, n_points=300)
     one_by_one = tiny(name, batch=1).generate(**given, seed=seeds, n_points=300)
@@ -284,7 +286,9 @@ def test_bad_weights_are_told_before_clip_is_read() -> None:
     def damaged(name: str, **_given: Any) -> Any:
         raise WeightsError("damaged")
 
-    members = ReleasedMembers("base40M-textvec", CPU, half=False, load=damaged, load_clip=lambda _: pytest.fail("read"))
+    members = ReleasedMembers(
+        "base40M-textvec", CPU, dtype=torch.float32, load=damaged, load_clip=lambda _: pytest.fail("read")
+    )
     with pytest.raises(WeightsError, match="damaged"):
         PointEPipeline(MODELS["base40M-textvec"], CPU, members=members).generate("a dog")
 
@@ -384,13 +388,15 @@ def test_a_mesh_by_the_released_network(capsule: Callable[..., PointCloud], monk
 
     monkeypatch.setattr(surface, "sdf_field", field_of)
     monkeypatch.setattr(surface, "mesh_from_field", mesh_of_a_ball)
-    for preset, half, method, k in (("fast", True, "interpolated", 4), ("reference", False, "dense", 1)):
+    for preset, dtype, method, k in (
+        ("fast", torch.bfloat16, "interpolated", 4), ("reference", torch.float32, "dense", 1),
+    ):  # fmt: skip
         told.clear()
         pipeline = tiny("base40M-uncond", preset)
         assert pipeline.mesh(capsule(100), grid_size=16).is_watertight
         assert set(pipeline.hashes) == {"sdf"}
         network, mesh = told
-        assert network["half"] == half
+        assert network["dtype"] == dtype
         assert (mesh["method"], mesh["k"], mesh["keep_small"]) == (method, k, preset == "reference")
 
 

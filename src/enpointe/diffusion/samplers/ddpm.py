@@ -13,10 +13,10 @@ import torch
 
 from enpointe.diffusion.denoiser import Denoiser
 from enpointe.diffusion.posterior import split_output
-from enpointe.diffusion.sampler import Frame, Sampler
+from enpointe.diffusion.sampler import Sampler
 from enpointe.diffusion.samplers import SAMPLERS
 from enpointe.diffusion.shapes import Levels, Samples
-from enpointe.diffusion.step import Noise, Step
+from enpointe.diffusion.step import Frame, Noise, Step
 
 
 @SAMPLERS.register("ddpm")

@@ -18,13 +18,14 @@ from enpointe.data.pools.pool import Pool
 from enpointe.data.pools.typical import typical
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.diffusion.denoiser import VelocityDenoiser
-from enpointe.diffusion.guidance import Guided, unconditional
+from enpointe.diffusion.guidance import Guidance
 from enpointe.diffusion.loss import velocity_loss
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.samplers.dpmpp import DPMpp
 from enpointe.diffusion.schedule import KarrasSchedule, VelocityProcess
 from enpointe.encoders.minilm import WIDTH as TEXT_WIDTH
 from enpointe.nn.point_transformer import PointTransformerConfig
+from enpointe.pipelines.stage import Stage
 from enpointe.render.software.splats import splat
 from enpointe.training.levels import normal_levels
 from enpointe.training.recipe import Recipe
@@ -150,11 +151,8 @@ class BaseTask:
 def sample(network: nn.Module, cond: dict[str, Any], n: int, n_points: int, steps: int = 16) -> Tensor:
     """Quick samples, seed 0 for all: (n, 6, n_points) in model units."""
     device = next(network.parameters()).device
-    denoiser = Guided(VelocityDenoiser(network), cond, unconditional(cond), guidance_scale=3.0)
-    noise = SeededNoise([0] * n, device)
-    sigmas = KarrasSchedule(0.01, 40.0)(steps)
-    x = noise((n, 6, n_points)) * float(sigmas[0])
-    *_, last = DPMpp()(denoiser, x, sigmas, noise=noise)
+    stage = Stage(VelocityDenoiser(network), DPMpp(), KarrasSchedule(0.01, 40.0), steps, (6, n_points), Guidance(3.0))
+    *_, last = stage.run(cond, SeededNoise([0] * n, device), n_samples=n)
     return last.x.float()
 
 

@@ -150,8 +150,8 @@ class UpsamplerTask:
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
         """Squared error of the velocity; the noise level is the angle on the VP circle as a part of pi/2."""
         sigma = batch["sigma"]
-        bound = anchored(network, batch["anchors"])
-        value = velocity_loss(bound, batch["x0"], sigma, batch["noise"], low_res=batch["low_res"])
+        cond = {name: batch[name] for name in ("anchors", "low_res")}
+        value = velocity_loss(anchored(network), batch["x0"], sigma, batch["noise"], **cond)
         return Losses(value, torch.atan(sigma) * 2 / math.pi)
 
     def image(self, network: nn.Module) -> NDArray[np.uint8]:

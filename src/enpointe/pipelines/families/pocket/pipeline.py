@@ -18,7 +18,7 @@ from enpointe.core.precision import dtype_name, fast_dtype
 from enpointe.core.progress import Progress, ProgressCallback, shown
 from enpointe.core.prompt import check_prompt
 from enpointe.diffusion.denoiser import VelocityDenoiser
-from enpointe.diffusion.guidance import Guided, unconditional
+from enpointe.diffusion.guidance import Guidance
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.sampler import make_sampler, samplers_in
 from enpointe.diffusion.schedule import KarrasSchedule
@@ -29,6 +29,7 @@ from enpointe.pipelines.base import Pipeline, Request, Settings
 from enpointe.pipelines.batching import in_batches
 from enpointe.pipelines.families.pocket.members import Members
 from enpointe.pipelines.families.pocket.upsampling import upsample
+from enpointe.pipelines.stage import Stage
 
 BASE_POINTS = 1024
 SIGMA_MIN, SIGMA_MAX = 0.01, 60.0
@@ -211,19 +212,21 @@ class PocketPipeline(Pipeline):
     ) -> list[PointCloud]:
         network, n_tokens = self._members.base
         tokens = self._members.encoder.condition([request.prompt or "" for request in requests], n_tokens)
-        cond = {"grids": {"text": tokens}}
-        shape = 1 + SHAPE_GUIDANCE * (guidance_scale - 1) if guidance_scale else 1.0
-        denoiser = Guided(
-            VelocityDenoiser(network), cond, unconditional(cond), guidance_scale=guidance_scale, leading_scale=shape
+        shape_scale = 1 + SHAPE_GUIDANCE * (guidance_scale - 1) if guidance_scale else 1.0
+        stage = Stage(
+            VelocityDenoiser(network),
+            make_sampler(sampler),
+            KarrasSchedule(SIGMA_MIN, SIGMA_MAX),
+            steps,
+            (6, n_points),
+            Guidance(guidance_scale, leading_scale=shape_scale),
+            noise_limit=NOISE_LIMIT,
+            dtype=self.dtype,
         )
         noise = SeededNoise([request.seed for request in requests], self.device)
-        sigmas = KarrasSchedule(SIGMA_MIN, SIGMA_MAX)(steps)
-        x = noise((len(requests), 6, n_points)).clamp(-NOISE_LIMIT, NOISE_LIMIT) * float(sigmas[0])
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            for step in make_sampler(sampler)(denoiser, x, sigmas, noise=noise):
-                tell(step.i)
-                x = step.x
-        return [_to_cloud(sample) for sample in x.float().cpu()]
+        for step in stage.run({"grids": {"text": tokens}}, noise, n_samples=len(requests)):
+            tell(step.i)
+        return [_to_cloud(sample) for sample in step.x.float().cpu()]
 
 
 def _to_cloud(sample: Tensor) -> PointCloud:

@@ -20,11 +20,13 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from enpointe.core.errors import InputError
+from enpointe.core.precision import fast_dtype
 from enpointe.diffusion.denoiser import Network, VelocityDenoiser
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.sampler import make_sampler
 from enpointe.diffusion.schedule import KarrasSchedule
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.pipelines.stage import Stage
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -74,16 +76,16 @@ def offsets(children: Floats, anchors: Floats, shape: CellShape) -> Floats:
     return np.concatenate([(children[:3] - anchors[:3]) / spacing(shape), children[3:]])
 
 
-def anchored(network: Callable[..., Tensor], anchors: Tensor) -> Network:
-    """A network of 12 channels as one of 6, its anchors (N, 6, P) bound.
+def anchored(network: Network) -> Network:
+    """A network of 12 channels as one of 6 with one more condition, `anchors` (N, 6, P).
 
     They come first: it is the anchors' positions whose sine features tell who is near whom.
     """
 
-    def bound(x_t: Tensor, t: Tensor, /, **cond: Any) -> Tensor:
+    def with_anchors(x_t: Tensor, t: Tensor, /, *, anchors: Tensor, **cond: Any) -> Tensor:
         return network(torch.cat([anchors.to(x_t), x_t], dim=1), t, **cond)
 
-    return bound
+    return with_anchors
 
 
 def cells(points: Floats, size: int) -> list[Indices]:
@@ -124,6 +126,7 @@ def upsample(
     steps: int = 6,
     sampler: str = "dpmpp",
     device: torch.device,
+    dtype: torch.dtype | None = None,
     batch: int = 16,
     progress: Callable[[int, int], None] | None = None,
 ) -> PointCloud:
@@ -135,6 +138,7 @@ def upsample(
         network: (N, 12, P) noisy offsets and colours with their anchors, t, low_res -> (N, 6, P).
         cloud: at least two points, in any frame.
         seed: 0 or above.
+        dtype: what the network computes its products in; by default the faster one on the device.
         batch: cells at a time. Each cell has noise of its own: they do not depend on it.
         progress: receives how many new points are drawn, of how many in all.
 
@@ -143,13 +147,21 @@ def upsample(
     """
     if n_points < len(cloud):
         raise InputError(f"n_points: expected at least {len(cloud)}, as many as the cloud has, found {n_points}")
+    stage = Stage(
+        VelocityDenoiser(anchored(network), clip_denoised=False),
+        make_sampler(sampler),
+        KarrasSchedule(SIGMA_MIN, SIGMA_MAX),
+        steps,
+        (6, shape.anchors * shape.children),
+        dtype=fast_dtype(device) if dtype is None else dtype,
+    )
     rng = np.random.default_rng(seed)
     total = n_points - len(cloud)
     missing = total
     while missing > 0:
         wanted = min(missing, len(cloud) * shape.children)
         made: list[Floats] = []
-        for part in _children(network, cloud, shape, rng, steps, sampler, device, batch):
+        for part in _children(stage, cloud, shape, rng, device, batch):
             made.append(part)
             if progress is not None:
                 progress(min(total - missing + sum(map(len, made)), total), total)
@@ -163,14 +175,7 @@ def upsample(
 
 
 def _children(
-    network: Network,
-    cloud: PointCloud,
-    shape: CellShape,
-    rng: np.random.Generator,
-    steps: int,
-    sampler: str,
-    device: torch.device,
-    batch: int,
+    stage: Stage, cloud: PointCloud, shape: CellShape, rng: np.random.Generator, device: torch.device, batch: int
 ) -> Iterator[Floats]:
     """New points with their colours, (n, 6) for each batch of cells; `children` for each point of the cloud."""
     points, colors = cloud.points, cloud.colors
@@ -189,9 +194,9 @@ def _children(
                 for f, full in zip(frames, (np.resize(cell, shape.anchors) for cell in part), strict=True)
             ]
         )
-        noise = SeededNoise(seeds[start : start + batch], device)
-        drawn = _draw(network, torch.from_numpy(low_res).to(device), torch.from_numpy(parents).to(device), noise,
-                      steps, sampler)  # fmt: skip
+        cond = {"low_res": torch.from_numpy(low_res).to(device), "anchors": torch.from_numpy(parents).to(device)}
+        *_, last = stage.run(cond, SeededNoise(seeds[start : start + batch], device), n_samples=len(part))
+        drawn = last.x.float().cpu().numpy()
         yield np.concatenate(
             [
                 _to_world(local[:, : len(cell) * shape.children], parent, frame, shape)
@@ -205,18 +210,3 @@ def _to_world(drawn: Floats, parents: Floats, frame: CellFrame, shape: CellShape
     local = parents[:3, : drawn.shape[1]] + drawn[:3] * spacing(shape)
     points = local.T * frame.radius + frame.centre
     return np.concatenate([points, (drawn[3:].T + 1) / 2], axis=1).astype(np.float32)
-
-
-@torch.inference_mode()
-def _draw(network: Network, low_res: Tensor, parents: Tensor, noise: SeededNoise, steps: int, sampler: str) -> Floats:
-    """What the network draws around parents (n, 6, P): offsets and colours (n, 6, P)."""
-    denoiser = VelocityDenoiser(anchored(network, parents), clip_denoised=False)
-    sigmas = KarrasSchedule(SIGMA_MIN, SIGMA_MAX)(steps)
-
-    def bound(x: Tensor, sigma: float | Tensor, /) -> Tensor:
-        return denoiser(x, sigma, low_res=low_res)
-
-    kind = low_res.device.type
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=kind in ("cpu", "cuda")):
-        *_, last = make_sampler(sampler)(bound, noise(parents.shape) * float(sigmas[0]), sigmas, noise=noise)
-    return last.x.float().cpu().numpy()

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from enpointe.checkpoints.released import RELEASED
 from enpointe.core.progress import ProgressCallback
+from enpointe.diffusion.denoiser import Network
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.sampler import make_sampler
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.batching import in_batches
 from enpointe.pipelines.families.point_e.conditions import Conditions
 from enpointe.pipelines.families.point_e.presets import ReleasedPreset, Sampling
-from enpointe.pipelines.stage import Stage, run
+from enpointe.pipelines.families.point_e.stages import CloudStage, eps_stage
 
 COARSE_POINTS = RELEASED["base40M"].n_points
 NEW_POINTS = RELEASED["upsample"].n_points
@@ -28,15 +29,14 @@ _BYTES_PER_CHANNEL = 64
 
 
 def released_stage(
-    network: PointTransformer, name: str, sampling: Sampling, preset: ReleasedPreset, *, half: bool
-) -> Stage:
+    network: Network, name: str, sampling: Sampling, preset: ReleasedPreset, *, dtype: torch.dtype
+) -> CloudStage:
     """The stage of a released base model, or of "upsample"."""
     model = RELEASED[name]
-    return Stage(
-        network=network,
-        process=model.process,
-        scaling=model.scaling,
-        n_points=model.n_points,
+    stage = eps_stage(
+        network,
+        model.process,
+        shape=(len(model.scaling.scales), model.n_points),
         sampler=make_sampler(sampling.sampler, **sampling.options),
         steps=sampling.steps,
         sigma_min=sampling.sigma_min,
@@ -46,12 +46,18 @@ def released_stage(
         interval=sampling.interval,
         integer_time=sampling.integer_time,
         prepare=preset.prepare,
-        half=half,
+        dtype=dtype,
     )
+    return CloudStage(stage, model.scaling)
 
 
 def coarse_clouds(
-    stage: Stage, known: Conditions, seeds: Sequence[int], device: torch.device, batch: int, report: ProgressCallback
+    stage: CloudStage,
+    known: Conditions,
+    seeds: Sequence[int],
+    device: torch.device,
+    batch: int,
+    report: ProgressCallback,
 ) -> Tensor:
     """(N, 6, n_points) in world units, on the CPU: those that wait for the upsampler may be many."""
     parts = [
@@ -62,7 +68,7 @@ def coarse_clouds(
 
 
 def dense_clouds(
-    stage: Stage,
+    stage: CloudStage,
     coarse: Tensor,
     known: Conditions,
     seeds: Sequence[int],
@@ -97,14 +103,14 @@ def dense_clouds(
 
 
 def _draw(
-    stage: Stage,
+    stage: CloudStage,
     cond: dict[str, Any],
     seeds: Sequence[int],
     device: torch.device,
     tell: Callable[[int], None],
     low_res: Tensor | None = None,
 ) -> Tensor:
-    for step in run(stage, cond, SeededNoise(seeds, device), n_samples=len(seeds), low_res=low_res):
+    for step in stage.run(cond, SeededNoise(seeds, device), n_samples=len(seeds), low_res=low_res):
         tell(step.i + 1)
     return step.x
 

@@ -31,7 +31,7 @@ class ReleasedMembers:
 
     Args:
         name: of the base model.
-        half: whether the point networks hold their weights in bfloat16.
+        dtype: of the point networks' weights.
         path: the base model's file, where it is not the one of its name.
         load, load_clip: where networks come from.
 
@@ -45,14 +45,14 @@ class ReleasedMembers:
         name: str,
         device: torch.device,
         *,
-        half: bool,
+        dtype: torch.dtype,
         path: Path | None = None,
         load: LoadReleased = load_released,
         load_clip: Callable[[torch.device], Clip] = clip,
     ) -> None:
         self._name = name
         self._device = device
-        self._dtype = torch.bfloat16 if half else torch.float32
+        self._dtype = dtype
         self._path = path
         self._load = load
         self._load_clip = load_clip

@@ -18,7 +18,7 @@ from torch import Tensor
 from enpointe.checkpoints.registry import ModelSpec
 from enpointe.checkpoints.released import RELEASED
 from enpointe.core.checks import MAX_SEED, size_after, whole
-from enpointe.core.precision import dtype_name, fast_dtype
+from enpointe.core.precision import dtype_name, find_dtype
 from enpointe.core.progress import ProgressCallback, shown
 from enpointe.core.prompt import check_prompt
 from enpointe.diffusion.sampler import options_of
@@ -40,7 +40,7 @@ from enpointe.pipelines.families.point_e.drawing import (
 )
 from enpointe.pipelines.families.point_e.members import ReleasedMembers
 from enpointe.pipelines.families.point_e.presets import PRESETS, Sampling
-from enpointe.pipelines.stage import Stage
+from enpointe.pipelines.families.point_e.stages import CloudStage
 
 
 class PointEPipeline(Pipeline):
@@ -78,18 +78,14 @@ class PointEPipeline(Pipeline):
     def _reset(self) -> None:
         self.batch = self._batch or batch_that_fits(self.name, self.device)
         self._members = self._own_members or ReleasedMembers(
-            self.name, self.device, half=self._half, path=self._weights
+            self.name, self.device, dtype=self.dtype, path=self._weights
         )
 
     @property
     def dtype(self) -> torch.dtype:
         if self._dtype is not None:
             return self._dtype
-        return fast_dtype(self.device) if self.sampling.half else torch.float32
-
-    @property
-    def _half(self) -> bool:
-        return self.dtype == torch.bfloat16
+        return find_dtype(self.sampling.dtype, self.device)
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -205,17 +201,17 @@ class PointEPipeline(Pipeline):
                 grid_size=grid_size,
                 keep_small_pieces=keep_small_pieces or self.sampling.keep_small_pieces,
                 method="dense" if dense else self.sampling.method,
-                half=self._half,
+                dtype=self.dtype,
                 color_neighbors=self.sampling.color_neighbors,
                 report=report,
             )
 
     @property
-    def _upsampler(self) -> Stage:
+    def _upsampler(self) -> CloudStage:
         return self._stage(self._members.up, "upsample", self.sampling.upsampler)
 
-    def _stage(self, network: PointTransformer, name: str, sampling: Sampling) -> Stage:
-        return released_stage(network, name, sampling, self.sampling, half=self._half)
+    def _stage(self, network: PointTransformer, name: str, sampling: Sampling) -> CloudStage:
+        return released_stage(network, name, sampling, self.sampling, dtype=self.dtype)
 
     def _sampling(self, settings: Settings) -> Sampling:
         """The base stage's settings: the preset's, but for those that are named."""

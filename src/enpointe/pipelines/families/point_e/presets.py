@@ -38,7 +38,7 @@ class ReleasedPreset:
 
     Attributes:
         base, upsampler: of the stages.
-        half: networks in bfloat16 where the device is good at it.
+        dtype: of the point networks, as `find_dtype` takes it; "auto" is the faster one on the device.
         prepare: conditions embedded once for each stage, equal tokens as one.
         method: where the SDF is asked, see `sample_grid`; "interpolated" is off by hundredths of a voxel
             (docs/speed.md).
@@ -47,7 +47,7 @@ class ReleasedPreset:
 
     base: Sampling
     upsampler: Sampling
-    half: bool = True
+    dtype: str = "auto"
     prepare: bool = True
     method: Method = "interpolated"
     keep_small_pieces: bool = False
@@ -67,7 +67,7 @@ _FAST = ReleasedPreset(
 _REFERENCE_IMAGE = ReleasedPreset(
     base=Sampling(steps=64, sigma_max=120.0, guidance_scale=3.0, options={"s_churn": 3.0}),
     upsampler=Sampling(steps=64, sigma_max=160.0, guidance_scale=3.0),
-    half=False,
+    dtype="float32",
     prepare=False,
     method="dense",
     keep_small_pieces=True,
