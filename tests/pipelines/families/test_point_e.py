@@ -31,10 +31,10 @@ from enpointe.meshing.sparse_grid import Field
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.pipelines.families.point_e import presets
-from enpointe.pipelines.families.point_e.drawing import _seed_of_run
+from enpointe.pipelines.families.point_e.drawing import _seed_of_run, released_stage
 from enpointe.pipelines.families.point_e.members import ReleasedMembers
 from enpointe.pipelines.families.point_e.pipeline import PointEPipeline
-from enpointe.pipelines.families.point_e.presets import PRESETS, ReleasedPreset
+from enpointe.pipelines.families.point_e.presets import PRESETS, ReleasedPreset, Sampling
 from enpointe.pipelines.families.point_e.stages import CloudStage, eps_stage
 from enpointe.pipelines.load import load
 
@@ -338,6 +338,20 @@ def test_wrong_inputs_fail_before_anything_is_read(name: str, given: dict[str, A
 def test_the_pocket_family_says_who_draws_from_pictures() -> None:
     with pytest.raises(InputError, match="pocket draws from a text: expected no image"):
         load("pocket", device="cpu").generate("a dog", image=picture(0))
+
+
+def test_ddpm_ends_without_noise() -> None:
+    """A cloud is what the sampler arrives at after its last step, the estimate itself."""
+    (cloud,) = tiny("base40M-textvec", "reference").generate(["a dog"], seed=[5], n_points=64, sampler="ddpm", steps=8)
+    stage = released_stage(
+        tiny_network("base40M-textvec"),
+        "base40M-textvec",
+        Sampling(8, 120.0, 3.0, "ddpm"),
+        PRESETS["base40M-textvec"]["reference"],
+        dtype=torch.float32,
+    )
+    *_, last = stage.run({"vector": FakeClip().texts(["a dog"])}, SeededNoise([5]), n_samples=1)
+    torch.testing.assert_close(torch.from_numpy(cloud.cloud.points.T), last.denoised[0, :3], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("settings", [{"sampler": "ddpm", "steps": 5}, {"sampler": "dpmpp"}, {"guidance_scale": 1.0}])
