@@ -38,7 +38,7 @@ class Known:
         if self.mask.dtype != torch.bool:
             raise InputError(f"known mask: expected booleans, found {self.mask.dtype}")
 
-    def put(self, x: Tensor) -> Tensor:
+    def restore(self, x: Tensor) -> Tensor:
         """x (N, C, ...) with the known entries in their places."""
         return torch.where(self.mask.to(x.device), self.values.to(x), x)
 
@@ -61,6 +61,6 @@ class Known:
                 noised = noised / (1 + level**2).sqrt()
             output = denoiser(torch.where(self.mask.to(x.device), noised, x), sigma)
             n = x.shape[1]  # behind them may be variance values
-            return torch.cat([self.put(output[:, :n]), output[:, n:]], dim=1)
+            return torch.cat([self.restore(output[:, :n]), output[:, n:]], dim=1)
 
         return kept

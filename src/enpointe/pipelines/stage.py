@@ -91,7 +91,7 @@ class Stage:
             yield from self.sampler(denoiser, x, sigmas, noise=noise)
             return
         for step in self.sampler(self.known.keep(denoiser, unit, self.sampler.frame), x, sigmas, noise=noise):
-            yield step if step.i < self.steps else step._replace(x=self.known.put(step.x))
+            yield step if step.i < self.steps else step._replace(x=self.known.restore(step.x))
 
     def _bound(self, cond: Condition, n_samples: int, precision: Precision) -> Denoiser:
         if self.prepare is None:
