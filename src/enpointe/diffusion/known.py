@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from enpointe.core.errors import InputError
 from enpointe.diffusion.denoiser import Denoiser
 from enpointe.diffusion.schedule import Level
+from enpointe.diffusion.shapes import Samples
 from enpointe.diffusion.step import Frame
 
 
@@ -31,18 +33,18 @@ class Known:
         InputError: a mask of other values.
     """
 
-    values: Tensor
-    mask: Tensor
+    values: Float[Tensor, ...]
+    mask: Bool[Tensor, ...]
 
     def __post_init__(self) -> None:
         if self.mask.dtype != torch.bool:
             raise InputError(f"known mask: expected booleans, found {self.mask.dtype}")
 
-    def restore(self, x: Tensor) -> Tensor:
+    def restore(self, x: Samples) -> Samples:
         """x (N, C, ...) with the known entries in their places."""
         return torch.where(self.mask.to(x.device), self.values.to(x), x)
 
-    def keep(self, denoiser: Denoiser, noise: Tensor, frame: Frame) -> Denoiser:
+    def keep(self, denoiser: Denoiser, noise: Samples, frame: Frame) -> Denoiser:
         """A denoiser whose samples keep the known entries.
 
         At every call they enter anew, noised to the call's level, and leave as they are. Noised always by the same
