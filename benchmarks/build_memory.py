@@ -1,6 +1,6 @@
 """Whether a long build's memory stays flat: resident memory of the driving process and of a worker, over the assets.
 
-The pictures are few and small, so that ten thousand assets take minutes: what would grow does so with the number
+The images are few and small, so that ten thousand assets take minutes: what would grow does so with the number
 of assets, not with their size.
 """
 

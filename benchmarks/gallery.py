@@ -1,4 +1,4 @@
-"""The README's picture: every prompt below with seeds 0 and 1, none left out.
+"""The README's image: every prompt below with seeds 0 and 1, none left out.
 
 python benchmarks/gallery.py docs/gallery.png [--nameless]
 """

@@ -53,7 +53,7 @@ class Clock:
 
 
 def stages(name: str, assets: list[Asset], size: int) -> Row:
-    """What the steps of making a record take, each by itself; pictures by what there is."""
+    """What the steps of making a record take, each by itself; images by what there is."""
     clock, rng = Clock(), np.random.default_rng(0)
     with RasterRenderer() as renderer:
         renderer.render(assets[0].load().normalized(), random_cameras(1, rng, size=size))
@@ -69,7 +69,7 @@ def stages(name: str, assets: list[Asset], size: int) -> Row:
                 filters.thickness(cloud.points)
                 filters.unseen_share(model, cloud.points, rng)
                 descriptors.descriptor(cloud.points, cloud.colors / 255)
-            with clock("pictures to WebP"):
+            with clock("images to WebP"):
                 for view in views:
                     webp(view.color)
     return {"models": name, **{stage: total / len(assets) for stage, total in clock.seconds.items()}}
@@ -90,7 +90,7 @@ def whole(name: str, assets: list[Asset], size: int) -> Row:
 
 
 def by_faces(assets: list[Asset], size: int) -> list[Row]:
-    """20 pictures by either backend, of models in groups by their number of faces."""
+    """20 images by either backend, of models in groups by their number of faces."""
     groups: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
     cameras = random_cameras(20, np.random.default_rng(0), size=size)
     with GlRenderer() as gl, RayRenderer() as rays:
@@ -142,9 +142,9 @@ def main() -> None:
     )
     report.table("CPU s an object by stages", [stages(name, assets, size) for name, assets in found.items()])
     try:
-        report.table("20 pictures, by faces", by_faces(list(chain.from_iterable(found.values())), size))
+        report.table("20 images, by faces", by_faces(list(chain.from_iterable(found.values())), size))
     except DeviceError as error:
-        report.note("20 pictures, by faces", str(error))
+        report.note("20 images, by faces", str(error))
     if not options.quick:
         for row in report.tables[f"models to records, 20 views of {size} x {size}"]:
             rate = float(row["objects / s"])

@@ -1,4 +1,4 @@
-"""Pictures and imports by a real Blender, held against the raster renderer and against closed forms."""
+"""Images and imports by a real Blender, held against the raster renderer and against closed forms."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def plain(*color: float) -> Material:
     return Material(np.array(color, np.float32))
 
 
-def picture(*, holes: bool, seed: int = 1) -> NDArray[np.uint8]:
-    """A coarse colourful picture; with holes, its middle is cut away."""
+def image(*, holes: bool, seed: int = 1) -> NDArray[np.uint8]:
+    """A coarse, colorful image; with holes, its middle is cut away."""
     rng = np.random.default_rng(seed)
     pixels = np.repeat(np.repeat(rng.integers(0, 256, (4, 4, 4), dtype=np.uint8), 8, axis=0), 8, axis=1)
     pixels[..., 3] = 255
@@ -85,7 +85,7 @@ def picture(*, holes: bool, seed: int = 1) -> NDArray[np.uint8]:
 
 
 def assert_agree(mine: View, other: View) -> None:
-    """Depth within 0.5 % of the unit, outlines within a pixel, mean colour within 4 of 255."""
+    """Depth within 0.5 % of the unit, outlines within a pixel, mean color within 4 of 255."""
     both = mine.opaque & other.opaque
     assert both.sum() > 50
     off = np.abs(mine.depth[both] - other.depth[both])
@@ -123,8 +123,8 @@ def test_both_renderers_agree_on_textures(
 ) -> None:
     palette = None if smooth else np.zeros((1, 1), np.int64)
     tint = np.array([1, 0.5, 0.8], np.float32)
-    worn = Material(tint, picture(holes=holes), linear=linear, palette=palette)
-    model = card(worn, plain(0.1, 0.9, 0.3), shade=0.6)
+    material = Material(tint, image(holes=holes), linear=linear, palette=palette)
+    model = card(material, plain(0.1, 0.9, 0.3), shade=0.6)
     model = replace(model, uv=model.uv * 2 - 7.25)
     views = [look_at_center(FRONT, size=SIZE), look_at_center(-FRONT, size=SIZE)]
     for mine, other in zip(blender.render(model, views), raster.render(model, views), strict=True):
@@ -152,9 +152,9 @@ def test_depth_is_that_of_the_plane_and_colour_exact(blender: BlenderRenderer) -
 def test_a_hole_shows_what_is_behind(blender: BlenderRenderer) -> None:
     texture = np.full((4, 4, 4), 255, np.uint8)
     texture[1:3, 1:3, 3] = 0
-    worn = Material(np.ones(3, np.float32), texture, palette=np.zeros((1, 1), np.int64))
+    material = Material(np.ones(3, np.float32), texture, palette=np.zeros((1, 1), np.int64))
     camera = look_at_center(np.array([0.0, -1, 0]), size=SIZE)
-    (view,) = blender.render(card(worn, plain(0, 0, 1)), [camera])
+    (view,) = blender.render(card(material, plain(0, 0, 1)), [camera])
     middle, edge = (SIZE // 2, SIZE // 2), (SIZE // 2, SIZE // 4)
     assert (view.material[middle], view.material[edge]) == (1, 0)
     assert tuple(view.color[middle]) == (0, 0, 255, 255)
@@ -162,7 +162,7 @@ def test_a_hole_shows_what_is_behind(blender: BlenderRenderer) -> None:
     assert view.depth[middle] - view.depth[edge] == pytest.approx(0.2, abs=1e-4)
 
 
-def test_the_lit_picture_has_light_and_the_other_has_none(blender: BlenderRenderer) -> None:
+def test_the_lit_image_has_light_and_the_other_has_none(blender: BlenderRenderer) -> None:
     model = card(plain(0.8, 0.4, 0.2), plain(0.8, 0.4, 0.2))
     model = replace(model, triangles=np.concatenate([model.triangles[:2], model.triangles[:2, :, [1, 0, 2]]]))
     with BlenderRenderer(samples=1, lit_samples=4, threads=1, blender=blender.process) as lit:
@@ -237,12 +237,12 @@ def test_an_fbx_file_becomes_a_model(made: Path, blender: BlenderRenderer, name:
     model = read_with_blender(made / name, blender=blender.process)
     np.testing.assert_allclose(model.triangles.max(axis=(0, 1)), [1, 0.5, 0.25], atol=1e-5)
     np.testing.assert_allclose(model.triangles.min(axis=(0, 1)), [-1, -0.5, -0.25], atol=1e-5)
-    textured = [worn.texture is not None for worn in model.materials]
+    textured = [material.texture is not None for material in model.materials]
     top = model.triangles[..., 2].min(axis=1) > 0.2
     assert [textured[number] for number in model.material] == [not above for above in top]
-    worn = model.materials[textured.index(True)]
-    assert worn.texture is not None
-    assert (worn.texture == [200, 40, 30, 255]).all()
+    material = model.materials[textured.index(True)]
+    assert material.texture is not None
+    assert (material.texture == [200, 40, 30, 255]).all()
     blue = model.materials[textured.index(False)]
     np.testing.assert_allclose(blue.color, [0.349, 0.485, 0.906], atol=2e-3)  # 0.1, 0.2, 0.8 in linear light
 
@@ -264,7 +264,7 @@ def test_damaged_files_and_missing_textures_are_told(made: Path, tmp_path: Path,
         with pytest.raises(InputError, match=reason):
             read_with_blender(tmp_path / f"{name}.fbx", blender=blender.process)
     bare = read_with_blender(tmp_path / "alone.fbx", strict=False, blender=blender.process)
-    assert all(worn.texture is None for worn in bare.materials)
+    assert all(material.texture is None for material in bare.materials)
     assert blender.process.starts == starts
 
 

@@ -103,7 +103,7 @@ def test_one_point(tmp_path: Path) -> None:
 # In a browser
 
 
-def picture(page: Any) -> np.ndarray:
+def screenshot(page: Any) -> np.ndarray:
     """The canvas as (h, w, 3), once a frame has been drawn."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     with Image.open(io.BytesIO(page.screenshot())) as image:
@@ -129,36 +129,36 @@ def test_in_a_browser(browser: Any, tmp_path: Path) -> None:
     assert page.evaluate("window.broken") is None
     assert page.inner_text("#facts") == "3,000 points · 4 triangles"
     assert page.get_attribute("#turn", "aria-pressed") == "true"
-    first = picture(page)
+    first = screenshot(page)
     page.wait_for_timeout(300)
-    assert (picture(page) != first).any()  # it turns by itself
+    assert (screenshot(page) != first).any()  # it turns by itself
 
     page.click("#reset")
     page.click("[data-show=cloud]")
-    start = picture(page)
+    start = screenshot(page)
     red, blue = spread(start, 0), spread(start, 2)
     assert red[2] > 3000
     assert red[1] < blue[1]  # red is at -x: to the left, seen from near the front
-    assert np.array_equal(picture(page), start)  # and now it rests
+    assert np.array_equal(screenshot(page), start)  # and now it rests
 
     page.mouse.move(300, 240)
     page.mouse.down()
     page.mouse.move(300 + 450, 240, steps=3)  # 180 degrees
     page.mouse.up()
-    turned = picture(page)
+    turned = screenshot(page)
     assert spread(turned, 0)[1] > spread(turned, 2)[1]
 
     page.mouse.move(300, 240)
     page.mouse.wheel(0, -400)
-    assert spread(picture(page), 0)[2] > 1.2 * spread(turned, 0)[2]
+    assert spread(screenshot(page), 0)[2] > 1.2 * spread(turned, 0)[2]
     page.click("#reset")
-    assert np.array_equal(picture(page), start)
+    assert np.array_equal(screenshot(page), start)
 
     page.click("[data-show=mesh]")
-    assert spread(picture(page), 0)[2] == 0
+    assert spread(screenshot(page), 0)[2] == 0
     assert not page.is_visible("#size")
     page.click("#theme")
-    assert picture(page)[5, 5].max() < 60
+    assert screenshot(page)[5, 5].max() < 60
     assert errors == []
     assert requests == [(tmp_path / "v.html").as_uri()]
     page.close()
@@ -170,7 +170,7 @@ def test_two_fingers_zoom(browser: Any, tmp_path: Path) -> None:
     page = context.new_page()
     page.goto((tmp_path / "v.html").as_uri())
     page.click("#reset")
-    before = spread(picture(page), 0)[2]
+    before = spread(screenshot(page), 0)[2]
     session = context.new_cdp_session(page)
 
     def touch(kind: str, *places: tuple[int, int]) -> None:
@@ -180,6 +180,6 @@ def test_two_fingers_zoom(browser: Any, tmp_path: Path) -> None:
     touch("touchStart", (160, 300), (200, 300))
     touch("touchMove", (140, 300), (220, 300))
     touch("touchEnd")
-    assert spread(picture(page), 0)[2] > 1.3 * before
+    assert spread(screenshot(page), 0)[2] > 1.3 * before
     assert not page.is_visible("#shapes")
     context.close()

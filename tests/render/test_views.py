@@ -1,4 +1,4 @@
-"""Cameras, pictures by OpenGL and by rays, and clouds fused of them, on shapes whose surface is known."""
+"""Cameras, images by OpenGL and by rays, and clouds fused of them, on shapes whose surface is known."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def sphere() -> Model:
 
 
 def box() -> Model:
-    """1 x 0.6 x 0.3, each side of its own colour."""
+    """1 x 0.6 x 0.3, each side of its own color."""
     mesh = trimesh.creation.box((1, 0.6, 0.3))
     side = np.argmax(np.abs(mesh.face_normals), axis=1) * 2 + (mesh.face_normals.sum(axis=1) > 0)
     colors = [RED, GREEN, BLUE, 1 - RED, 1 - GREEN, np.array([0.2, 0.4, 0.6], np.float32)]
@@ -76,8 +76,8 @@ def card(texture: NDArray[np.uint8], **material: object) -> Model:
     corners = np.array([[-0.5, 0, -0.5], [0.5, 0, -0.5], [0.5, 0, 0.5], [-0.5, 0, 0.5]])
     uv = (corners[:, [0, 2]] + 0.5).astype(np.float32)
     faces = np.array([[0, 1, 2], [0, 2, 3]])
-    worn = Material(**{"color": np.ones(3, np.float32), "texture": texture, **material})  # type: ignore[arg-type]
-    return Model(corners[faces], uv[faces], np.ones((2, 3, 3), np.float32), np.zeros(2, int), (worn,))
+    surface = Material(**{"color": np.ones(3, np.float32), "texture": texture, **material})  # type: ignore[arg-type]
+    return Model(corners[faces], uv[faces], np.ones((2, 3, 3), np.float32), np.zeros(2, int), (surface,))
 
 
 @pytest.fixture(scope="module", params=["gl", "rays", "software"])
@@ -98,7 +98,7 @@ def cameras(n: int = 20, size: int = SIZE) -> tuple[Camera, ...]:
 
 
 def middle_of(view: View, right: float = 0.0, up: float = 0.0) -> NDArray[np.integer]:
-    """The colour where the point (right, 0, up) is seen from the front."""
+    """The color where the point (right, 0, up) is seen from the front."""
     pixels, _ = view.camera.project(np.array([[right, 0, up]]))
     column, row = pixels[0].astype(int)
     return view.color[row, column].astype(int)
@@ -145,7 +145,7 @@ def test_each_direction_is_uniform_over_the_seeds() -> None:
     np.testing.assert_allclose((first**2).mean(axis=0), 1 / 3, atol=0.06)
 
 
-def test_pictures_are_upright_and_the_front_faces_minus_y() -> None:
+def test_images_are_upright_and_the_front_faces_minus_y() -> None:
     camera = look_at_center(FRONT, size=100)
     pixels, _ = camera.project(np.array([[0.0, 0, 0], [0.4, 0, 0], [0, 0, 0.4]]))
     middle, right, top = pixels
@@ -198,7 +198,7 @@ def test_the_unit_frame_is_centred_with_longest_side_one() -> None:
             triangles_model(bad, (Material(RED),), 0).normalized()
 
 
-# --- pictures ---
+# --- images ---
 
 
 @pytest.mark.parametrize(
@@ -214,10 +214,10 @@ def test_fused_points_lie_on_the_surface_and_all_over_it(
     away = distance(cloud.points)
     assert away.mean() <= 0.004
     assert np.quantile(away, 0.99) <= 0.015
-    # Of exact shapes much more can be asked.
+    # Of exact shapes much more can be expected.
     assert away.max() <= 0.004
-    worn = np.stack([material.color for material in model.materials])[cloud.material]
-    assert np.abs(cloud.colors / 255 - worn).max() <= 1 / 255
+    painted = np.stack([material.color for material in model.materials])[cloud.material]
+    assert np.abs(cloud.colors / 255 - painted).max() <= 1 / 255
     np.testing.assert_allclose(np.linalg.norm(cloud.normals, axis=1), 1, atol=1e-5)
     step = 1e-3 * cloud.normals
     outward = distance(cloud.points + 20 * step) - distance(cloud.points + 10 * step)
@@ -267,7 +267,7 @@ def test_colours_of_corners_multiply_in_linear_light(renderer: Renderer) -> None
     np.testing.assert_allclose(middle_of(view)[:3], 255 * float(to_srgb(np.float32(0.25))), atol=1)
 
 
-def test_pictures_are_interpolated_and_swatches_are_not(renderer: Renderer) -> None:
+def test_images_are_interpolated_and_swatches_are_not(renderer: Renderer) -> None:
     texture = np.full((1, 2, 4), 255, np.uint8)
     texture[0, 0, :3] = 0
     camera = look_at_center(FRONT, size=SIZE)
@@ -278,7 +278,7 @@ def test_pictures_are_interpolated_and_swatches_are_not(renderer: Renderer) -> N
 
 
 def test_what_a_texture_cuts_away_shows_what_is_behind(renderer: Renderer) -> None:
-    """Leaves: the transparent half is a window, and its colour does not creep into the other."""
+    """Leaves: the transparent half is a window, and its color does not creep into the other."""
     texture = np.zeros((8, 8, 4), np.uint8)
     texture[:, 4:] = (0, 200, 0, 255)
     leaf = card(texture)
@@ -296,7 +296,7 @@ def test_what_a_texture_cuts_away_shows_what_is_behind(renderer: Renderer) -> No
 
 
 def test_coverage_is_the_share_of_the_pixel(renderer: Renderer) -> None:
-    """A card's picture has the area that projection says, to a hundredth of a pixel's row."""
+    """A card's image has the area that projection says, to a hundredth of a pixel's row."""
     camera = look_at_center(FRONT, size=SIZE)
     (view,) = renderer.render(card(np.full((1, 1, 4), 255, np.uint8)), [camera])
     side = camera.focal / float(camera.project(np.zeros((1, 3)))[1][0])
@@ -311,7 +311,7 @@ def test_coverage_is_the_share_of_the_pixel(renderer: Renderer) -> None:
 
 
 def agree(first: list[View], second: list[View]) -> None:
-    """Depth within 0.5 % of the unit, outlines within a pixel, colours within 4/255, all but a few pixels."""
+    """Depth within 0.5 % of the unit, outlines within a pixel, colors within 4/255, all but a few pixels."""
     for a, b in zip(first, second, strict=True):
         both = a.opaque & b.opaque
         assert np.mean(np.abs(a.depth[both] - b.depth[both]) > 0.005) < 0.002
@@ -413,7 +413,7 @@ def test_any_beginning_of_the_cloud_is_even(monkeypatch: pytest.MonkeyPatch, wit
         monkeypatch.setitem(sys.modules, "fpsample", None)
     with RasterRenderer() as renderer:
         cloud = fuse(renderer.render(sphere(), cameras(20, 64)), 600)
-    # Of n points spread as well as can be on a sphere of radius 1/2, neighbours are 1.9 / sqrt(n) apart.
+    # Of n points spread as well as can be on a sphere of radius 1/2, neighbors are 1.9 / sqrt(n) apart.
     for n in (100, 600):
         assert spacing(cloud, n) > 1.1 / np.sqrt(n)
 

@@ -1,4 +1,4 @@
-"""Pinhole cameras around an object: where a point appears in a picture, and back."""
+"""Pinhole cameras around an object: where a point appears in an image, and back."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from enpointe.core.errors import InputError
 
 FOV_DEGREES = 40.0
 _MARGIN = 1.02
-"""How much farther away than the distance at which the cube would touch the picture's border."""
+"""How much farther away than the distance at which the cube would touch the image's border."""
 _GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera that takes square pictures.
+    """A pinhole camera that takes square images.
 
-    Its own axes are OpenCV's: x right, y down, z forward, the centre of projection at the origin. Pictures
-    have (0, 0) at their upper left corner and the centre of their first pixel at (0.5, 0.5); the axis z
+    Its own axes are OpenCV's: x right, y down, z forward, the center of projection at the origin. Images
+    have (0, 0) at their upper left corner and the center of their first pixel at (0.5, 0.5); the axis z
     goes through the middle.
 
     Attributes:
@@ -37,7 +37,7 @@ class Camera:
 
     @property
     def position(self) -> NDArray[np.float64]:
-        """(3,) the centre of projection in the world."""
+        """(3,) the center of projection in the world."""
         return self.world_from_camera[:3, 3]
 
     @property
@@ -56,7 +56,7 @@ class Camera:
     def project(self, points: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixel coordinates (n, 2), x then y, and depths (n,) along the axis z of points (n, 3) of the world.
 
-        A point at or behind the centre of projection (depth <= 0) has no meaningful pixel.
+        A point at or behind the center of projection (depth <= 0) has no meaningful pixel.
         """
         local = (points - self.position) @ self.world_from_camera[:3, :3]
         depth = local[:, 2]
@@ -65,7 +65,7 @@ class Camera:
         return pixels, depth
 
     def window(self, points: NDArray[np.floating]) -> tuple[slice, slice]:
-        """Rows and columns of the picture outside which nothing of the convex hull of points (n, 3) appears."""
+        """Rows and columns of the image outside which nothing of the convex hull of points (n, 3) appears."""
         pixels, depth = self.project(points)
         if depth.min() <= 0:
             return slice(0, self.size), slice(0, self.size)
@@ -76,7 +76,7 @@ class Camera:
     def rays(self, pixels: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
         """Directions (n, 3) in the world through pixel coordinates (n, 2), one unit of depth long.
 
-        Without `pixels`: (size, size, 3), through the centre of every pixel.
+        Without `pixels`: (size, size, 3), through the center of every pixel.
         """
         if pixels is None:
             at = np.arange(self.size) + 0.5
@@ -122,7 +122,7 @@ def look_at_center(direction: NDArray[np.floating], *, size: int, fov_degrees: f
     if not 0 < length < np.inf:
         raise InputError(f"expected a direction, found {direction}")
     forward = -np.asarray(direction, float) / length
-    # Straight above there is no upright; the front (-y) is then below in the picture.
+    # Straight above there is no upright; the front (-y) is then below in the image.
     up = np.array([0.0, 0.0, 1.0]) if abs(forward[2]) < 0.999 else np.array([0.0, 1.0, 0.0])
     right = np.cross(forward, up)
     right /= np.linalg.norm(right)
@@ -140,7 +140,7 @@ def look_at_center(direction: NDArray[np.floating], *, size: int, fov_degrees: f
 def random_cameras(
     n: int, rng: np.random.Generator, *, size: int, fov_degrees: float = FOV_DEGREES
 ) -> tuple[Camera, ...]:
-    """Cameras all around the unit cube (centred at the origin, longest side 1), each seeing all of it.
+    """Cameras all around the unit cube (centered at the origin, longest side 1), each seeing all of it.
 
     Each direction by itself is uniform on the sphere; together they are spread evenly (a spherical
     Fibonacci lattice, turned at random), so that few views leave little unseen.

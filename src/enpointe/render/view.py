@@ -15,11 +15,11 @@ class View:
     """One image of size x size pixels (see `Camera` for where they lie).
 
     Attributes:
-        camera: in the unit frame: the object centred, longest side 1, z up.
-        color: (size, size, 4) uint8: sRGB of the surface's own colour, without light or shadow, and the
+        camera: in the unit frame: the object centered, longest side 1, z up.
+        color: (size, size, 4) uint8: sRGB of the surface's own color, without light or shadow, and the
             share of the pixel that the object covers; not premultiplied, black where nothing is.
         depth: (size, size) float32, along the camera's axis z in the unit frame, of the surface at the
-            pixel's centre; inf where nothing is there.
+            pixel's center; inf where nothing is there.
         material: (size, size) int16, index into the model's materials there; -1 where nothing is, or unknown.
         lit: (size, size, 3) uint8 sRGB under lights, before white; None where it was not rendered.
     """

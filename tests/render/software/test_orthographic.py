@@ -40,7 +40,7 @@ def test_a_cloud_of_4096_points_looks_closed_and_round() -> None:
     rows, columns = np.nonzero(ink)
     height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
     assert abs(int(height) - int(width)) <= 3
-    assert 0.8 * size < height < size  # fills the picture, within its margin
+    assert 0.8 * size < height < size  # fills the image, within its margin
     y, x = np.mgrid[:size, :size] + 0.5
     inside = np.hypot(y - size / 2, x - size / 2) < 0.43 * size
     assert ink[inside].mean() > 0.999
@@ -49,7 +49,7 @@ def test_a_cloud_of_4096_points_looks_closed_and_round() -> None:
 
 
 def test_colors_stay_true() -> None:
-    """Shading scales a colour; no channel gains on another."""
+    """Shading scales a color; no channel gains on another."""
     color = np.array([0.8, 0.4, 0.2])
     for shape in (
         PointCloud(sphere(), np.tile(color, (4096, 1))),

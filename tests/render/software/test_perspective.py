@@ -29,8 +29,8 @@ def two_halves(n: int = 2048) -> PointCloud:
     return PointCloud(points, np.where(points[:, :1] > 0, [1.0, 0, 0], [0, 0, 1.0]))
 
 
-def painted(picture: np.ndarray, config: RenderConfig) -> np.ndarray:
-    return (picture != np.round(np.array(config.background) * 255).astype(np.uint8)).any(axis=2)
+def painted(image: np.ndarray, config: RenderConfig) -> np.ndarray:
+    return (image != np.round(np.array(config.background) * 255).astype(np.uint8)).any(axis=2)
 
 
 def test_the_eye_is_where_the_angles_say() -> None:
@@ -51,9 +51,9 @@ def test_the_eye_is_where_the_angles_say() -> None:
 
 
 @pytest.mark.parametrize("fov", [5, 40, 90])
-def test_a_ball_fills_the_picture_but_for_the_margin(fov: float) -> None:
-    picture = render_cloud(two_halves(), replace(FRONT, fov=fov))[0]
-    rows, columns = np.nonzero(painted(picture, FRONT))
+def test_a_ball_fills_the_image_but_for_the_margin(fov: float) -> None:
+    image = render_cloud(two_halves(), replace(FRONT, fov=fov))[0]
+    rows, columns = np.nonzero(painted(image, FRONT))
     for found in (rows, columns):
         assert found.min() + found.max() == pytest.approx(95, abs=3)
         assert found.max() - found.min() + 1 == pytest.approx(96 / MARGIN, rel=0.08)
@@ -62,12 +62,12 @@ def test_a_ball_fills_the_picture_but_for_the_margin(fov: float) -> None:
 @pytest.mark.parametrize("count", [1024, 4096])
 def test_a_surface_looks_closed(count: int) -> None:
     """What is painted inside a ball's outline is all of it, whatever the number of points, and swells it little."""
-    picture = render_cloud(two_halves(count), FRONT)[0]
-    rows, columns = np.nonzero(painted(picture, FRONT))
+    image = render_cloud(two_halves(count), FRONT)[0]
+    rows, columns = np.nonzero(painted(image, FRONT))
     side = columns.max() - columns.min() + 1
     y, x = np.mgrid[:96, :96]
     inside = (y - rows.mean()) ** 2 + (x - columns.mean()) ** 2 < (0.9 * side / 2) ** 2
-    assert painted(picture, FRONT)[inside].mean() > 0.995
+    assert painted(image, FRONT)[inside].mean() > 0.995
 
 
 def test_nearer_points_hide_farther_ones() -> None:
@@ -86,22 +86,22 @@ def test_nearer_things_look_larger() -> None:
         np.concatenate([near, far]), [[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]], np.repeat(np.eye(3)[[0, 2]], 4, 0)
     )
     config = replace(FRONT, size=256, fov=60, oversampling=1)
-    picture = render_mesh(mesh, config)[0]
-    red, blue = ((picture == paint).all(axis=2).sum() for paint in ((255, 0, 0), (0, 0, 255)))
+    image = render_mesh(mesh, config)[0]
+    red, blue = ((image == paint).all(axis=2).sum() for paint in ((255, 0, 0), (0, 0, 255)))
     # The eye stands where the near square's outer edge, 0.625 beside the axis and 0.5 before the middle, just fits.
     distance = 0.625 * MARGIN / np.tan(np.deg2rad(30)) + 0.5
     assert np.sqrt(red / blue) == pytest.approx((distance + 0.5) / (distance - 0.5), rel=0.06)
 
 
 def test_colours_run_over_a_face_as_they_do_in_space() -> None:
-    """Half-way along a plank that leads away from the eye is half-way between its colours, not between its pixels."""
+    """Half-way along a plank that leads away from the eye is half-way between its colors, not between its pixels."""
     plank = np.array([[-1, -4, -1], [1, -4, -1], [1, 4, -1], [-1, 4, -1]], dtype=float)
     mesh = Mesh(plank, [[0, 1, 2], [0, 2, 3]], [[0, 0, 0], [0, 0, 0], [1, 1, 1], [1, 1, 1]])
     config = replace(FRONT, size=256, elevation=20, fov=70, oversampling=1, background=(1, 0, 0))
     column = render_mesh(mesh, config)[0][:, 128]
     shown = np.flatnonzero(column[:, 0] == column[:, 1])
     middle = np.interp(127.5, column[shown[::-1], 0], shown[::-1])
-    assert middle == pytest.approx(128, abs=2)  # the middle of the plank is the middle of the picture
+    assert middle == pytest.approx(128, abs=2)  # the middle of the plank is the middle of the image
     assert shown.max() - middle > 1.5 * (middle - shown.min())
 
 
@@ -127,20 +127,20 @@ def test_a_face_is_seen_from_both_sides() -> None:
 def test_the_same_bytes_again_in_any_frame_and_order() -> None:
     cloud = two_halves(700)
     config = RenderConfig(views=2, size=64)
-    pictures = render_cloud(cloud, config)
-    assert pictures.shape == (2, 64, 64, 3)
-    assert pictures.dtype == np.uint8
-    np.testing.assert_array_equal(pictures, render_cloud(cloud, config))
+    images = render_cloud(cloud, config)
+    assert images.shape == (2, 64, 64, 3)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, render_cloud(cloud, config))
     moved = render_cloud(PointCloud(cloud.points * 8 + 2, cloud.colors), config)
-    assert np.abs(pictures.astype(int) - moved).mean() < 0.5
+    assert np.abs(images.astype(int) - moved).mean() < 0.5
     shuffled = cloud.select(np.random.default_rng(0).permutation(700))
-    assert np.abs(pictures.astype(int) - render_cloud(shuffled, config)).mean() < 0.5
+    assert np.abs(images.astype(int) - render_cloud(shuffled, config)).mean() < 0.5
 
 
 def test_a_shape_that_is_nearly_nothing() -> None:
     for points in ([[3.0, 2, 1]], [[0, 0, 0]] * 40, [[0, 0, -0.5], [0, 0, 0.5]]):
-        pictures = render_cloud(PointCloud(points, np.ones((len(points), 3))), RenderConfig(views=1, size=32))
-        assert painted(pictures[0], RenderConfig()).any()
+        images = render_cloud(PointCloud(points, np.ones((len(points), 3))), RenderConfig(views=1, size=32))
+        assert painted(images[0], RenderConfig()).any()
     flat = Mesh([[0, 0, 0], [0, 0, 0], [0, 0, 0]], [[0, 1, 2]])
     assert not painted(render_mesh(flat, RenderConfig(views=1, size=32))[0], RenderConfig()).any()
 

@@ -36,6 +36,6 @@ def test_nearer_points_hide_farther_ones() -> None:
         assert (painted[:, hidden] == 0).all()
 
 
-def test_points_outside_the_picture_are_left_out() -> None:
+def test_points_outside_the_image_are_left_out() -> None:
     image = splat(np.array([[10.0, 0, 0], [0, 0, -10]]), np.zeros((2, 3)), size=32)
     assert (image == 255).all()

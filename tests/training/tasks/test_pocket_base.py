@@ -19,7 +19,6 @@ from enpointe.training.tasks.pocket_base import (
     BaseExamples,
     BaseTask,
     BaseTaskConfig,
-    contact_sheet,
     to_model,
 )
 
@@ -132,11 +131,3 @@ def test_image(tiny: ModuleType, data: Pool) -> None:
     assert image.shape == (2 * 160, 8 * 160, 3)
     assert len(PROMPTS) == 16
     assert image.std() > 1
-
-
-def test_contact_sheet_fills_its_last_row() -> None:
-    clouds = torch.zeros(3, 6, 5)
-    sheet = contact_sheet(clouds, columns=2, size=20)
-    assert sheet.shape == (40, 40, 3)
-    assert (sheet[20:, 20:] == 255).all()
-    assert not (sheet[:20, :20] == 255).all()

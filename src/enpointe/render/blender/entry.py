@@ -1,4 +1,4 @@
-"""Runs inside Blender: renders and imports what is asked of it on standard input.
+"""Runs inside Blender: renders and imports what standard input says.
 
 Started either by `blender --background --python entry.py -- THREADS` or by a Python that has Blender's
 `bpy` wheel, `python entry.py -- THREADS`. It imports the standard library and bpy only, nothing of
@@ -52,7 +52,7 @@ def main() -> None:
         job = json.loads(line)
         os.ftruncate(2, 0)  # the log of one job is enough
         if hasattr(signal, "alarm"):
-            signal.alarm(job["seconds"])  # kills this process even if Blender hangs and whoever asked is gone
+            signal.alarm(job["seconds"])  # kills this process even if Blender hangs and its parent is gone
         try:
             if job["do"] == "render":
                 _render(job, threads, answer)
@@ -75,14 +75,14 @@ def _reset() -> None:
 
 
 def _render(job: dict[str, Any], threads: int, answer: Answer) -> None:
-    """Pictures of a model by all its cameras: flat ones through the pixels' centres, then those of many samples."""
+    """Images of a model by all its cameras: flat ones through the pixels' centers, then those of many samples."""
     started = time.perf_counter()
     for kind in _KINDS:
         bpy.data.batch_remove(list(getattr(bpy.data, kind)))
     scene = bpy.context.scene
     _set_up(scene, threads)
-    materials = [_Dress(worn, job) for worn in job["materials"]]
-    _build_mesh(scene, job, [dress.material for dress in materials])
+    materials = [_Surface(given, job) for given in job["materials"]]
+    _build_mesh(scene, job, [one.material for one in materials])
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     scene.collection.objects.link(camera)
     scene.camera = camera
@@ -108,7 +108,7 @@ def _render(job: dict[str, Any], threads: int, answer: Answer) -> None:
 def _set_up(scene: Any, threads: int) -> None:
     render, cycles = scene.render, scene.cycles
     render.engine = "CYCLES"
-    render.use_persistent_data = True  # the geometry stays between the pictures of an asset
+    render.use_persistent_data = True  # the geometry stays between the images of an asset
     render.film_transparent = True
     render.use_compositing = render.use_sequencer = render.use_file_extension = False
     render.resolution_percentage = 100
@@ -169,8 +169,8 @@ def _build_mesh(scene: Any, job: dict[str, Any], materials: list[Any]) -> None:
     mesh.polygons.foreach_set("loop_start", array("i", range(0, 3 * n, 3)))
     if bpy.app.version < (3, 6):  # later it follows from the starts
         mesh.polygons.foreach_set("loop_total", array("i", [3]) * n)
-    for worn in materials:
-        mesh.materials.append(worn)
+    for one in materials:
+        mesh.materials.append(one)
     mesh.polygons.foreach_set("material_index", material)
     mesh.uv_layers.new(name="uv").data.foreach_set("uv", uv)
     if shade is not None:
@@ -179,13 +179,13 @@ def _build_mesh(scene: Any, job: dict[str, Any], materials: list[Any]) -> None:
     scene.collection.objects.link(bpy.data.objects.new("model", mesh))
 
 
-class _Dress:
-    """A material that glows in its own colour, and can be told to reflect light instead."""
+class _Surface:
+    """A material that glows in its own color, or reflects light instead."""
 
-    def __init__(self, worn: dict[str, Any], job: dict[str, Any]) -> None:
-        self.material = bpy.data.materials.new("worn")
+    def __init__(self, given: dict[str, Any], job: dict[str, Any]) -> None:
+        self.material = bpy.data.materials.new("material")
         self.material.use_nodes = True
-        self.material.pass_index = worn["number"]
+        self.material.pass_index = given["number"]
         if hasattr(self.material.cycles, "emission_sampling"):  # it lights nothing else
             self.material.cycles.emission_sampling = "NONE"
         elif hasattr(self.material.cycles, "sample_as_light"):
@@ -196,7 +196,7 @@ class _Dress:
         self.diffuse = self.tree.nodes.new("ShaderNodeBsdfDiffuse")
         output = self.tree.nodes.new("ShaderNodeOutputMaterial")
         self.target = output.inputs["Surface"]
-        color, coverage = self._color(worn, job)
+        color, coverage = self._color(given, job)
         for shader in (self.emission, self.diffuse):
             self.tree.links.new(color, shader.inputs["Color"])
         if coverage is not None:
@@ -207,17 +207,17 @@ class _Dress:
         """From now on it reflects light."""
         self.tree.links.new(self.diffuse.outputs[0], self.target)
 
-    def _color(self, worn: dict[str, Any], job: dict[str, Any]) -> tuple[Any, Any]:
-        """Sockets of the colour and, where the texture cuts parts away, of its coverage."""
+    def _color(self, given: dict[str, Any], job: dict[str, Any]) -> tuple[Any, Any]:
+        """Sockets of the color and, where the texture cuts parts away, of its coverage."""
         factor = self.tree.nodes.new("ShaderNodeRGB").outputs[0]
-        factor.default_value = (*worn["color"], 1.0)
+        factor.default_value = (*given["color"], 1.0)
         color, coverage = factor, None
-        if worn["texture"] is not None:
+        if given["texture"] is not None:
             node = self.tree.nodes.new("ShaderNodeTexImage")
-            node.image = bpy.data.images.load(worn["texture"])
-            node.interpolation = "Linear" if worn["smooth"] else "Closest"
+            node.image = bpy.data.images.load(given["texture"])
+            node.interpolation = "Linear" if given["smooth"] else "Closest"
             color = self._product(node.outputs["Color"], factor)
-            coverage = node.outputs["Alpha"] if worn["cut"] else None
+            coverage = node.outputs["Alpha"] if given["cut"] else None
         if job["shaded"]:
             shade = self.tree.nodes.new("ShaderNodeVertexColor")
             shade.layer_name = "shade"
@@ -259,11 +259,11 @@ def _importers() -> dict[str, Callable[[str], Any]]:
 
 
 def _read(job: dict[str, Any], answer: Answer) -> None:
-    """The triangles of a file, as parts with a matrix each, and what their materials wear."""
+    """The triangles of a file, as parts with a matrix each, and what their materials are."""
     _reset()
     image_utils.load_image = _named_only
     _importers()[Path(job["path"]).suffix](job["path"])
-    worn: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     materials: list[dict[str, Any]] = []
     parts, left = [], job["faces"]
     with Path(job["arrays"]).open("wb") as file:
@@ -280,10 +280,10 @@ def _read(job: dict[str, Any], answer: Answer) -> None:
             part["materials"] = []
             for material in mesh.materials:
                 name = "" if material is None else material.name
-                if name not in worn:
-                    worn[name] = len(materials)
-                    materials.append(_worn(material, job["folder"], len(materials)))
-                part["materials"].append(worn[name])
+                if name not in numbers:
+                    numbers[name] = len(materials)
+                    materials.append(_described(material, job["folder"], len(materials)))
+                part["materials"].append(numbers[name])
             parts.append(part)
             instance.object.to_mesh_clear()
     answer(job=job["job"], done=True, parts=parts, materials=materials)
@@ -315,8 +315,8 @@ def _write_part(mesh: Any, file: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _worn(material: Any, folder: str, number: int) -> dict[str, Any]:
-    """A material's colour in linear light, its image's name in the file or packed bytes, whether that cuts."""
+def _described(material: Any, folder: str, number: int) -> dict[str, Any]:
+    """A material's color in linear light, its image's name in the file or packed bytes, whether that cuts."""
     nodes = [] if material is None or material.node_tree is None else material.node_tree.nodes
     shader = next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)
     if shader is None:

@@ -86,11 +86,11 @@ def read_with_blender(
         }  # fmt: skip
         *_, answer = blender.ask(job)
         if "error" in answer:
-            said = " ".join(answer["error"].replace(f"{name}{os.sep}", "").split())
-            raise InputError(f"{path.name!r}: expected a sound {kind} file, found {said}")
+            found = " ".join(answer["error"].replace(f"{name}{os.sep}", "").split())
+            raise InputError(f"{path.name!r}: expected a sound {kind} file, found {found}")
         builder = ModelBuilder(limits, strict=strict)
-        for worn in answer["materials"]:
-            builder.add_material(_material(worn, names, files, builder))
+        for given in answer["materials"]:
+            builder.add_material(_material(given, names, files, builder))
         plain = -1
         with (folder / "arrays").open("rb") as file:
             for part in answer["parts"]:
@@ -102,7 +102,7 @@ def read_with_blender(
 
 @functools.cache
 def _own_blender(pid: int) -> BlenderProcess:
-    """One for each process that asks: a forked one must not speak into its parent's pipe."""
+    """One for each process that imports: a forked one must not speak into its parent's pipe."""
     blender = BlenderProcess(threads=1)
     atexit.register(lambda: blender.close() if os.getpid() == pid else None)
     return blender
@@ -134,18 +134,22 @@ def _without_textures(data: bytes) -> tuple[bytes, dict[str, str]]:
     return _IMAGE_FILE.sub(stand_in, data), names
 
 
-def _material(worn: Mapping[str, Any], names: Mapping[str, str], files: FolderFiles, builder: ModelBuilder) -> Material:
-    color = to_srgb(np.nan_to_num(np.array(worn["color"], np.float32)))
+def _material(
+    given: Mapping[str, Any], names: Mapping[str, str], files: FolderFiles, builder: ModelBuilder
+) -> Material:
+    color = to_srgb(np.nan_to_num(np.array(given["color"], np.float32)))
     texture: NDArray[np.uint8] | None = None
-    if worn["packed"] is not None:
-        texture = read_texture(read_bounded(Path(worn["packed"]), builder.limits.bytes), worn["image"], builder.limits)
-    elif worn["image"] is not None:
-        name = worn["image"].replace("\\", "/")
+    if given["packed"] is not None:
+        texture = read_texture(
+            read_bounded(Path(given["packed"]), builder.limits.bytes), given["image"], builder.limits
+        )
+    elif given["image"] is not None:
+        name = given["image"].replace("\\", "/")
         name = names.get(posixpath.basename(name), name)
         if not names and name.startswith("../"):
             name = posixpath.basename(name)  # FBX: from where the author had exported to
         texture = fetch_texture(files, name, builder)
-    if texture is not None and not worn["cuts"]:
+    if texture is not None and not given["cuts"]:
         texture[..., 3] = 255
     return Material(color, texture, linear=True)
 
@@ -174,5 +178,5 @@ def _add(builder: ModelBuilder, part: Mapping[str, Any], file: IO[bytes], plain:
 def _values(file: IO[bytes], kind: str, shape: tuple[int, ...]) -> NDArray[Any]:
     values = np.fromfile(file, kind, int(np.prod(shape)))
     if values.size != np.prod(shape):
-        raise RenderError("expected as many numbers as Blender said it wrote, found fewer")
+        raise RenderError("expected as many numbers as Blender counted, found fewer")
     return values.reshape(shape)

@@ -35,7 +35,7 @@ class BlenderLimits:
     """What one asset may take before Blender is ended and the asset given up.
 
     Attributes:
-        stall: seconds without a picture finished.
+        stall: seconds without an image finished.
         seconds: in all.
         memory: bytes of the process; held to where the system tells them (Linux).
     """
@@ -147,9 +147,9 @@ class BlenderProcess:
         try:
             ready = self._next(time.monotonic() + _OPENING_SECONDS, float("inf"))
         except RenderError as error:
-            said = self._said()
+            output = self._output()
             self._end()
-            raise DeviceError(f"expected a Blender that starts, found {command[0]}: {error} {said}") from error
+            raise DeviceError(f"expected a Blender that starts, found {command[0]}: {error} {output}") from error
         self.version, self.reads = str(ready["name"]), tuple(ready["reads"])
         if tuple(ready["version"]) < OLDEST:
             self._end()
@@ -224,7 +224,7 @@ class BlenderProcess:
         if now > stall:
             raise RenderError(f"Blender stalled: nothing finished within {self.limits.stall:g} seconds")
 
-    def _said(self) -> str:
+    def _output(self) -> str:
         """The end of what it printed as errors."""
         if self._log is None:
             return ""

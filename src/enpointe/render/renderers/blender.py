@@ -1,6 +1,6 @@
 """Views by Blender's Cycles on the CPU, in a process of its own.
 
-The first images have one sample, which Cycles takes through the pixel's centre: depth, material and colour
+The first images have one sample, which Cycles takes through the pixel's center: depth, material and color
 of one place of the surface, as `raster` gives them. Those of several samples give the coverage, and further
 ones the surface under lights.
 """
@@ -212,7 +212,7 @@ def _flat_view(camera: Camera, planes: dict[str, NDArray[np.float32]]) -> View:
 
 
 def _softened(view: View, planes: dict[str, NDArray[np.float32]]) -> View:
-    """The view with the share of each pixel that is covered, and colours where that leaves out the centre."""
+    """The view with the share of each pixel that is covered, and colors where that leaves out the center."""
     alpha = planes["Combined.A"]
     outline = (alpha > 0) & (view.color[..., 3] == 0)
     color = view.color.copy()

@@ -68,7 +68,7 @@ _SCREEN = """
 #version 330 core
 void main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4 - 1, 0, 1); }
 """
-# What is at the pixel's centre, with the coverage of its samples. A mean over their colours would be of no place.
+# What is at the pixel's center, with the coverage of its samples. A mean over their colors would be of no place.
 _RESOLVE = f"""
 #version 330 core
 uniform sampler2D colors, surfaces;
@@ -92,7 +92,7 @@ void main() {{
 
 
 class _Canvas:
-    """Where views of one size are drawn: through the pixels' centres, through their samples, from both."""
+    """Where views of one size are drawn: through the pixels' centers, through their samples, from both."""
 
     def __init__(self, context: Any, size: int) -> None:
         shape = (size, size)
@@ -229,7 +229,7 @@ class GlRenderer(Renderer):
 
 
 def _vertices(model: Model, faces: NDArray[np.int64], plain: bool) -> NDArray[np.float32]:
-    """(3 f, 9) position, uv, tint in linear light and material of the corners; plain faces' tint is their colour."""
+    """(3 f, 9) position, uv, tint in linear light and material of the corners; plain faces' tint is their color."""
     out = np.empty((len(faces), 3, 9), np.float32)
     out[..., :3] = model.triangles[faces]
     uv = model.uv[faces]

@@ -60,7 +60,7 @@ class _Scene:
 
 @RENDERERS.register("rays")
 class RayRenderer(Renderer):
-    """Casts a ray through each pixel's centre, and four more where the object's outline may be."""
+    """Casts a ray through each pixel's center, and four more where the object's outline may be."""
 
     def __init__(self) -> None:
         """Raises DeviceError where there is no embreex."""
@@ -95,10 +95,10 @@ def _view(scene: _Scene, camera: Camera) -> View:
     samples = _cast(scene, camera, (centers[outline] + _SAMPLES[:, None]).reshape(-1, 2))
     found = (samples.face >= 0).reshape(len(_SAMPLES), -1)
     covered[outline] = found.sum(axis=0)
-    # Where the centre met nothing, the first sample that did has the colour.
+    # Where the center met nothing, the first sample that did has the color.
     lacks = np.flatnonzero(~inside[outline] & found.any(axis=0))
     hits.put(outline[lacks], samples.select(found[:, lacks].argmax(axis=0) * len(outline) + lacks))
-    # A centre may be met where no sample is: at the tip of a corner.
+    # A center may be met where no sample is: at the tip of a corner.
     inside &= covered > 0
     there = np.flatnonzero(covered)
     color = np.zeros((len(covered), 4), np.uint8)
@@ -111,7 +111,7 @@ def _view(scene: _Scene, camera: Camera) -> View:
 
 
 def _outline(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels whose 3 x 3 neighbours are neither all inside nor all outside; beyond the border is outside."""
+    """Pixels whose 3 x 3 neighbors are neither all inside nor all outside; beyond the border is outside."""
     count = np.pad(inside, 1).astype(np.uint8)
     count = count[:-2] + count[1:-1] + count[2:]
     count = count[:, :-2] + count[:, 1:-1] + count[:, 2:]

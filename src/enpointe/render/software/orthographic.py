@@ -18,7 +18,7 @@ from enpointe.render.software.shading import BARE, DISC, RIM, blend, light, shad
 from enpointe.render.software.splats import nearest_discs
 
 Painter = Callable[[ViewAxes, int], tuple[Floats, NDArray[np.float64]]]
-"""From axes and a size in pixels to colour (size, size, 3) and depth (size, size), infinite where empty."""
+"""From axes and a size in pixels to color (size, size, 3) and depth (size, size), infinite where empty."""
 
 MARGIN = 1.1  # around the widest view
 OVERSAMPLING = 2  # an image is drawn this much larger and averaged down, for smooth edges
@@ -66,7 +66,7 @@ def cloud_painter(points: NDArray[np.float64], colors: Floats, span: float) -> P
 
 
 def mesh_painter(vertices: NDArray[np.float64], mesh: Mesh, span: float) -> Painter:
-    """Draws triangles, smooth where neighbouring faces nearly agree and with a crease where they do not."""
+    """Draws triangles, smooth where neighboring faces nearly agree and with a crease where they do not."""
     facing, at_corners = shading_normals(mesh)
     closed = mesh.is_watertight and mesh.volume > 0  # only then are faces turned away hidden anyway
 

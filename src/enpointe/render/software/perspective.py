@@ -40,8 +40,8 @@ class RenderConfig:
         azimuth: of the first camera, degrees; 0 looks at the front (from -y), 90 from +x.
         fov: angle that an image spans, degrees. The camera stands where the widest view just fits.
         background: sRGB in [0, 1].
-        disc: a point's radius, in median distances of a point to its sixth neighbour.
-        shading: whether a lamp near the eye shades the surface and edges are drawn; else each colour as it is.
+        disc: a point's radius, in median distances of a point to its sixth neighbor.
+        shading: whether a lamp near the eye shades the surface and edges are drawn; else each color as it is.
         oversampling: an image is drawn this many times larger and averaged down.
     """
 
@@ -101,7 +101,7 @@ class _Shot(NamedTuple):
 
 
 _Drawing = tuple[Floats, NDArray[np.float64]]
-"""Colour (size, size, 3), and distance (size, size), infinite where there is nothing."""
+"""Color (size, size, 3), and distance (size, size), infinite where there is nothing."""
 
 
 def render_cloud(cloud: PointCloud, config: RenderConfig | None = None) -> Images:
@@ -130,7 +130,7 @@ def render_cloud(cloud: PointCloud, config: RenderConfig | None = None) -> Image
 def render_mesh(mesh: Mesh, config: RenderConfig | None = None) -> Images:
     """Images of a mesh, z up, in whatever frame: (views, size, size, 3) uint8.
 
-    Vertex colours run over the faces, a mesh without them is grey. Both sides of a face are seen.
+    Vertex colors run over the faces, a mesh without them is gray. Both sides of a face are seen.
     """
     config = config or RenderConfig()
     points, radius = _centered(mesh.vertices)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 1_000_000  # (triangle, pixel) pairs looked at together: bounds the memory
-EDGE = 1e-5  # of a triangle: float32 rounding must not open cracks between neighbours
+EDGE = 1e-5  # of a triangle: float32 rounding must not open cracks between neighbors
 
 
 def rasterize(
@@ -20,7 +20,7 @@ def rasterize(
     cull: bool = False,
     keep: Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.bool_]] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]:
-    """The nearest face at each pixel centre of a square image.
+    """The nearest face at each pixel center of a square image.
 
     screen: (v, 3) x to the right and y down in pixels, depth away from the eye. `cull` leaves out faces that
     turn clockwise in the image as a viewer sees it, the far side of a closed mesh. `keep` says of faces (n,) and
@@ -70,7 +70,7 @@ def rasterize(
 
 
 def _pixel_range(values: NDArray[np.float64], size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and last pixel whose centre, a half-integer, lies within each triangle's extent (f, 3)."""
+    """First and last pixel whose center, a half-integer, lies within each triangle's extent (f, 3)."""
     first = np.clip(np.ceil(np.minimum(np.minimum(values[:, 0], values[:, 1]), values[:, 2]) - 0.5), 0, size).astype(
         np.int64
     )

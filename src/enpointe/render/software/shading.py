@@ -9,8 +9,8 @@ from enpointe.geometry.checks import Floats
 from enpointe.geometry.mesh import Mesh
 from enpointe.render.software.axes import ViewAxes
 
-BARE = 0.72  # grey of a mesh without colours
-DISC = 0.8  # a point's radius in distances to its sixth neighbour: closes a surface without swelling it
+BARE = 0.72  # gray of a mesh without colors
+DISC = 0.8  # a point's radius in distances to its sixth neighbor: closes a surface without swelling it
 CREASE = 0.9  # cosine between a face and the mean around its corner below which the corner is sharp
 SHADE = 0.68  # brightness of a surface turned away from the lamp
 RIM = 3.0  # how dark an edge is, where one part lies behind another
@@ -34,7 +34,7 @@ def blend(corners: Floats, weights: Floats) -> Floats:
 
 
 def surface(points: NDArray[np.float64]) -> tuple[float, Floats]:
-    """The usual distance to the sixth neighbour, and normals (n, 3) of unknown sign from the plane of sixteen."""
+    """The usual distance to the sixth neighbor, and normals (n, 3) of unknown sign from the plane of sixteen."""
     from scipy.spatial import cKDTree
 
     if len(points) < 17:

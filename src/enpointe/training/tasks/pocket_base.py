@@ -26,6 +26,7 @@ from enpointe.diffusion.schedule import KarrasSchedule, VelocityProcess
 from enpointe.encoders.minilm import WIDTH as TEXT_WIDTH
 from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.pipelines.stage import Stage
+from enpointe.render.contact_sheet import contact_sheet
 from enpointe.render.software.splats import splat
 from enpointe.training.levels import normal_levels
 from enpointe.training.recipe import Recipe
@@ -145,7 +146,9 @@ class BaseTask:
         with torch.autocast(device.type, dtype=torch.bfloat16):
             text = text_encoder(device).condition(PROMPTS, self._tokens).float()
             clouds = sample(network, {"grids": {"text": text}}, len(PROMPTS), 512)
-        return contact_sheet(clouds)
+        rows = clouds.cpu().numpy().transpose(0, 2, 1)
+        images = [splat(row[:, :3] / 2, (row[:, 3:] + 1) / 2, azimuth=35, size=160) for row in rows]
+        return contact_sheet(images, columns=8)
 
 
 def sample(network: nn.Module, cond: dict[str, Any], n: int, n_points: int, steps: int = 16) -> Tensor:
@@ -154,17 +157,6 @@ def sample(network: nn.Module, cond: dict[str, Any], n: int, n_points: int, step
     stage = Stage(VelocityDenoiser(network), DPMpp(), KarrasSchedule(0.01, 40.0), steps, (6, n_points), Guidance(3.0))
     *_, last = stage.run(cond, SeededNoise([0] * n, device), n_samples=n)
     return last.x.float()
-
-
-def contact_sheet(clouds: Tensor, columns: int = 8, size: int = 160) -> NDArray[np.uint8]:
-    """Model-unit clouds (n, 6, P) as a grid of images."""
-    tiles = [
-        splat(cloud[:, :3] / 2, (cloud[:, 3:] + 1) / 2, azimuth=35, size=size)
-        for cloud in clouds.cpu().numpy().transpose(0, 2, 1)
-    ]
-    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
-    rows = [np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)]
-    return np.concatenate(rows)
 
 
 FIRST_FAMILIES = (

@@ -20,6 +20,7 @@ from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.field import sdf_field
 from enpointe.meshing.marching_cubes import mesh_from_field
 from enpointe.nn.sight import SightSDF, SightSDFConfig, nearest_offsets
+from enpointe.render.contact_sheet import contact_sheet
 from enpointe.render.software.orthographic import views
 from enpointe.training.recipe import Recipe
 from enpointe.training.settings import Phase, Settings
@@ -116,7 +117,7 @@ class SDFTask:
         """Meshes of held-out objects."""
         assert isinstance(network, SightSDF)
         rng = np.random.default_rng(0)
-        rows = []
+        images = []
         for index in rng.choice(self._held_out, 6, replace=False):
             example = self._pool.draw(int(index), 2048, rng)
             cloud = PointCloud(example.points, example.colors)
@@ -124,8 +125,8 @@ class SDFTask:
             shown: PointCloud | Mesh = cloud
             with contextlib.suppress(MeshError):  # a network at its beginning has no surface
                 shown = mesh_from_field(sdf_field(network, cloud.points, device), cloud, grid_size=48)
-            rows.append(views(shown, n=4, size=160))
-        return np.concatenate(rows)
+            images.append(views(shown, n=4, size=160))
+        return contact_sheet(images, columns=1)
 
 
 def degraded(cloud: NDArray[np.float32], jitter: float, rng: np.random.Generator) -> NDArray[np.float64]:

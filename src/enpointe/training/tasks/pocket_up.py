@@ -28,6 +28,7 @@ from enpointe.pipelines.families.pocket.upsampling import (
     surroundings,
     upsample,
 )
+from enpointe.render.contact_sheet import contact_sheet
 from enpointe.render.software.splats import splat
 from enpointe.training.levels import normal_levels
 from enpointe.training.recipe import Recipe
@@ -158,13 +159,14 @@ class UpsamplerTask:
         """Held-out clouds of 1,024 points above the same with 4,096."""
         rng = np.random.default_rng(0)
         device = next(network.parameters()).device
-        columns = []
+        coarse, fine = [], []
         for index in rng.choice(self._held_out, 6, replace=False):
             example = self._pool.draw(int(index), 1024, rng)
             cloud = PointCloud(example.points, example.colors)
             dense = upsample(network, cloud, 4096, seed=0, shape=self._shape, device=device)
-            columns.append(np.concatenate([splat(c.points, c.colors, 35, size=200) for c in (cloud, dense)]))
-        return np.concatenate(columns, axis=1)
+            coarse.append(splat(cloud.points, cloud.colors, 35, size=200))
+            fine.append(splat(dense.points, dense.colors, 35, size=200))
+        return contact_sheet([*coarse, *fine], columns=len(coarse))
 
 
 RECIPES.register("pocket-up")(
