@@ -18,6 +18,7 @@ from enpointe.core.errors import InputError
 from enpointe.core.options import options_of
 from enpointe.core.progress import ProgressBar
 from enpointe.data.build.config import BuildConfig, Thresholds
+from enpointe.data.build.workers import Limits
 from enpointe.data.shards.features import FEATURES
 from enpointe.data.sources import SOURCES, open_source
 from enpointe.render.renderers import RENDERERS
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from enpointe.data.build.build import BuildSummary, ConvertAssets
     from enpointe.data.build.convert import OpenRenderer
 
+RENDERER, BUCKET_BY = "raster", "cloud"
+"""What is used by default."""
 GIGABYTE = 2**30
 
 
@@ -36,12 +39,10 @@ def add_options(group: opt.Options, shared: frozenset[str]) -> list[str]:
         shared: the names of options that `data build` has without --source, too.
     """
     added = [
-        group.add_argument(
-            "--source", choices=tuple(SOURCES), help="where the models come from"
-        ),
+        group.add_argument("--source", choices=tuple(SOURCES), help="where the models come from"),
         group.add_argument("--path", metavar="DIR", help="the source's folder (default: where Debian puts it)"),
         group.add_argument("--limit", type=opt.whole(1, 10**9), metavar="N", help="only so many models"),
-        group.add_argument("--renderer", choices=tuple(RENDERERS), help="what makes the views (default: raster)"),
+        group.add_argument("--renderer", choices=tuple(RENDERERS), help=f"what makes the views (default: {RENDERER})"),
         group.add_argument(
             "--lit", type=opt.whole(1, 4096), metavar="SAMPLES", help="also views under lights (Blender only)"
         ),
@@ -53,10 +54,12 @@ def add_options(group: opt.Options, shared: frozenset[str]) -> list[str]:
             help="a local folder for what is under way (default: in --out; needed if that is a URL)",
         ),
         group.add_argument(
-            "--asset-seconds", type=opt.real(1, 86_400), metavar="S", help="time that one model may take (default: 300)"
+            "--asset-seconds", type=opt.real(1, 86_400), metavar="S",
+            help=f"time that one model may take (default: {Limits.seconds:g})",
         ),
         group.add_argument(
-            "--asset-memory", type=opt.real(0.5, 1024), metavar="GB", help="memory that one model may take (default: 4)"
+            "--asset-memory", type=opt.real(0.5, 1024), metavar="GB",
+            help=f"memory that one model may take (default: {Limits.memory / GIGABYTE:g})",
         ),
         group.add_argument(
             "--ray", metavar="ADDRESS",
@@ -67,7 +70,8 @@ def add_options(group: opt.Options, shared: frozenset[str]) -> list[str]:
             help="also sort the records into K buckets to be weighted",
         ),
         group.add_argument(
-            "--bucket-by", choices=tuple(FEATURES), help="likeness of clouds, or by the joint model (default: cloud)"
+            "--bucket-by", choices=tuple(FEATURES),
+            help=f"likeness of clouds, or by the joint model (default: {BUCKET_BY})",
         ),
     ]  # fmt: skip
     names = [action.dest for action in added]
@@ -92,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("argument --work: expected a local folder, as --out is a URL")
     _check_source_options(options)
     open_renderer = _open_renderer(options)
-    features = FEATURES[options.bucket_by or "cloud"]()  # a model is opened before anything is built
+    features = FEATURES[options.bucket_by or BUCKET_BY]()  # a model is opened before anything is built
     start = time.perf_counter()
     built = _build(options, open_renderer)
     if options.buckets is not None:
@@ -104,12 +108,12 @@ def run(options: argparse.Namespace) -> None:
 
 def _build(options: argparse.Namespace, open_renderer: OpenRenderer) -> BuildSummary:
     from enpointe.data.build.build import build_shards
-    from enpointe.data.build.workers import Limits
 
     # Other machines of a cluster read there, too.
     path = None if options.path is None else Path(options.path).absolute()
     source = open_source(options.source, path, **given(options, SOURCES[options.source]))
-    limits = Limits(seconds=options.asset_seconds or 300.0, memory=int((options.asset_memory or 4.0) * GIGABYTE))
+    memory = Limits.memory if options.asset_memory is None else int(options.asset_memory * GIGABYTE)
+    limits = Limits(seconds=options.asset_seconds or Limits.seconds, memory=memory)
     with _convert_assets(options) as convert_assets, ProgressBar() as bar:
         return build_shards(
             source,
@@ -128,7 +132,7 @@ def _build(options: argparse.Namespace, open_renderer: OpenRenderer) -> BuildSum
 
 def _config(options: argparse.Namespace) -> BuildConfig:
     return BuildConfig(
-        renderer=f"{options.renderer or 'raster'}{f', lit by {options.lit} samples' if options.lit else ''}",
+        renderer=f"{options.renderer or RENDERER}{f', lit by {options.lit} samples' if options.lit else ''}",
         points=options.points,
         seed=options.seed,
         thresholds=Thresholds(**given(options, Thresholds)),
@@ -146,7 +150,7 @@ def _check_source_options(options: argparse.Namespace) -> None:
 def _open_renderer(options: argparse.Namespace) -> OpenRenderer:
     cores = os.cpu_count() or 1
     threads = 1 if options.ray is not None else max(1, cores // (options.workers or cores))
-    kind = RENDERERS[name := options.renderer or "raster"]
+    kind = RENDERERS[name := options.renderer or RENDERER]
     if options.lit and not kind.lights:
         raise InputError(f"argument --lit: expected a renderer that has lights, found {name}")
     return partial(kind.for_views, lit_samples=options.lit or 0, threads=threads)

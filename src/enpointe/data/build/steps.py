@@ -58,7 +58,7 @@ def open_step(
     """Opens a function that does one of `STEPS`; only RENDER opens a renderer. No bytes become no bytes.
 
     Args:
-        version: `version_here` of the machine that leads the build.
+        version: `local_version` of the machine that leads the build.
         scratch: where libraries may put temporary files; it outlives this process, which may be killed.
 
     Raises:
