@@ -86,11 +86,11 @@ def compare_mesh(turns: Turns, *, grid_size: int = 128, full: bool = False) -> t
     asked = np.random.default_rng(1).uniform(-0.51, 0.51, (CHUNK, 3)).astype(np.float32)
     as_tensor = torch.from_numpy(points.T.copy())[None]
     latents, batch = plain.encode(as_tensor), torch.from_numpy(asked[:QUERIES].T.copy())[None]
-    field = sdf_field(network, points, device, chunk=CHUNK)
+    field = sdf_field(network, points, device, chunk=CHUNK, dtype=turns.dtype)
     jobs: dict[str, Job] = {
         "reference encode": lambda: plain.encode(as_tensor),
         "reference": lambda: plain.decode(latents, batch),
-        "ours encode": lambda: sdf_field(network, points, device, chunk=CHUNK),
+        "ours encode": lambda: sdf_field(network, points, device, chunk=CHUNK, dtype=turns.dtype),
         "ours": lambda: field(asked),
         "surface": lambda: mesh_from_field(torus, cloud, grid_size=grid_size, method="interpolated"),
         "surface dense": lambda: mesh_from_field(torus, cloud, grid_size=grid_size, method="dense"),
@@ -113,7 +113,7 @@ def compare_mesh(turns: Turns, *, grid_size: int = 128, full: bool = False) -> t
             return torus(queries)
 
         began = time.perf_counter()
-        whole = sdf_field(network, points, device, chunk=CHUNK)
+        whole = sdf_field(network, points, device, chunk=CHUNK, dtype=turns.dtype)
         mesh_from_field(answered, cloud, grid_size=grid_size, method="interpolated")
         ran = time.perf_counter() - began
     reference, ours = side("reference", QUERIES, "surface dense"), side("ours", CHUNK, "surface")

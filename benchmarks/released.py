@@ -1,8 +1,9 @@
 """The release's own way against ours, stage by stage, on the CPU and on the same weights.
 
 The release's own way is float32, all attention weights in memory, 64 Heun steps and a dense grid of 128 (see `plain`);
-ours is the preset fast. Weights that are not in the cache are random ones of the true sizes, which take as long.
-Without --full our totals are counted up from single evaluations as the release's always are.
+ours is the preset fast, in the faster number format or the one that --dtype names. Weights that are not in the cache
+are random ones of the true sizes, which take as long. Without --full our totals are counted up from single
+evaluations as the release's always are.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from benchmarks.common import Report, Row, arguments
 from benchmarks.mesh_speed import compare_mesh
 from benchmarks.speed import Compared, Turns, compare_points
 from enpointe.checkpoints.registry import generator
 from enpointe.core.device import keep_freed_memory
+from enpointe.core.precision import NAMES, dtype_name, find_dtype
 from enpointe.pipelines.families.point_e.presets import PRESETS
 
 STAGES = ("base", "upsample", "mesh")
@@ -58,12 +62,16 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
     parser.add_argument("--evaluations", type=int, default=2, metavar="K", help="of each, of which the fastest counts")
+    parser.add_argument(
+        "--dtype", choices=("auto", *NAMES), default="auto", help="what ours computes in (default: the faster one)"
+    )
     parser.add_argument("--full", action="store_true", help="also run our stages wholly")
     options = parser.parse_args()
     report = Report("released", options)
     keep_freed_memory()
     stages, models, k = (["mesh"], [], 1) if options.quick else (options.stages, options.models, options.evaluations)
-    turns = Turns(k)
+    dtype = find_dtype(options.dtype, torch.device("cpu"))
+    turns = Turns(k, dtype)
     rows, totals, queries = measure(models, stages, turns, full=options.full, grid_size=32 if options.quick else 128)
     flat: list[Row] = [
         {
@@ -83,6 +91,7 @@ def main() -> None:
         for way in ("reference", "ours")
     ]
     report.table("a unit is an evaluation, a guided pair where there is guidance, or a batch of queries", flat)
+    report.table("ours computes in", [{"type": dtype_name(dtype)}])
     report.table("fastest products of matrices", [{"type": name, "GFLOP/s": peak} for name, peak in turns.peak.items()])
     if queries:
         report.table(

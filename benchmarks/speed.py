@@ -20,6 +20,7 @@ from enpointe.checkpoints.hub.cache import weights_path
 from enpointe.checkpoints.loading import load_released
 from enpointe.checkpoints.registry import generator
 from enpointe.checkpoints.released import RELEASED
+from enpointe.core.precision import dtype_name
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.pipelines.families.point_e.conditions import GRID
@@ -80,10 +81,16 @@ class Compared:
 
 
 class Turns:
-    """Least seconds of jobs that take turns, so that a busy minute hits each alike."""
+    """Least seconds of jobs that take turns, so that a busy minute hits each alike.
 
-    def __init__(self, repeats: int) -> None:
+    Args:
+        repeats: of each job.
+        dtype: what ours computes in.
+    """
+
+    def __init__(self, repeats: int, dtype: torch.dtype = torch.bfloat16) -> None:
         self._repeats = repeats
+        self.dtype = dtype
         a = torch.randn(PRODUCT, PRODUCT)
         half = a.bfloat16()
         self._work = 2 * PRODUCT**3 / 1e9
@@ -110,7 +117,7 @@ class Turns:
 
     def side(self, way: str, each: float, units: float, seconds: float, gflop: float) -> Side:
         """What is told of one way, by the peak of the type that it computes in; gflop: the work of one unit."""
-        peak = self.peak["float32" if way == "reference" else "bfloat16"]
+        peak = self.peak["float32" if way == "reference" else dtype_name(self.dtype)]
         return Side(each, units, seconds, gflop / each, gflop / each / peak)
 
 
@@ -172,23 +179,23 @@ def compare_points(name: str, turns: Turns, *, model: str, full: bool = False) -
     from_image = "image" in generator(model).inputs
     counts = {way: evaluations(name, PRESETS[model][preset]) for way, preset in WAYS.items()}
     paired = [batch for batch in counts["reference"] if batch > 1 and name == "upsample"]
-    (network, is_random), (half, _) = network_of(name), network_of(name, torch.bfloat16)
+    (network, is_random), (ours, _) = network_of(name), network_of(name, turns.dtype)
     assert isinstance(network, PointTransformer)
-    assert isinstance(half, PointTransformer)
+    assert isinstance(ours, PointTransformer)
     plain, jobs = ReferencePoints(network), dict[str, Job]()
     for batch in counts["reference"]:
         batch = 1 if batch in paired else batch
         given = _inputs(name, batch)
         jobs[f"reference {batch}"] = partial(plain, *given, **conditions_of(name, image=from_image, n=batch))
     for batch in counts["ours"]:
-        with torch.no_grad(), _half():
-            prepared = half.prepare(batch, **conditions_of(name, image=from_image, n=batch))
-        jobs[f"ours {batch}"] = partial(_evaluate, half, *_inputs(name, batch), prepared)
+        with torch.no_grad(), _computing_in(turns.dtype):
+            prepared = ours.prepare(batch, **conditions_of(name, image=from_image, n=batch))
+        jobs[f"ours {batch}"] = partial(_evaluate, ours, turns.dtype, *_inputs(name, batch), prepared)
     seconds = turns(jobs, warm=tuple(job for job in jobs if job.startswith("ours")))
     for batch in paired:
         seconds[f"reference {batch}"] = batch * seconds["reference 1"]
     config = RELEASED[name].config
-    tokens = {"ours": RELEASED[name].n_points + _front(half, prepared)}
+    tokens = {"ours": RELEASED[name].n_points + _front(ours, prepared)}
     tokens["reference"] = RELEASED[name].n_points + config.time_as_token + bool(config.vector)
     tokens["reference"] += GRID * len(config.grids) + COARSE_POINTS * config.low_res
 
@@ -197,7 +204,7 @@ def compare_points(name: str, turns: Turns, *, model: str, full: bool = False) -
         total, largest = sum(count * each[batch] for batch, count in counts[way].items()), max(each)
         return turns.side(way, each[largest], total / each[largest], total, point_gflop(network, tokens[way], largest))
 
-    ran = _run_wholly(name, half, model, conditions_of(name, image=from_image)) if full else None
+    ran = _run_wholly(name, ours, turns.dtype, model, conditions_of(name, image=from_image)) if full else None
     return Compared(name, is_random, side("reference"), side("ours"), ran)
 
 
@@ -212,20 +219,22 @@ def _front(network: PointTransformer, prepared: Mapping[str, Tensor]) -> int:
     return front + (prepared["tokens"].shape[1] if "tokens" in prepared else 0)
 
 
-def _half() -> torch.autocast:
-    return torch.autocast("cpu", dtype=torch.bfloat16)
+def _computing_in(dtype: torch.dtype) -> torch.autocast:
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
-def _evaluate(network: PointTransformer, x: Tensor, t: Tensor, prepared: dict[str, Tensor]) -> Tensor:
-    with _half():
+def _evaluate(
+    network: PointTransformer, dtype: torch.dtype, x: Tensor, t: Tensor, prepared: dict[str, Tensor]
+) -> Tensor:
+    with _computing_in(dtype):
         return network(x, t, prepared=prepared)
 
 
-def _run_wholly(name: str, network: PointTransformer, model: str, cond: dict[str, Any]) -> float:
+def _run_wholly(name: str, network: PointTransformer, dtype: torch.dtype, model: str, cond: dict[str, Any]) -> float:
     """Seconds of our whole stage, one cloud."""
     preset = PRESETS[model]["fast"]
     sampling = preset.upsampler if name == "upsample" else preset.base
-    stage = released_stage(network, name, sampling, preset, dtype=torch.bfloat16)
+    stage = released_stage(network, name, sampling, preset, dtype=dtype)
     low_res = cond.pop("low_res", None)
     began = time.perf_counter()
     for _ in stage.run(cond, SeededNoise([0]), n_samples=1, low_res=low_res):
