@@ -59,7 +59,7 @@ class EpsDenoiser(NetworkDenoiser):
         process: the (respaced) process.
         clip_denoised: clip x0 to [-1, 1], as the release does.
         integer_time: the release's quirk: sigma's place in the process is truncated to an integer
-            step, and the noise is taken out by that step's level too. Off: the network is told the
+            step, and the noise is taken out by that step's level too. Off: the network is given the
             fraction as well, and the level is sigma itself.
     """
 
@@ -86,7 +86,7 @@ class EpsDenoiser(NetworkDenoiser):
 class VelocityDenoiser(NetworkDenoiser):
     """A network that predicts the velocity v = cos(a) eps - sin(a) x0, where tan(a) = sigma.
 
-    Salimans and Ho 2022 (arXiv 2202.00512, section 4). The network is told `velocity_time(sigma)`,
+    Salimans and Ho 2022 (arXiv 2202.00512, section 4). The network is given `velocity_time(sigma)`,
     in 0..1000. Same arguments as `EpsDenoiser`.
     """
 

@@ -27,7 +27,7 @@ XYZ = 3
 
 
 def unconditional(cond: Condition, *, keep: Collection[str] = ()) -> dict[str, Any]:
-    """The condition's unconditional twin: zeros in place of every tensor.
+    """The unconditional input that belongs to a condition: zeros in place of every tensor.
 
     Args:
         keep: names to leave as they are. The release keeps nothing: its unconditional half loses

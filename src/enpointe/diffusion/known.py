@@ -22,8 +22,8 @@ from enpointe.diffusion.step import Frame
 class Known:
     """Entries of samples that stay as they are.
 
-    The rest follows them only as far as single evaluations tell, less than it should; with more steps and with
-    churn it follows better (docs/concepts.md).
+    The rest agrees with them less than it should, since evaluations see them noisy; with more steps and with churn it
+    agrees better (docs/concepts.md).
 
     Args:
         values: (N or 1, C, ...), model units; what is not known is not read.

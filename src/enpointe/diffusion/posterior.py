@@ -1,4 +1,4 @@
-"""What a noise prediction of a discrete process says about x0 and about the step before (VP frame)."""
+"""x0 and the step before, from a noise prediction of a discrete process (VP frame)."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class DiscreteProcess:
             "exact0,9,99": these; empty keeps all.
 
     An index counts the kept steps; `timesteps[index]` is the step of the trained process, which is
-    what the network is told.
+    the network's time.
 
     Raises:
         InputError: an unknown schedule or an impossible respacing.
@@ -146,7 +146,7 @@ class DiscreteProcess:
         return last - (above - 1 + fraction)
 
     def index_to_time(self, index: Shaped[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
-        """What the network is told at an index, interpolated at fractions. float64, on the CPU."""
+        """The network's time at an index, interpolated at fractions. float64, on the CPU."""
         below = index.long()
         above = (below + 1).clamp(max=len(self) - 1)
         times = self.timesteps.double()
@@ -284,5 +284,5 @@ TIME_SCALE = 1000.0
 
 
 def velocity_time(sigma: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """What a velocity network is told: the angle on the VP circle, atan(sigma), as a part of pi/2, times 1000."""
+    """A velocity network's time: the angle on the VP circle, atan(sigma), as a part of pi/2, times 1000."""
     return TIME_SCALE * 2 / math.pi * torch.atan(sigma)

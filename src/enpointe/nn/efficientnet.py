@@ -2,7 +2,7 @@
 
 Blocks are MobileNetV2's (arXiv 1801.04381, section 3), their numbers those of EfficientNet-B0 (arXiv 1905.11946,
 table 1) with the stem and the head of the lite variants. Batch norms are folded into the convolutions: this is a
-network to look with, not one to train.
+network to extract features with, not one to train.
 """
 
 from __future__ import annotations

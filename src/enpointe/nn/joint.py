@@ -39,7 +39,7 @@ class Tower(nn.Module):
         self.spread.copy_(features.std(0).clamp_min(1e-3))
 
     def forward(self, features: Tensor) -> Tensor:
-        # Far beyond what it has seen, a feature says no more than at the border.
+        # Far beyond what it has seen, a feature means no more than at the border.
         x = self.dropout(((features - self.middle) / self.spread).clamp(-6, 6))
         return F.normalize(self.straight(x) + self.output(self.dropout(F.gelu(self.hidden(x)))).float(), dim=-1)
 

@@ -48,7 +48,7 @@ class Neighbourhood(nn.Module):
 
 
 def _is_guided_pair(points: Tensor) -> bool:
-    """Whether both halves of a batch are the same points. Not asked of a GPU, which looking would stall."""
+    """Whether both halves of a batch are the same points. Not checked on a GPU, which the check would stall."""
     if torch.is_grad_enabled() or points.device.type != "cpu" or len(points) % 2:
         return False
     half = len(points) // 2

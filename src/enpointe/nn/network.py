@@ -33,7 +33,7 @@ class NetworkConfig(ABC):
         """A network with fresh weights, on the CPU, in float32."""
 
     def described(self) -> dict[str, Any]:
-        """What a weight file says of its network, so that `build` makes it again."""
+        """A weight file's description of its network, from which `build` makes it again."""
         return {"kind": self.kind, "config": {**vars(self)}}
 
 

@@ -176,7 +176,7 @@ class PointTransformer(nn.Module):
         """The conditions' tokens, for many evaluations under the same conditions: `forward`'s `prepared`.
 
         A grid whose columns are all the same, such as the zeros of an absent image, becomes one token that
-        counts as many. Nothing tells its copies apart, in any layer, so that this changes rounding only.
+        counts as many. Its copies are alike in every layer, so that this changes rounding only.
 
         Args:
             n_samples: N.
@@ -226,7 +226,7 @@ class PointTransformer(nn.Module):
         return embedded, tokens
 
     def _check_conditions(self, vector: Tensor | None, grids: Mapping[str, Tensor], low_res: Tensor | None) -> None:
-        """What a network would leave unused must not look as if it had been followed."""
+        """InputError for a condition that the network would ignore, and for one that it lacks."""
         unknown = [name for name in grids if name not in self.grid_embed]
         if unknown:
             raise InputError(f"grid conditions: expected some of {sorted(self.grid_embed)}, found {unknown}")

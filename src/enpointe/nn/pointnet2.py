@@ -21,7 +21,7 @@ BLOCK = 2048
 
 
 class PointNet2Output(NamedTuple):
-    """What the classifier says of B clouds."""
+    """The classifier's output for B clouds."""
 
     log_probs: Tensor
     """(B, classes), natural logarithms."""

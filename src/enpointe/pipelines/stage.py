@@ -98,9 +98,9 @@ class Stage:
             return self.guidance(self.denoiser, cond)
         prepare = self.prepare
 
-        def prepared(half: Condition) -> Condition:
+        def prepared(given: Condition) -> Condition:
             with precision():
-                return prepare(n_samples, **half)
+                return prepare(n_samples, **given)
 
         return self.guidance(self.denoiser, cond, prepared)
 

@@ -1,6 +1,6 @@
 """Ancestral sampling of a discrete process: Ho et al. 2020 (arXiv 2006.11239), algorithm 2.
 
-With the learned variance of Nichol and Dhariwal 2021 (arXiv 2102.09672, equation 15) where the denoiser tells one.
+With the learned variance of Nichol and Dhariwal 2021 (arXiv 2102.09672, equation 15) where the denoiser predicts one.
 """
 
 from __future__ import annotations

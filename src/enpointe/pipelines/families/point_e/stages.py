@@ -44,7 +44,7 @@ class CloudStage:
 
     @property
     def network(self) -> Network:
-        """What its denoiser asks."""
+        """The network that its denoiser evaluates."""
         assert isinstance(self.stage.denoiser, NetworkDenoiser)
         return self.stage.denoiser.net
 
