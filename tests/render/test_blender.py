@@ -131,7 +131,7 @@ def test_both_renderers_agree_on_textures(
         assert_agree(mine, other)
 
 
-def test_depth_is_that_of_the_plane_and_colour_exact(blender: BlenderRenderer) -> None:
+def test_depth_is_that_of_the_plane_and_color_exact(blender: BlenderRenderer) -> None:
     camera = look_at_center(FRONT, size=SIZE)
     (view,) = blender.render(card(plain(0.25, 0.5, 1.0)), [camera])
     rays = camera.rays()

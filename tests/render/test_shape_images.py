@@ -77,8 +77,8 @@ def test_a_mesh_is_where_the_software_renderer_shows_it(blender: BlenderRenderer
 @pytest.mark.blender
 def test_the_shape_is_seen_by_its_light(blender: BlenderRenderer) -> None:
     """Sides of one color differ where they face different ways."""
-    grey = Mesh(box().vertices, box().faces)
-    image = blender.images(grey, CONFIG)[0]
+    gray = Mesh(box().vertices, box().faces)
+    image = blender.images(gray, CONFIG)[0]
     levels = image[shown(image[None])[0]].mean(axis=1)
     assert np.quantile(levels, 0.9) - np.quantile(levels, 0.1) > 25
     assert np.ptp(image[shown(image[None])[0]].astype(float), axis=1).mean() < 5  # gray

@@ -157,7 +157,7 @@ def test_images_are_upright_and_the_front_faces_minus_y() -> None:
     assert above.project(np.array([[0, -0.4, 0.0]]))[0][0, 1] > 60
 
 
-def test_rays_go_through_the_centres_of_pixels() -> None:
+def test_rays_go_through_the_centers_of_pixels() -> None:
     camera = cameras(1)[0]
     points = camera.position + 1.5 * camera.rays()
     pixels, depth = camera.project(points.reshape(-1, 3))
@@ -188,7 +188,7 @@ def test_cameras_that_cannot_be_are_refused() -> None:
         look_at_center(np.zeros(3), size=8)
 
 
-def test_the_unit_frame_is_centred_with_longest_side_one() -> None:
+def test_the_unit_frame_is_centered_with_longest_side_one() -> None:
     model = triangles_model(box().triangles * 7 + 100, box().materials, 0).normalized()
     low, high = model.triangles.min(axis=(0, 1)), model.triangles.max(axis=(0, 1))
     np.testing.assert_allclose(low, -high, atol=1e-12)
@@ -228,7 +228,7 @@ def test_fused_points_lie_on_the_surface_and_all_over_it(
     assert cKDTree(cloud.points).query(surface)[0].max() < 0.06
 
 
-def test_a_box_has_each_side_in_its_colour(renderer: Renderer) -> None:
+def test_a_box_has_each_side_in_its_color(renderer: Renderer) -> None:
     views = renderer.render(box(), cameras(6))
     cloud = dense_cloud(views)
     axis, positive = np.divmod(cloud.material, 2)
@@ -249,18 +249,18 @@ def test_textures_stand_upright_and_multiply_as_their_format_says(renderer: Rend
     for (right, up), color in {(-1, 1): 255 * RED, (1, 1): 255 * GREEN, (-1, -1): 255 * BLUE}.items():
         np.testing.assert_allclose(middle_of(view, 0.3 * right, 0.3 * up), [*color, 255])
     half = np.full(3, 0.5, np.float32)
-    grey: dict[bool, Any] = {
+    gray: dict[bool, Any] = {
         False: 100,
         True: 255 * to_srgb(to_linear(np.float32(200 / 255)) * to_linear(np.float32(0.5))),
     }
-    for linear, expected in grey.items():
+    for linear, expected in gray.items():
         (view,) = renderer.render(card(texture, color=half, linear=linear), [camera])
         np.testing.assert_allclose(middle_of(view, 0.3, -0.3)[:3], expected, atol=1)
     (behind,) = renderer.render(card(texture), [look_at_center(-FRONT, size=SIZE)])
     np.testing.assert_allclose(middle_of(behind, -0.3, 0.3), [*(255 * RED), 255])
 
 
-def test_colours_of_corners_multiply_in_linear_light(renderer: Renderer) -> None:
+def test_colors_of_corners_multiply_in_linear_light(renderer: Renderer) -> None:
     model = card(np.full((1, 1, 4), 255, np.uint8))
     model.shade[:] = 0.25
     (view,) = renderer.render(model, [look_at_center(FRONT, size=SIZE)])

@@ -93,7 +93,7 @@ def test_nearer_things_look_larger() -> None:
     assert np.sqrt(red / blue) == pytest.approx((distance + 0.5) / (distance - 0.5), rel=0.06)
 
 
-def test_colours_run_over_a_face_as_they_do_in_space() -> None:
+def test_colors_run_over_a_face_as_they_do_in_space() -> None:
     """Half-way along a plank that leads away from the eye is half-way between its colors, not between its pixels."""
     plank = np.array([[-1, -4, -1], [1, -4, -1], [1, 4, -1], [-1, 4, -1]], dtype=float)
     mesh = Mesh(plank, [[0, 1, 2], [0, 2, 3]], [[0, 0, 0], [0, 0, 0], [1, 1, 1], [1, 1, 1]])

@@ -34,7 +34,7 @@ centroid out vec2 at; centroid out vec3 tinted;
 out float depth; flat out float number;
 void main() {
     gl_Position = clip_from_world * vec4(position, 1);
-    depth = gl_Position.w;  // affine over the triangle: at the pixel's centre even where that is just outside
+    depth = gl_Position.w;  // affine over the triangle: at the pixel's center even where that is just outside
     at = uv; tinted = tint; number = material;
 }
 """
