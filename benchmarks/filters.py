@@ -92,7 +92,7 @@ def _named(pair: tuple[float, str] | None) -> str:
 
 
 def plot(sets: Mapping[str, Figures], path: Path) -> None:
-    """A histogram for each figure, the sets in colours, the threshold as a line."""
+    """A histogram for each figure, the sets in colors, the threshold as a line."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 6), layout="constrained")

@@ -1,14 +1,14 @@
-"""What the embedded joint model makes of objects that it has not seen: retrieval, nouns and colours.
+"""What the embedded joint model makes of objects that it has not seen: retrieval, nouns and colors.
 
 Three sets, each shown as a cloud of 4,096 points, as one of 1,024 and as a mesh:
 
-- "seen pairs": fresh procedural objects in colours that training gave to their family;
-- "held-out pairs": in colours that it never gave to it;
+- "seen pairs": fresh procedural objects in colors that training gave to their family;
+- "held-out pairs": in colors that it never gave to it;
 - "real": the KayKit models that are held out.
 
 A picture is to find its own caption ("a red car") among all captions of a pool, with the pool's size told: each
 view by itself, and the mean of all views' vectors. Chance is 1 in the pool's size. "raw features" is what the frozen
-encoders can do with nothing learned between them but nearest neighbours: the text that is closest, for MiniLM,
+encoders can do with nothing learned between them but nearest neighbors: the text that is closest, for MiniLM,
 to the captions of the most similar pictures among those trained on (--features). "linear" is a ridge regression from
 the picture's features to MiniLM's vectors, fitted to the same.
 """
@@ -109,7 +109,7 @@ def cached_sets(n: int, kaykit_folder: Path | None, cache: Path | None) -> list[
 
 
 def procedural(n: int, *, new_pairs: bool) -> Set:
-    """Fresh objects, the families in turn, no two of one noun and colour."""
+    """Fresh objects, the families in turn, no two of one noun and color."""
     rng = np.random.default_rng((2026, new_pairs))
     captions: list[str] = []
     families, colours, pictures = [], [], []
@@ -156,7 +156,7 @@ def real(assets: Sequence[Asset]) -> Set:
         normal = model.normalized()
         corners = np.eye(3)
         faces = np.arange(3 * len(normal.triangles)).reshape(-1, 3)
-        # A little inside of each corner: a swatch's neighbour is another colour.
+        # A little inside of each corner: a swatch's neighbor is another color.
         colors = [
             sample_colors(normal, np.arange(len(faces)), np.tile(corner * 0.9 + 0.1 / 3, (len(faces), 1)))[0]
             for corner in corners
@@ -251,7 +251,7 @@ def found(pictures: Tensor, texts: Tensor, truth: Tensor) -> tuple[float, float]
 
 
 def nouns_and_colours(sets: Sequence[Set], heads: JointHeads) -> list[Row]:
-    """Of procedural objects, all views together: the noun, and given the noun, the colour."""
+    """Of procedural objects, all views together: the noun, and given the noun, the color."""
     names = list(FAMILIES)
     nouns = heads.texts(texts_of([with_article(FAMILIES[name].names[0]) for name in names]))
     rows: list[Row] = []

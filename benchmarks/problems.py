@@ -158,7 +158,7 @@ def base_problem(prompts: int, seeds: int, n_points: int) -> Problem:
 
 
 def upsampler_problem(seeds: int) -> Problem | None:
-    """The embedded upsampler on a grey cell of a procedural car; None if its file is of another kind."""
+    """The embedded upsampler on a gray cell of a procedural car; None if its file is of another kind."""
     network, weights = read_network(embedded_path("up"), PointTransformer)
     if "cell" not in weights.info:
         return None

@@ -34,7 +34,7 @@ def random_released(name: str, *, dtype: torch.dtype = torch.float32, seed: int 
             module.bias.zero_()
     if name in RELEASED and RELEASED[name].config.low_res:
         scaling = RELEASED[name].scaling
-        # In float32 whatever the weights are in: rounded, every coarse point's colour would be.
+        # In float32 whatever the weights are in: rounded, every coarse point's color would be.
         network.channel_scales = torch.tensor(scaling.scales)
         network.channel_biases = torch.tensor(scaling.biases)
     return network.requires_grad_(False).eval()

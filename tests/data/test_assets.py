@@ -88,7 +88,7 @@ def library(folder: Path, catalogue: str = CATALOGUE, texture: str = "front.png"
 
 
 def plain(mesh: trimesh.Trimesh, color: tuple[float, float, float] = (1, 1, 1)) -> Model:
-    """A model, already z up, of one colour."""
+    """A model, already z up, of one color."""
     f = len(mesh.faces)
     return Model(
         np.asarray(mesh.triangles, float), np.zeros((f, 3, 2), np.float32), np.ones((f, 3, 3), np.float32),
@@ -313,7 +313,7 @@ def test_a_library_gives_named_attributed_and_coloured_models(tmp_path: Path) ->
     assert (asset.licence, asset.creator, asset.category) == ("CC-BY-3.0", "Jörg", "Miscellaneous")
     cloud = sample_asset(pickle.loads(pickle.dumps(asset)), 4000, np.random.default_rng(0))  # noqa: S301 - our own
     extent = cloud.points.max(axis=0) - cloud.points.min(axis=0)
-    np.testing.assert_allclose(extent, (0.5, 0.25, 1), atol=0.01)  # the catalogue's width, depth and height
+    np.testing.assert_allclose(extent, (0.5, 0.25, 1), atol=0.01)  # the catalog's width, depth and height
     front = cloud.normals[:, 1] < -0.9
     left = cloud.points[:, 0] < 0
     np.testing.assert_allclose(cloud.colors[front & left].mean(axis=0), (0, 0, 1), atol=0.02)

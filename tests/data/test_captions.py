@@ -1,4 +1,4 @@
-"""Captions say what is so: colours of the paint, parts that are there, in sentences that read well."""
+"""Captions say what is so: colors of the paint, parts that are there, in sentences that read well."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.family import Builder, Family, Slot
 
 NAME_OF = {word: name for name in COLORS for word in (name, *SYNONYMS.get(name, ()))}
-"""Spoken word -> colour."""
+"""Spoken word -> color."""
 SPOKEN = "|".join(sorted(NAME_OF, key=len, reverse=True))
 
 

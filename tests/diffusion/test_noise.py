@@ -34,7 +34,7 @@ def test_draws_are_standard_normal_and_leave_the_global_generator_alone() -> Non
     n = draws.numel()
     assert float(draws.mean()) == pytest.approx(0, abs=4 / n**0.5)
     assert float(draws.var()) == pytest.approx(1, abs=4 * (2 / n) ** 0.5)
-    across = torch.corrcoef(draws.flatten(1)[:, :2000])  # neighbouring seeds have nothing in common
+    across = torch.corrcoef(draws.flatten(1)[:, :2000])  # neighboring seeds have nothing in common
     assert float((across - torch.eye(50)).abs().max()) < 5 / 2000**0.5
 
 

@@ -30,7 +30,7 @@ def space() -> JointSpace:
 
 @pytest.fixture(scope="module")
 def shown() -> list[tuple[str, str, NDArray[np.uint8]]]:
-    """Every third family's noun, the colour, and one picture of a fresh object as a cloud of 2,048 points."""
+    """Every third family's noun, the color, and one picture of a fresh object as a cloud of 2,048 points."""
     rng = np.random.default_rng(20_26)
     found = []
     for family in list(FAMILIES.values())[::3]:

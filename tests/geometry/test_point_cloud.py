@@ -1,4 +1,4 @@
-"""PointCloud: what it accepts, the unit frame, selection, neighbours; the recorded vectors of the release."""
+"""PointCloud: what it accepts, the unit frame, selection, neighbors; the recorded vectors of the release."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_golden_ply(recorded: dict[str, NDArray[Any]], tmp_path: Path) -> None:
     recorded_cloud(recorded).save(tmp_path / "ours.ply")
     theirs, ours = PointCloud.load(tmp_path / "theirs.ply"), PointCloud.load(tmp_path / "ours.ply")
     assert np.array_equal(theirs.points, ours.points)
-    # The release cuts a colour down to a byte, we round it: the most that lies between is one step.
+    # The release cuts a color down to a byte, we round it: the most that lies between is one step.
     np.testing.assert_allclose(theirs.colors, ours.colors, atol=1 / 255 + 1e-6)
 
 

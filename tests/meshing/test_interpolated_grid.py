@@ -150,7 +150,7 @@ def test_jumps_are_small_or_asked() -> None:
 
 
 def noisy(p: Floats) -> Floats:
-    """A ball with noise of a third of a voxel of a grid of 48: no neighbour tells anything of it."""
+    """A ball with noise of a third of a voxel of a grid of 48: no neighbor tells anything of it."""
     rough = np.sin(p @ np.array([9e4, 5e4, 7e4], np.float32))
     values: Floats = (sphere(p) + np.float32(0.007) * rough).astype(np.float32)
     return values

@@ -93,7 +93,7 @@ def test_memory_that_it_finds_does_not_matter() -> None:
     """The blocks are written into memory as it was: here full of NaN."""
     q, k, v = (x.bfloat16() for x in qkv(130, 600))
     expected = attention(q, k, v)
-    torch.use_deterministic_algorithms(True)  # fills what is not initialised
+    torch.use_deterministic_algorithms(True)  # fills what is not initialized
     try:
         assert torch.isnan(torch.empty(3)).all()
         assert torch.equal(attention(q, k, v), expected)

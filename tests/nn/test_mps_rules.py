@@ -49,7 +49,7 @@ OTHERWISE_SEEN = {
 """Entries of PyTorch's list that are no operator's name of their own."""
 
 ON_THE_CPU = {"embedding_renorm_", "linalg.svd", "col2im", "nn.functional.fold"}
-"""Operators that fall back to the CPU; also the nearest-neighbour resizing of volumes, an option of `interpolate`."""
+"""Operators that fall back to the CPU; also the nearest-neighbor resizing of volumes, an option of `interpolate`."""
 
 MISSING_ON_MPS = UNIMPLEMENTED | ON_THE_CPU
 

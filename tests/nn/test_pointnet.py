@@ -102,7 +102,7 @@ def test_order_of_points_does_not_matter_where_no_ball_overflows() -> None:
     assert ball_query(points, points, 0.5, 48)[1].max() < 48
     place = order.argsort()  # of each point in the new order
 
-    # One level, from the same point under its new index: the same centres, in the same order.
+    # One level, from the same point under its new index: the same centers, in the same order.
     moved, level = points[:, order], network.sa1
     one, two = level.group(moved, place[[17, 17]]), level.group(points, torch.tensor([17, 17]))
     torch.testing.assert_close(one.centres, two.centres)

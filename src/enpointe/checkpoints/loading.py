@@ -35,8 +35,8 @@ def load_released(
         name: of one of the `released_models`.
         path: the checkpoint's file, .pt or .safetensors; by default the one in the user's cache, which is
             downloaded if it is not there.
-        dtype: of the parameters. Floating-point buffers are float32: in bfloat16 the upsampler's colour scale
-            would shift every coarse point's colour.
+        dtype: of the parameters. Floating-point buffers are float32: in bfloat16 the upsampler's color scale
+            would shift every coarse point's color.
         report: receives the progress of a download.
 
     Returns:

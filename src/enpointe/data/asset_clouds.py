@@ -1,4 +1,4 @@
-"""Coloured surface clouds of real 3D models, for pools.
+"""Colored surface clouds of real 3D models, for pools.
 
 Signed distances of real models are not offered: few of them are closed solids.
 """
@@ -21,11 +21,11 @@ class AssetCloud:
     """Points of the visible surface, in random order, evenly spread.
 
     Attributes:
-        points: (n, 3) in the unit frame: centred, longest side 1, z up, front along -y.
+        points: (n, 3) in the unit frame: centered, longest side 1, z up, front along -y.
         colors: (n, 3) sRGB in [0, 1].
         normals: (n, 3) unit, on the side from which the point is seen.
         material: (n,) the material at each point; a swatch of a palette counts as one.
-        material_colors: (m, 3) mean sRGB colour of each, the commonest first.
+        material_colors: (m, 3) mean sRGB color of each, the commonest first.
     """
 
     points: NDArray[np.float32]

@@ -20,7 +20,7 @@ class Asset:
     Attributes:
         key: unique and lasting ("kaykit/restaurant-bits/crate_carrots"), for splits and attribution.
         name: what it is in plain words, without an article ("lit candle", "blue banner").
-        nouns: words for it, the closest first ("crate of carrots", "crate"), without colours or sizes.
+        nouns: words for it, the closest first ("crate of carrots", "crate"), without colors or sizes.
         tags: further words of the source, unordered and less exact.
         category: the source's own group.
         licence: SPDX identifier where known, else the source's words.

@@ -11,19 +11,19 @@ from enpointe.data.procedural.colors import PAINT, SYNONYMS
 from enpointe.data.procedural.family import Assembly, Family, Slot
 
 Paint = dict[str, str]
-"""Slot name -> colour name."""
+"""Slot name -> color name."""
 
 _NAMED_SHARE = 0.01
 """A slot that covers less of the surface is not worth a word."""
 
 
 def held_out(family: str, color: str) -> bool:
-    """Whether no training caption may put this colour on this noun (about one pair in twelve)."""
+    """Whether no training caption may put this color on this noun (about one pair in twelve)."""
     return zlib.crc32(f"{family}/{color}".encode()) % 12 == 0
 
 
 def draw_paint(family: Family, rng: np.random.Generator) -> Paint:
-    """Colours for every slot, held-out pairs left out."""
+    """Colors for every slot, held-out pairs left out."""
     main = family.slots[0]
     paint = {slot.name: _color(slot, rng) for slot in family.slots}
     while held_out(family.name, paint[main.name]):
@@ -52,7 +52,7 @@ def caption(
 ) -> str:
     """One of the many captions of an object.
 
-    A colour that the thing does not usually have is always named, a part only if its slot is `present`: some part
+    A color that the thing does not usually have is always named, a part only if its slot is `present`: some part
     of this very object has it.
     """
     main, *others = family.slots
@@ -103,7 +103,7 @@ def _part(label: str, color: str) -> str:
 
 
 def color_word(color: str, rng: np.random.Generator) -> str:
-    """The colour's word, now and then another word for it."""
+    """The color's word, now and then another word for it."""
     if color in SYNONYMS and rng.random() < 0.15:
         return str(rng.choice(SYNONYMS[color]))
     return color

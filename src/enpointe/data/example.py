@@ -21,11 +21,11 @@ class Distances(NamedTuple):
 
 @dataclass(frozen=True)
 class Example:
-    """A coloured cloud, its captions, and what else is known of the object.
+    """A colored cloud, its captions, and what else is known of the object.
 
     Attributes:
         key: unique in its data set.
-        points: (n, 3) in the unit frame: z up, centred, longest side 1. Any beginning of them is a fair subset.
+        points: (n, 3) in the unit frame: z up, centered, longest side 1. Any beginning of them is a fair subset.
         colors: (n, 3) sRGB in [0, 1].
         captions: at least one, the closest first.
         views: its images with their cameras, if there are any; an image is decoded by `StoredView.pixels`.

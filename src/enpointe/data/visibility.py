@@ -32,7 +32,7 @@ def view_directions() -> NDArray[np.float32]:
 def plan(area: float, radius: float) -> tuple[int, int]:
     """How many samples of a surface of this area, and maps of how many pixels, hide what is behind it.
 
-    Two samples a pixel of surface, so that nine neighbours hardly ever hold none; where that would be too
+    Two samples a pixel of surface, so that nine neighbors hardly ever hold none; where that would be too
     many samples the maps get coarser.
     """
     n = int(np.clip(2 * area * (RESOLUTION / (2 * radius)) ** 2, 20_000, 100_000))
@@ -44,9 +44,9 @@ class DepthMaps:
     """Nearest and farthest depths of a surface along `view_directions`.
 
     Attributes:
-        centre, radius: the bounding sphere that the maps span.
+        center, radius: the bounding sphere that the maps span.
         frames: (k, 3, 3) rows right, up, away of each direction.
-        near, far: (k, r, r) depth in pixels, already the extreme of each pixel's 3 x 3 neighbours, so
+        near, far: (k, r, r) depth in pixels, already the extreme of each pixel's 3 x 3 neighbors, so
             that a gap between samples is no window.
     """
 
@@ -79,7 +79,7 @@ class DepthMaps:
         """Which of n points are seen at all, and the sum (n, 3) of directions towards those that see each.
 
         The points lie within the bounding sphere. `normals` (n, 3), of either sign, bound how much depth
-        changes within a pixel's neighbours.
+        changes within a pixel's neighbors.
         """
         seen = np.zeros(len(points), bool)
         towards = np.zeros((len(points), 3), np.float32)

@@ -53,7 +53,7 @@ def clip_pixels(image: Image.Image, size: int = 224) -> Tensor:
     """An image as CLIP takes it: (3, size, size), float32, of about zero mean and unit variance.
 
     As in CLIP's own preprocessing, the order included: bicubic resize of the short side to `size` (the long
-    side rounded down), centre crop, RGB, [0, 1], then CLIP's mean and standard deviation per channel. The
+    side rounded down), center crop, RGB, [0, 1], then CLIP's mean and standard deviation per channel. The
     conversion to RGB is Pillow's, which drops an alpha channel; `read_image` gives images without one.
 
     Raises:
@@ -66,7 +66,7 @@ def clip_pixels(image: Image.Image, size: int = 224) -> Tensor:
 
 
 def square(image: Image.Image, size: int) -> Image.Image:
-    """The middle of an image as a square: bicubic resize of the short side to `size`, centre crop.
+    """The middle of an image as a square: bicubic resize of the short side to `size`, center crop.
 
     Raises:
         InputError: a side is zero, or the shape is beyond MAX_ASPECT.
@@ -116,7 +116,7 @@ def _check_aspect(name: str, width: int, height: int) -> None:
 
 
 def _eight_bits(path: Path, image: Image.Image) -> Image.Image:
-    """Grey of 16 bits scaled to 8. (16-bit colour has no mode in Pillow, which scales it while decoding.)"""
+    """Gray of 16 bits scaled to 8. (16-bit color has no mode in Pillow, which scales it while decoding.)"""
     if not image.mode.startswith("I") and image.mode != "F":
         return image
     values = np.asarray(image)

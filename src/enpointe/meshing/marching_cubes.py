@@ -1,4 +1,4 @@
-"""A signed-distance field and a coloured cloud become a mesh: marching cubes, colours, no crumbs.
+"""A signed-distance field and a colored cloud become a mesh: marching cubes, colors, no crumbs.
 
 Marching cubes is scikit-image's, with Lewiner's case tables ("Efficient implementation of Marching Cubes' cases with
 topological guarantees", 2003). Inside the grid these join up from cell to cell, so that every edge has two faces and
@@ -24,7 +24,7 @@ _ZERO = 1e-4  # of the steepest step between two samples: nearer to zero than th
 _TIE = 1e-3  # the relative change of the samples that undoes exact saddles
 _ATTEMPTS = 4
 _MAX_BORDER = 0.25  # of the box's border inside: more than one and a half of its six sides
-_MIN_DISTANCE = 1e-9  # a vertex on a point gets that point's colour
+_MIN_DISTANCE = 1e-9  # a vertex on a point gets that point's color
 
 
 def mesh_from_field(
@@ -39,9 +39,9 @@ def mesh_from_field(
     keep_small: bool = False,
     min_fraction: float = 0.02,
 ) -> Mesh:
-    """The surface of `field` in the colours of `cloud`: watertight, faces outward.
+    """The surface of `field` in the colors of `cloud`: watertight, faces outward.
 
-    grid_size, box, method, lipschitz: see `sample_grid`. k: see `color_vertices`; 1 is the release's colouring.
+    grid_size, box, method, lipschitz: see `sample_grid`. k: see `color_vertices`; 1 is the release's coloring.
     keep_small: leave pieces smaller than min_fraction of the largest one's area where they are.
 
     MeshError where the field is all positive, all negative or not finite, and where its surface cannot be an
@@ -177,9 +177,9 @@ def _face_volumes(mesh: Mesh) -> NDArray[np.float64]:
 
 
 def color_vertices(vertices: ArrayLike, cloud: PointCloud, k: int = 4) -> Floats:
-    """Colours (v, 3) for vertices (v, 3): the mean of the k nearest points', weighted by inverse distance.
+    """Colors (v, 3) for vertices (v, 3): the mean of the k nearest points', weighted by inverse distance.
 
-    k = 1 takes the nearest point's colour, as the release does. A cloud with fewer than k points gives all it has.
+    k = 1 takes the nearest point's color, as the release does. A cloud with fewer than k points gives all it has.
     """
     distances, indices = cloud.neighbors(vertices, min(k, len(cloud)))
     weights = 1 / np.maximum(distances, _MIN_DISTANCE)

@@ -71,7 +71,7 @@ def sample_grid(
     found.
 
     "interpolated" is for fields that are smooth and costly to ask: it asks so at every second point only, and computes
-    the points between where their neighbours agree on how the field bends; see `interpolated_grid.fill_between`. It
+    the points between where their neighbors agree on how the field bends; see `interpolated_grid.fill_between`. It
     asks two to three times less than "sparse" for a surface that is off by hundredths of a voxel.
 
     Queries grow as grid_size^2, memory as grid_size^3 with some ten bytes a sample (128: 20 MB, 1024: 10 GB). The

@@ -29,13 +29,13 @@ def surface(
     color_neighbors: int = 4,
     report: ProgressCallback,
 ) -> Mesh:
-    """The cloud's surface, coloured by its nearest points, faces outward, watertight.
+    """The cloud's surface, colored by its nearest points, faces outward, watertight.
 
     Args:
         grid_size, keep_small_pieces: as a pipeline's `mesh` takes them.
         method: see `sample_grid`.
         dtype: see `sdf_field`.
-        color_neighbors: how many of the cloud's points give a vertex its colour.
+        color_neighbors: how many of the cloud's points give a vertex its color.
         report: told how many queries were answered.
 
     Raises:

@@ -57,7 +57,7 @@ class Sights(NamedTuple):
     """(n, 1280, h / 32, w / 32)."""
     statistics: Tensor
     """(n, STATISTICS): each stage's channels as mean and standard deviation over the places. What the classes
-    of ImageNet do not depend on, such as a thing's colour, is plainer here than in the grid."""
+    of ImageNet do not depend on, such as a thing's color, is plainer here than in the grid."""
 
 
 def image_features(sights: Sights) -> Tensor:

@@ -67,7 +67,7 @@ def offsets(points: Tensor, k: int) -> Tensor:
     """
     points = points.float()
     xyz = points[..., :3]
-    # Not by a matrix product: its rounding depends on the batch, and could choose other neighbours in another.
+    # Not by a matrix product: its rounding depends on the batch, and could choose other neighbors in another.
     distance = (xyz[:, :, None] - xyz[:, None]).square().sum(dim=-1)
     n, size, channels = points.shape
     index = distance.topk(min(k + 1, size), dim=-1, largest=False).indices[..., 1:]

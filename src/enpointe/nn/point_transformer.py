@@ -60,7 +60,7 @@ class PointTransformer(nn.Module):
         low_res: whether coarse points are a condition (the upsampler).
         channel_scales, channel_biases: what brings `low_res` from world units to about [-1, 1].
         position_bands: frequencies of the sine features of positions, 0 for none.
-        neighbours: how many of its nearest points each point sees, 0 for none (the release).
+        neighbors: how many of its nearest points each point sees, 0 for none (the release).
 
     Order of the tokens in front of the points: vector, time, grids in order, low-res points.
     """

@@ -1,6 +1,6 @@
 """PointNet++ with single-scale grouping (arXiv 1706.02413), the classifier behind P-FID and P-IS.
 
-Clouds are centred and scaled into the unit ball before they come here; radii are in that unit. Keys of the
+Clouds are centered and scaled into the unit ball before they come here; radii are in that unit. Keys of the
 state dict are those of the released `pointnet` checkpoint.
 """
 
@@ -32,7 +32,7 @@ class PointNet2Output(NamedTuple):
 
 
 class Grouping(NamedTuple):
-    """A level's S centres and who is near them, of B clouds of N points."""
+    """A level's S centers and who is near them, of B clouds of N points."""
 
     centres: Tensor
     """(B, S, 3)."""
@@ -61,15 +61,15 @@ class PointNet2Config(NetworkConfig):
 
 
 class PointNet2(nn.Module):
-    """Two levels of neighbourhoods, one of everything, three dense layers.
+    """Two levels of neighborhoods, one of everything, three dense layers.
 
     Args:
         classes: how many there are to tell apart; 40 in the release (ModelNet40).
         width: multiplies every layer's channels; 2 in the released checkpoint, 1 in the paper.
         channels: further ones of each point, such as a normal's 3; none in the released checkpoint.
-        samples: centres of the two levels.
-        radii: of their neighbourhoods.
-        neighbours: how many of a neighbourhood's points are seen at most, those of the lowest index first.
+        samples: centers of the two levels.
+        radii: of their neighborhoods.
+        neighbors: how many of a neighborhood's points are seen at most, those of the lowest index first.
         dropout: in the dense layers, while training.
     """
 
@@ -102,10 +102,10 @@ class PointNet2(nn.Module):
     def forward(
         self, points: Tensor, start: Tensor | None = None, groups: Sequence[Grouping] | None = None
     ) -> PointNet2Output:
-        """Classify clouds; under bfloat16 autocast only the wide layers of neighbourhoods are in bfloat16.
+        """Classify clouds; under bfloat16 autocast only the wide layers of neighborhoods are in bfloat16.
 
         Args:
-            points: (B, 3 + channels, N), x, y, z in the unit ball; any N of at least 1 (centres repeat for small N).
+            points: (B, 3 + channels, N), x, y, z in the unit ball; any N of at least 1 (centers repeat for small N).
             start: (B,) integers, the index (modulo the count) at which the farthest-point sampling of each
                 cloud starts, in both levels; None is 0, which makes a cloud's result its own, whatever
                 batch it sits in. The release starts at the cloud's place in its batch, and at random
@@ -152,7 +152,7 @@ class SharedMLP(nn.Module):
     def share(self, features: Tensor) -> Tensor:
         """The first layer's part of features (..., channels): (..., widths[0]), for `rows`.
 
-        That layer is linear, so a point that lies in many neighbourhoods goes through it once.
+        That layer is linear, so a point that lies in many neighborhoods goes through it once.
         """
         weight, bias = self._weights(0)
         with torch.autocast(features.device.type, enabled=False):
@@ -187,7 +187,7 @@ class SharedMLP(nn.Module):
 
 
 class SetAbstraction(SharedMLP):
-    """One level (section 3.2): centres by farthest-point sampling, each the maximum over its neighbourhood."""
+    """One level (section 3.2): centers by farthest-point sampling, each the maximum over its neighborhood."""
 
     def __init__(self, channels: int, widths: Sequence[int], samples: int, radius: float, neighbours: int) -> None:
         super().__init__(channels, widths)
@@ -196,20 +196,20 @@ class SetAbstraction(SharedMLP):
         self.neighbours = neighbours
 
     def group(self, points: Tensor, start: Tensor) -> Grouping:
-        """The centres of points (B, N, 3), the first of them where start (B,) says, and their neighbourhoods."""
+        """The centers of points (B, N, 3), the first of them where start (B,) says, and their neighborhoods."""
         index = farthest_points(points, self.samples, start)
         centres = points.gather(1, index[..., None].expand(-1, -1, 3))
         return Grouping(centres, *ball_query(points, centres, self.radius, self.neighbours))
 
     def forward(self, points: Tensor, features: Tensor | None, group: Grouping) -> Tensor:
-        """Points (B, N, 3), features (B, N, channels) and their grouping -> features of the centres (B, S, out)."""
+        """Points (B, N, 3), features (B, N, channels) and their grouping -> features of the centers (B, S, out)."""
         batch, n_points, _ = points.shape
         centres, near, counts = group
         near = near + n_points * torch.arange(batch, device=points.device)[:, None, None]
 
         flat = points.reshape(-1, 3)
         shared = None if features is None else self.share(features).flatten(0, 1)
-        # On a CPU a few neighbourhoods at a time, so that what lies between two layers stays in the cache.
+        # On a CPU a few neighborhoods at a time, so that what lies between two layers stays in the cache.
         at_once = BLOCK // self.neighbours if flat.device.type == "cpu" and not self.training else batch * self.samples
         blocks = zip(*(part.flatten(0, 1).split(max(1, at_once)) for part in (centres, near, counts)), strict=True)
         h = torch.cat([self._neighbourhoods(flat, shared, *block) for block in blocks])
@@ -218,8 +218,8 @@ class SetAbstraction(SharedMLP):
     def _neighbourhoods(
         self, points: Tensor, shared: Tensor | None, centres: Tensor, near: Tensor, count: Tensor
     ) -> Tensor:
-        """Points (M, 3), shared (M, width), centres (S, 3), indices near (S, K), counts (S,) -> maxima (S, out)."""
-        # Places beyond a neighbourhood's count repeat its first point, which changes no maximum: only while
+        """Points (M, 3), shared (M, width), centers (S, 3), indices near (S, K), counts (S,) -> maxima (S, out)."""
+        # Places beyond a neighborhood's count repeat its first point, which changes no maximum: only while
         # training do they go through the layers, for the release's batch statistics count them.
         if self.training:
             part = None if shared is None else shared.index_select(0, near.flatten())
@@ -231,7 +231,7 @@ class SetAbstraction(SharedMLP):
         h = self.rows(offsets, None if shared is None else shared.index_select(0, point))
         if len(place) == real.numel():
             return h.view(*near.shape, -1).amax(dim=1)
-        row = real.flatten().cumsum(0) - 1  # of a place beyond the count: the neighbourhood's last
+        row = real.flatten().cumsum(0) - 1  # of a place beyond the count: the neighborhood's last
         return h.index_select(0, row).view(*near.shape, -1).amax(dim=1)
 
 
@@ -263,16 +263,16 @@ def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
 
 @torch.no_grad()
 def ball_query(points: Tensor, centres: Tensor, radius: float, limit: int) -> tuple[Tensor, Tensor]:
-    """The first points, in the order of their indices, within `radius` of each centre.
+    """The first points, in the order of their indices, within `radius` of each center.
 
     Args:
         points: (B, N, 3) in the unit ball.
-        centres: (B, S, 3), each one of the points.
+        centers: (B, S, 3), each one of the points.
         radius: inclusive.
         limit: how many at most.
 
     Returns:
-        Indices (B, S, limit), the places beyond a centre's count holding its first; counts (B, S), at least 1.
+        Indices (B, S, limit), the places beyond a center's count holding its first; counts (B, S), at least 1.
     """
     batch, samples, _ = centres.shape
     index = torch.zeros(batch, samples, limit, dtype=torch.long, device=points.device)

@@ -255,7 +255,7 @@ class PointCloudSampler:
     def split_model_output(self, output: Tensor, rescale_colors: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
         """Clouds (N, C, P) -> positions (N, 3, P), and each further channel (N, P) by name.
 
-        Colours are rounded to whole numbers from 0 to 255, and divided by 255 with `rescale_colors`.
+        Colors are rounded to whole numbers from 0 to 255, and divided by 255 with `rescale_colors`.
         """
         if output.shape[1] != 3 + len(self.aux_channels):
             raise InputError(f"channels: expected 3 and {len(self.aux_channels)} others, found {output.shape[1]}")
@@ -267,7 +267,7 @@ class PointCloudSampler:
         return output[:, :3], aux
 
     def output_to_point_clouds(self, output: Tensor) -> list[PointCloud]:
-        """Clouds (N, C, P) in world units as objects; colours in [0, 1], steps of 1 / 255."""
+        """Clouds (N, C, P) in world units as objects; colors in [0, 1], steps of 1 / 255."""
         clouds = []
         for sample in output:
             xyz, aux = self.split_model_output(sample[None], rescale_colors=True)

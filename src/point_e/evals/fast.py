@@ -1,4 +1,4 @@
-"""The release's classifier as enpointe's, which does the layers of its neighbourhoods' repeated points once."""
+"""The release's classifier as enpointe's, which does the layers of its neighborhoods' repeated points once."""
 
 from __future__ import annotations
 

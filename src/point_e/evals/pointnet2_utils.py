@@ -24,7 +24,7 @@ def timeit(tag: str, t: float) -> float:
 
 
 def pc_normalize(pc: NDArray[Any]) -> NDArray[Any]:
-    """A cloud (n, 3) centred, and scaled into the unit ball."""
+    """A cloud (n, 3) centered, and scaled into the unit ball."""
     centred = pc - pc.mean(axis=0)
     return centred / np.linalg.norm(centred, axis=1).max()
 
@@ -52,7 +52,7 @@ def farthest_point_sample(xyz: Tensor, npoint: int, deterministic: bool = False)
 
 
 def query_ball_point(radius: float, nsample: int, xyz: Tensor, new_xyz: Tensor) -> Tensor:
-    """Indices (B, S, nsample) of the first points (B, N, 3) within a radius of centres (B, S, 3) among them.
+    """Indices (B, S, nsample) of the first points (B, N, 3) within a radius of centers (B, S, 3) among them.
 
     Where there are fewer, the first of them repeats.
     """
@@ -73,15 +73,15 @@ def sample_and_group(
     returnfps: bool = False,
     deterministic: bool = False,
 ) -> tuple[Tensor, ...]:
-    """Neighbourhoods of some points.
+    """Neighborhoods of some points.
 
     Args:
         xyz: (B, N, 3). points: further values (B, N, D) of each, or None.
-        returnfps: give the neighbours' places and the centres' indices too.
+        returnfps: give the neighbors' places and the centers' indices too.
         deterministic: as in `farthest_point_sample`.
 
     Returns:
-        Centres (B, npoint, 3); offsets from them with the further values behind, (B, npoint, nsample, 3 + D); and
+        Centers (B, npoint, 3); offsets from them with the further values behind, (B, npoint, nsample, 3 + D); and
         with `returnfps` (B, npoint, nsample, 3) and (B, npoint).
     """
     chosen = farthest_point_sample(xyz, npoint, deterministic=deterministic)
@@ -94,19 +94,19 @@ def sample_and_group(
 
 
 def sample_and_group_all(xyz: Tensor, points: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The whole cloud as one neighbourhood of the origin: (B, 1, 3) and (B, 1, N, 3 + D)."""
+    """The whole cloud as one neighborhood of the origin: (B, 1, 3) and (B, 1, N, 3 + D)."""
     values = xyz if points is None else torch.cat([xyz, points], dim=-1)
     return xyz.new_zeros(len(xyz), 1, xyz.shape[2]), values[:, None]
 
 
 class PointNetSetAbstraction(nn.Module):
-    """One level: centres, each the maximum of a shared network over its neighbourhood.
+    """One level: centers, each the maximum of a shared network over its neighborhood.
 
     Args:
-        npoint, radius, nsample: centres, and reach and size of their neighbourhoods.
-        in_channel: of a neighbour, its offset's three included.
+        npoint, radius, nsample: centers, and reach and size of their neighborhoods.
+        in_channel: of a neighbor, its offset's three included.
         mlp: widths of the shared network.
-        group_all: one neighbourhood of everything; the first three are not used then.
+        group_all: one neighborhood of everything; the first three are not used then.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class PointNetSetAbstraction(nn.Module):
         self.group_all = group_all
 
     def forward(self, xyz: Tensor, points: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Points (B, 3, N) and further values (B, D, N) -> centres (B, 3, S) and their features (B, mlp[-1], S)."""
+        """Points (B, 3, N) and further values (B, D, N) -> centers (B, 3, S) and their features (B, mlp[-1], S)."""
         xyz, points = xyz.transpose(1, 2), None if points is None else points.transpose(1, 2)
         if self.group_all:
             centres, values = sample_and_group_all(xyz, points)
@@ -140,7 +140,7 @@ class PointNetSetAbstraction(nn.Module):
 
 
 class PointNetSetAbstractionMsg(nn.Module):
-    """A level with neighbourhoods of several sizes around each centre. in_channel: of a point, without its offset."""
+    """A level with neighborhoods of several sizes around each center. in_channel: of a point, without its offset."""
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class PointNetSetAbstractionMsg(nn.Module):
             self.bn_blocks.append(bns)
 
     def forward(self, xyz: Tensor, points: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Points (B, 3, N) and further values (B, D, N) -> centres (B, 3, S) and all sizes' features (B, D', S)."""
+        """Points (B, 3, N) and further values (B, D, N) -> centers (B, 3, S) and all sizes' features (B, D', S)."""
         xyz, points = xyz.transpose(1, 2), None if points is None else points.transpose(1, 2)
         centres = index_points(xyz, farthest_point_sample(xyz, self.npoint, deterministic=not self.training))
         found = []

@@ -28,7 +28,7 @@ def plot_point_cloud(
     """A figure of grid_size x grid_size views, the cloud turned around z by an equal angle from each to the next.
 
     Args:
-        color: in the cloud's colours R, G, B.
+        color: in the cloud's colors R, G, B.
         fixed_bounds: lowest and highest corner of the world shown; None: a cube around the cloud.
     """
     figure = plt.figure(figsize=(INCHES, INCHES))

@@ -28,7 +28,7 @@ from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.sources.kaykit import KayKit
 
 RED, GREEN = (204, 0, 0), (0, 153, 0)
-"""As a glTF file gives a colour: linear, of 255."""
+"""As a glTF file gives a color: linear, of 255."""
 OWN = np.array([[1.055 * 0.8 ** (1 / 2.4) - 0.055, 0, 0], [0, 1.055 * 0.6 ** (1 / 2.4) - 0.055, 0]])
 """The same as sRGB."""
 SIZE: dict[str, Any] = {"n_clouds": 4, "n_points": 300, "n_queries": 8, "workers": 1}
@@ -257,6 +257,6 @@ def test_a_pool_of_no_clouds(tmp_path: Path) -> None:
 
 
 def _drawn(model: RealModel, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str]:
-    """Colours of one draw and a caption."""
+    """Colors of one draw and a caption."""
     colors, paint = model.draw_colors(share, rng)
     return colors, model.caption(paint, rng)

@@ -89,7 +89,7 @@ def test_an_actor_is_its_commonest_look_with_what_is_put_onto_it(tmp_path: Path)
     np.testing.assert_allclose(model.triangles[:2], z_up[np.array(FACES)][:, ::-1])  # right-handed now
     np.testing.assert_allclose(model.triangles[2:], model.triangles[:2] + np.array((1, 0, 5)))
     wall = model.materials[model.material[0]].texture
-    np.testing.assert_array_equal(wall, [[(200, 100, 50, 255), (21, 55, 149, 255)]])  # the player's colour
+    np.testing.assert_array_equal(wall, [[(200, 100, 50, 255), (21, 55, 149, 255)]])  # the player's color
     assert model.materials[model.material[2]].texture is None
     np.testing.assert_allclose(stone.load().triangles, model.triangles[:2])
 

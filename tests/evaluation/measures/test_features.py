@@ -1,4 +1,4 @@
-"""Clouds to features: normalisation, batches, and the release's numbers from clouds as they come."""
+"""Clouds to features: normalization, batches, and the release's numbers from clouds as they come."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_batches_do_not_matter(network: PointNet2) -> None:
 
 
 def test_bfloat16(network: PointNet2) -> None:
-    """Neighbours are those of float32, and the features not even a bfloat16 rounding per layer away."""
+    """Neighbors are those of float32, and the features not even a bfloat16 rounding per layer away."""
     clouds = np.random.default_rng(2).normal(size=(12, 60, 3))
     whole, half = extract(network, [clouds]), extract(network, [clouds], dtype=torch.bfloat16)
     assert half.features.dtype == np.float32

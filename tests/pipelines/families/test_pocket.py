@@ -118,7 +118,7 @@ def test_a_mesh_stands_where_its_cloud_stands(tiny: Make, tiny_sdf: SightSDF, ca
     assert np.abs(middle - SHIFT).max() < 0.08 * SCALE
     assert np.abs(size_of(mesh) / SCALE - [1, 0.6, 0.6]).max() < 0.15
     assert mesh.colors is not None
-    # Colours follow place: the cloud's are its points' unit coordinates + 1/2.
+    # Colors follow place: the cloud's are its points' unit coordinates + 1/2.
     assert np.abs(mesh.colors - ((mesh.vertices - SHIFT) / SCALE + 0.5)).mean() < 0.12
 
 

@@ -42,7 +42,7 @@ def velocity_towards(x0: Tensor, x: Tensor, t: Tensor) -> Tensor:
 
 
 def square_oracle(x: Tensor, t: Tensor, *, low_res: Tensor) -> Tensor:
-    """Knows the dense grid of a plane: beside each anchor the three others of its square, in its colour."""
+    """Knows the dense grid of a plane: beside each anchor the three others of its square, in its color."""
     anchors, noisy = x[:, :6].double(), x[:, 6:]
     places = low_res[:, :3].transpose(1, 2).double()
     side = (torch.cdist(places, places) + 9 * torch.eye(places.shape[1])).amin((1, 2))
@@ -52,7 +52,7 @@ def square_oracle(x: Tensor, t: Tensor, *, low_res: Tensor) -> Tensor:
 
 
 def random_oracle(x: Tensor, t: Tensor, *, low_res: Tensor) -> Tensor:
-    """Offsets where noise put them, but flat in z; colours red."""
+    """Offsets where noise put them, but flat in z; colors red."""
     angle = (t.double() / 1000 * math.pi / 2)[:, None, None]
     target = x[:, 6:].double() * angle.cos()  # the best guess of what is standard normal
     target[:, 2] = 0
@@ -61,13 +61,13 @@ def random_oracle(x: Tensor, t: Tensor, *, low_res: Tensor) -> Tensor:
 
 
 def anchor_oracle(x: Tensor, t: Tensor, *, low_res: Tensor) -> Tensor:
-    """Every child lies where its anchor lies, in its colour."""
+    """Every child lies where its anchor lies, in its color."""
     target = torch.cat([torch.zeros_like(x[:, :3]), x[:, 3:6]], dim=1).double()
     return velocity_towards(target, x[:, 6:], t)
 
 
 def plane(side: int) -> PointCloud:
-    """side^2 points amid the squares of a unit square at z = 0, coloured by place."""
+    """side^2 points amid the squares of a unit square at z = 0, colored by place."""
     ticks = (np.arange(side) + 0.5) / side - 0.5
     points = np.stack(np.meshgrid(ticks, ticks, [0.0], indexing="ij"), -1).reshape(-1, 3).astype(np.float32)
     return PointCloud(points, points + np.float32(0.5))

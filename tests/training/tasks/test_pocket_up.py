@@ -112,7 +112,7 @@ def test_the_coarse_points_are_jittered_and_the_dense_ones_are_not(shapes: Pool)
     assert height(anchors).min() < height(anchors).max() / 3  # not always as much
     still = batch(shapes, n=8, jitter=0)
     assert height(still["anchors"]).max() < 1e-5
-    # Colours too: the dense ones are the two paints.
+    # Colors too: the dense ones are the two paints.
     assert len(x0[:, 3:].mul(1e3).round().transpose(1, 2).reshape(-1, 3).unique(dim=0)) <= 2 * 8  # 8 clouds
     assert len(anchors[:, 3:].mul(1e3).round().transpose(1, 2).reshape(-1, 3).unique(dim=0)) > 1000
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CLOUDS, QUERIES = 1200, 1024
 MAX_CLOUDS = 1_000_000
 BYTES_PER_POINT, BYTES_PER_QUERY, BYTES_PER_CLOUD, BYTES_PER_MODEL = 7, 8, 100, 1000
-"""Room that a pool takes; the last two are for a cloud's words, and a model's colours and names, mostly fewer."""
+"""Room that a pool takes; the last two are for a cloud's words, and a model's colors and names, mostly fewer."""
 
 
 def add_options(group: opt.Options) -> list[str]:

@@ -70,7 +70,7 @@ def judge(figures: Figures, thresholds: Thresholds) -> Verdict | None:
 def thickness(points: NDArray[np.floating]) -> float:
     """Standard deviation of points (n, 3) across the plane that they lie closest to, in their unit.
 
-    It is the smallest singular value of the centred cloud over the root of n: 0 for a sheet, half of what a
+    It is the smallest singular value of the centered cloud over the root of n: 0 for a sheet, half of what a
     thin plate measures, 0.37 of a cube's side. (arXiv 2212.08751, section 4.1, filters by that
     singular value.)
     """

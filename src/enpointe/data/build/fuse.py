@@ -1,4 +1,4 @@
-"""Views of an object, back-projected and fused into one coloured cloud (arXiv 2212.08751, section 4.1)."""
+"""Views of an object, back-projected and fused into one colored cloud (arXiv 2212.08751, section 4.1)."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class _Stack:
     def _tangents(
         self, pixels: NDArray[np.int64], view: NDArray[np.int64], step: tuple[int, int]
     ) -> NDArray[np.float64]:
-        """(n, 3) through that one of two opposite neighbours which is nearer in depth; 0 without any."""
+        """(n, 3) through that one of two opposite neighbors which is nearer in depth; 0 without any."""
         size, here = self._size[view], self._local(pixels, view)
         place = np.divmod(pixels - self._start[view], size)
         best = np.full(len(pixels), np.inf, np.float32)

@@ -1,4 +1,4 @@
-"""A real model in a pool: its attribution, the colours of a draw, and its captions."""
+"""A real model in a pool: its attribution, the colors of a draw, and its captions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RealModel:
         return is_held_out(self.key)
 
     def draw_colors(self, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str | None]:
-        """Colours (m, 3) of the materials for one draw, and the paint of the commonest one, None for its own.
+        """Colors (m, 3) of the materials for one draw, and the paint of the commonest one, None for its own.
 
         Now and then the commonest material, which covers `share` of the points, is painted.
         """
@@ -105,7 +105,7 @@ def is_plural(noun: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _paints(nouns: tuple[str, ...]) -> tuple[str, ...]:
-    """Colours that a model may be painted: none that is held out for a family which it belongs to by name."""
+    """Colors that a model may be painted: none that is held out for a family which it belongs to by name."""
     families = [
         family.name
         for family in FAMILIES.values()

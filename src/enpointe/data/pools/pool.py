@@ -1,7 +1,7 @@
 """A pool: many objects sampled ahead into one file, painted and captioned anew at every draw.
 
 What is costly (assembling an object, sampling its visible surface, computing signed distances) is done
-once; what makes examples different (colours, captions, which points) is cheap and done when drawn.
+once; what makes examples different (colors, captions, which points) is cheap and done when drawn.
 Real models can be among the procedural objects; they have no signed distances.
 """
 
@@ -43,8 +43,8 @@ class Appearance:
     """How an object is painted in one draw.
 
     Attributes:
-        rgb: (slots, 3) in [0, 1], a colour for each paint slot.
-        color: the word for the main colour, None for a real model in its own colours.
+        rgb: (slots, 3) in [0, 1], a color for each paint slot.
+        color: the word for the main color, None for a real model in its own colors.
         caption: makes one of the captions that are true of it.
     """
 
@@ -110,7 +110,7 @@ class Pool:
     def painted(
         self, index: int, appearance: Appearance, n_points: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """`n_points` points of object `index` and their colours in that appearance: (n, 3) each."""
+        """`n_points` points of object `index` and their colors in that appearance: (n, 3) each."""
         pick = self._window(n_points, rng)
         return (self.points[index, pick] / SCALE).astype(np.float32), appearance.rgb[self.slot[index, pick]]
 

@@ -1,4 +1,4 @@
-"""The colour and material words that captions use, and the colours that they stand for."""
+"""The color and material words that captions use, and the colors that they stand for."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 
 
 def shade(name: str, rng: np.random.Generator) -> tuple[float, float, float]:
-    """One RGB colour in [0, 1] that a person would still call `name`."""
+    """One RGB color in [0, 1] that a person would still call `name`."""
     h, s, v = colorsys.rgb_to_hsv(*COLORS[name])
     h = (h + rng.normal(0, 0.008)) % 1
     s = float(np.clip(s * rng.normal(1, 0.07), 0, 1))

@@ -24,9 +24,9 @@ T = TypeVar("T")
 class Slot:
     """Parts that share one paint.
 
-    `natural` are the colours that the thing usually has; with probability `paint` it has any other.
+    `natural` are the colors that the thing usually has; with probability `paint` it has any other.
     `label` is what a caption calls these parts ("wheels", "a roof"); without it they are never named.
-    The first slot of a family is the one that gives the whole thing its colour.
+    The first slot of a family is the one that gives the whole thing its color.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Builder:
         self.assembly.parts.append(Part(slot, solid, rotation(rot), np.asarray(at, dtype=float)))
 
     def box(self, slot: str, size: Sequence[float], at: ArrayLike = (0, 0, 0), rot: ArrayLike = (0, 0, 0)) -> None:
-        """A box of full extent `size`, centred at `at`."""
+        """A box of full extent `size`, centered at `at`."""
         x, y, z = size
         self.add(slot, solids.Box((x, y, z)), at, rot)
 
@@ -127,7 +127,7 @@ class Builder:
         self, slot: str, radius: float, height: float, at: ArrayLike = (0, 0, 0),
         rot: ArrayLike = (0, 0, 0), top: float | None = None,
     ) -> None:  # fmt: skip
-        """A cylinder along z, centred at `at`; with `top` a cone frustum (0 makes a cone)."""
+        """A cylinder along z, centered at `at`; with `top` a cone frustum (0 makes a cone)."""
         self.add(slot, solids.Frustum(radius, radius if top is None else top, height), at, rot)
 
     def torus(
@@ -144,7 +144,7 @@ class Builder:
         at: ArrayLike = (0, 0, 0),
         rot: ArrayLike = (0, 0, 0),
     ) -> None:
-        """A polygon in the xy plane, extruded by `depth` along z and centred in z.
+        """A polygon in the xy plane, extruded by `depth` along z and centered in z.
 
         `side` outlines drawn as (y, z) become upright, thick along x, with rot=UPRIGHT_X.
         """
@@ -211,7 +211,7 @@ def rotation(rot: ArrayLike) -> Array:
 
 
 def _between(start: ArrayLike, end: ArrayLike) -> tuple[Array, Array, float]:
-    """Centre, rotation that turns z into the direction, and length."""
+    """Center, rotation that turns z into the direction, and length."""
     a, b = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
     length = float(np.linalg.norm(b - a))
     z = (b - a) / length if length > 1e-9 else np.array([0.0, 0, 1])

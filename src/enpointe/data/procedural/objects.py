@@ -16,7 +16,7 @@ from enpointe.io.assets.model import Material, Model
 
 @dataclass(frozen=True)
 class PaintedObject:
-    """An assembly, the colours of its family's slots (slots, 3) in [0, 1], and a caption."""
+    """An assembly, the colors of its family's slots (slots, 3) in [0, 1], and a caption."""
 
     assembly: Assembly
     colors: NDArray[np.float64]

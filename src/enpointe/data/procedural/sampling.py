@@ -13,7 +13,7 @@ from enpointe.data.procedural.solids import Array
 
 @dataclass(frozen=True)
 class Surface:
-    """A sampled surface in the unit frame (centred, longest side 1), in random order.
+    """A sampled surface in the unit frame (centered, longest side 1), in random order.
 
     points (n, 3), normals (n, 3), part (n,) index into the assembly's parts; p_assembly = points * scale + center.
     """

@@ -1,6 +1,6 @@
 """Closed solids: a triangulated surface to sample and a signed distance, each in its own frame.
 
-A solid is centred on its own origin unless its docstring says otherwise. Signed distances are
+A solid is centered on its own origin unless its docstring says otherwise. Signed distances are
 negative inside, and exact.
 """
 
@@ -111,7 +111,7 @@ class Frustum:
 
 @dataclass(frozen=True)
 class Capsule:
-    """A cylinder of `radius` along z with round ends; `length` is between the centres of its ends."""
+    """A cylinder of `radius` along z with round ends; `length` is between the centers of its ends."""
 
     radius: float
     length: float
@@ -147,7 +147,7 @@ class Torus:
 
 @dataclass(frozen=True)
 class Prism:
-    """A simple polygon `outline` (k, 2) in the xy plane, extruded by `depth` along z (centred)."""
+    """A simple polygon `outline` (k, 2) in the xy plane, extruded by `depth` along z (centered)."""
 
     outline: tuple[tuple[float, float], ...]
     depth: float
@@ -172,7 +172,7 @@ class Prism:
 
 @dataclass(frozen=True)
 class Revolve:
-    """A closed polygon `profile` of (radius >= 0, z) points, turned around z. Not centred.
+    """A closed polygon `profile` of (radius >= 0, z) points, turned around z. Not centered.
 
     A profile that leaves the axis makes a hollow (a cup, a vase); edges on the axis make no surface.
     """

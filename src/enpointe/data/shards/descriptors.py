@@ -1,6 +1,6 @@
 """A few numbers that distinguish clouds, and the duplicates that they reveal.
 
-A descriptor is the kernel mean embedding of a cloud, as a distribution in space and colour, by random Fourier
+A descriptor is the kernel mean embedding of a cloud, as a distribution in space and color, by random Fourier
 features (Rahimi and Recht 2007): the distance of two descriptors estimates the maximum mean discrepancy of
 the clouds, whatever the order and the choice of their points. It knows which way an object is turned.
 """
@@ -27,7 +27,7 @@ _BLOCK, _TAIL = 512, 4096
 
 
 def descriptor(points: NDArray[np.floating], colors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """(LENGTH,) of a cloud (n, 3) in the unit frame with sRGB colours (n, 3) in [0, 1]; its norm is at most 1.
+    """(LENGTH,) of a cloud (n, 3) in the unit frame with sRGB colors (n, 3) in [0, 1]; its norm is at most 1.
 
     Of more than 4,096 points the first as many are taken: in farthest-point order these are spread evenly.
     """

@@ -72,7 +72,7 @@ class Record:
 
     Attributes:
         key: unique and lasting.
-        points: (n, 3) int16, positions in the unit frame (z up, centred, longest side 1) times `SCALE`.
+        points: (n, 3) int16, positions in the unit frame (z up, centered, longest side 1) times `SCALE`.
         colors: (n, 3) uint8 sRGB.
         normals: (n, 3) int8, unit normals times `NORMAL_SCALE`, or None.
         material: (n,) int16, the material of its model at each point, -1 unknown, or None.

@@ -1,4 +1,4 @@
-"""Models of Sweet Home 3D's libraries, turned and scaled as their catalogue describes."""
+"""Models of Sweet Home 3D's libraries, turned and scaled as their catalog describes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load_entry(
 def place(
     triangles: NDArray[np.float64], rotation: tuple[float, ...] | None, size: tuple[float, ...] | None
 ) -> NDArray[np.float64]:
-    """Turn and stretch triangles (f, 3, 3), z up, as the catalogue describes.
+    """Turn and stretch triangles (f, 3, 3), z up, as the catalog describes.
 
     `rotation` holds the nine numbers of a matrix, row by row, in the file's y-up axes; `size` is width,
     depth and height of the turned model.

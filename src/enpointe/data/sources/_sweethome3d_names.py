@@ -1,4 +1,4 @@
-"""Sweet Home 3D's catalogue names as plain words: no brands, no numbers, no translator's slips."""
+"""Sweet Home 3D's catalog names as plain words: no brands, no numbers, no translator's slips."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ _PLAIN_TAGS = {"blend swap", "scpts", "adjustable", "haussmann", "4", "four", "d
 
 
 def clean_name(name: str) -> tuple[str, tuple[str, ...]]:
-    """A catalogue name -> (plain words, nouns, closest first).
+    """A catalog name -> (plain words, nouns, closest first).
 
     "Apple iMac 1998" -> ("desktop computer", ("desktop computer", "computer")).
     """
@@ -101,6 +101,6 @@ def clean_name(name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def clean_tags(written: str) -> tuple[str, ...]:
-    """The catalogue's tags without names of collections: "Blend Swap, Seat" -> ("seat",)."""
+    """The catalog's tags without names of collections: "Blend Swap, Seat" -> ("seat",)."""
     tags = (tag.strip().lower() for tag in written.split(","))
     return tuple(dict.fromkeys(tag for tag in tags if tag and tag not in _PLAIN_TAGS))

@@ -17,7 +17,7 @@ from enpointe.io.assets.model import Material, Model
 from enpointe.io.assets.textures import read_texture
 
 PLAYER_COLOR = (21, 55, 149)
-"""sRGB of parts in their player's colour."""
+"""sRGB of parts in their player's color."""
 _MAX_PARTS, _MAX_DEPTH = 1024, 6
 _UP_FROM_ENGINE = np.array([[1.0, 0, 0], [0, 0, 1], [0, 1, 0]])
 """z up, right-handed, front along -y, from y up, left-handed, front along -z."""
@@ -83,7 +83,7 @@ class _ActorModel:
         name = f"art/textures/skins/{actor.texture}"
         pixels = read_texture(self._either(name, (".cached.dds", "")), name, self.builder.limits)
         if "player" in actor.material:
-            # Its coverage decides where the texture shows, and where the player's colour does.
+            # Its coverage decides where the texture shows, and where the player's color does.
             share = pixels[..., 3:].astype(np.float32) / 255
             pixels[..., :3] = pixels[..., :3] * (share + (1 - share) * np.array(PLAYER_COLOR) / 255)
         if "trans" not in actor.material or "no_trans" in actor.material or "player" in actor.material:

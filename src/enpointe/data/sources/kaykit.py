@@ -99,7 +99,7 @@ class KayKit(Source):
 
 
 def clean_name(stem: str) -> tuple[str, tuple[str, ...]]:
-    """A file's stem -> (plain words, nouns without colour, size and decoration, closest first).
+    """A file's stem -> (plain words, nouns without color, size and decoration, closest first).
 
     "crate_carrots" -> ("crate of carrots", ("crate of carrots", "crate")); "chair_A" -> ("chair", ("chair",)).
     """

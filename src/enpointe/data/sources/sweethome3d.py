@@ -1,4 +1,4 @@
-"""Furniture libraries of Sweet Home 3D (Debian's sweethome3d-furniture): zip files of OBJ models and a catalogue."""
+"""Furniture libraries of Sweet Home 3D (Debian's sweethome3d-furniture): zip files of OBJ models and a catalog."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LICENCES = (
 @SOURCES.register("sweethome3d")
 @dataclass(frozen=True)
 class SweetHome3D(Source):
-    """All models of the .sh3f libraries in a folder, in their catalogues' order.
+    """All models of the .sh3f libraries in a folder, in their catalogs' order.
 
     A library that is damaged, or names files outside itself, is refused.
     """

@@ -1,4 +1,4 @@
-"""Things that float. Lengths are roughly metres; the bow points along -y."""
+"""Things that float. Lengths are roughly meters; the bow points along -y."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Motorcycles and bicycles. Lengths are metres; tubes and tyres are thicker than in life."""
+"""Motorcycles and bicycles. Lengths are meters; tubes and tyres are thicker than in life."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Things that fly. Lengths are roughly metres; the nose points along -y, a rocket's up."""
+"""Things that fly. Lengths are roughly meters; the nose points along -y, a rocket's up."""
 
 from __future__ import annotations
 

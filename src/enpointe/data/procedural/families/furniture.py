@@ -1,4 +1,4 @@
-"""Furniture. Lengths are about metres; the side that one sits at or opens is the front, -y."""
+"""Furniture. Lengths are about meters; the side that one sits at or opens is the front, -y."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def _bookshelf(b: Builder) -> None:
 
 
 def _books(b: Builder, width: float, depth: float, wall: float, step: float, rows: int) -> None:
-    """Blocks of books of three colours along every shelf, each about as high as the shelf allows."""
+    """Blocks of books of three colors along every shelf, each about as high as the shelf allows."""
     for i in range(rows):
         x = -width / 2
         slots = b.rng.permutation(3)

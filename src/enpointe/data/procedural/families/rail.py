@@ -1,4 +1,4 @@
-"""Locomotives. Lengths are roughly metres."""
+"""Locomotives. Lengths are roughly meters."""
 
 from __future__ import annotations
 

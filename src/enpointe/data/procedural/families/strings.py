@@ -1,4 +1,4 @@
-"""Guitars and violins. They stand on their end, with the strings to -y; lengths are roughly metres."""
+"""Guitars and violins. They stand on their end, with the strings to -y; lengths are roughly meters."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from enpointe.data.procedural.colors import DARK, METAL, PAINT, WOOD
 from enpointe.data.procedural.family import UPRIGHT_Y, Builder, Family, Slot
 
 GRIP = (*PAINT, *WOOD, *WOOD, *WOOD)
-"""Colours of a handle that gives its tool the colour."""
+"""Colors of a handle that gives its tool the color."""
 
 
 def _hammer(b: Builder) -> None:
@@ -126,7 +126,7 @@ def _umbrella(b: Builder) -> None:
     bow = [(hook - hook * math.cos(t), 0.0, low - hook * math.sin(t)) for t in (math.pi * i / 5 for i in range(6))]
     b.path("handle", [(0, 0, low + 0.1), *bow], 0.036)
     if b.chance(0.5):
-        # Ribs of another colour over the canopy.
+        # Ribs of another color over the canopy.
         for i in range(3):
             turn = math.radians(60 * i)
             rib = [

@@ -1,4 +1,4 @@
-"""Things that go on the road or the field. Lengths are roughly metres; wheels and bars are thicker than in life."""
+"""Things that go on the road or the field. Lengths are roughly meters; wheels and bars are thicker than in life."""
 
 from __future__ import annotations
 

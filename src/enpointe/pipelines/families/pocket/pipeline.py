@@ -36,8 +36,8 @@ SIGMA_MIN, SIGMA_MAX = 0.01, 60.0
 """The noise levels between which the embedded base model samples, data being at about unit scale."""
 
 SHAPE_GUIDANCE = 0.2
-"""Positions are guided so much less than colours: strong guidance takes away the thin parts that many families have,
-such as the legs of tables, and colours want it."""
+"""Positions are guided so much less than colors: strong guidance takes away the thin parts that many families have,
+such as the legs of tables, and colors want it."""
 NOISE_LIMIT = 2.3
 """Larger starting noise is cut to this many standard deviations (as in Brock et al. 2018, arXiv 1809.11096, section
 3.1): the few points that begin farther out end as strays."""

@@ -1,6 +1,6 @@
 """Upsampling around anchors: every coarse point gets children of its own.
 
-A coarse cloud is cut into cells of neighbouring points. The network sees a cell with what surrounds
+A coarse cloud is cut into cells of neighboring points. The network sees a cell with what surrounds
 it (the context), in a frame of its own, and draws for each point of the cell (an anchor) a few new
 points close by. What is drawn is the offset from the anchor, in units of the local spacing: a new
 point cannot stray, cells meet without a seam, the number of new points is exact, the cost grows with
@@ -50,7 +50,7 @@ class CellShape:
 
 @dataclass(frozen=True)
 class CellFrame:
-    """A cell's own frame: local = (points - centre) / radius."""
+    """A cell's own frame: local = (points - center) / radius."""
 
     centre: Floats
     radius: float
@@ -67,12 +67,12 @@ class CellFrame:
 
 
 def spacing(shape: CellShape) -> float:
-    """The distance, in a cell's frame, between neighbours if its context covered a disc evenly."""
+    """The distance, in a cell's frame, between neighbors if its context covered a disc evenly."""
     return float(np.sqrt(np.pi / shape.context))
 
 
 def offsets(children: Floats, anchors: Floats, shape: CellShape) -> Floats:
-    """Children (6, n) and their anchors (6, n), local -> what is diffused: offsets in spacings, and colours."""
+    """Children (6, n) and their anchors (6, n), local -> what is diffused: offsets in spacings, and colors."""
     return np.concatenate([(children[:3] - anchors[:3]) / spacing(shape), children[3:]])
 
 
@@ -89,7 +89,7 @@ def anchored(network: Network) -> Network:
 
 
 def cells(points: Floats, size: int) -> list[Indices]:
-    """The points' indices in groups of at most `size` neighbours: halved along the longest axis till they fit."""
+    """The points' indices in groups of at most `size` neighbors: halved along the longest axis till they fit."""
     groups: list[Indices] = []
 
     def halve(indices: Indices) -> None:
@@ -135,7 +135,7 @@ def upsample(
     Each pass makes the cloud up to 1 + children times as dense; more points take more passes.
 
     Args:
-        network: (N, 12, P) noisy offsets and colours with their anchors, t, low_res -> (N, 6, P).
+        network: (N, 12, P) noisy offsets and colors with their anchors, t, low_res -> (N, 6, P).
         cloud: at least two points, in any frame.
         seed: 0 or above.
         dtype: what the network computes its products in; by default the faster one on the device.
@@ -177,7 +177,7 @@ def upsample(
 def _children(
     stage: Stage, cloud: PointCloud, shape: CellShape, rng: np.random.Generator, device: torch.device, batch: int
 ) -> Iterator[Floats]:
-    """New points with their colours, (n, 6) for each batch of cells; `children` for each point of the cloud."""
+    """New points with their colors, (n, 6) for each batch of cells; `children` for each point of the cloud."""
     points, colors = cloud.points, cloud.colors
     tree = cKDTree(points)
     groups = cells(points, shape.anchors)
@@ -206,7 +206,7 @@ def _children(
 
 
 def _to_world(drawn: Floats, parents: Floats, frame: CellFrame, shape: CellShape) -> Floats:
-    """Offsets and colours (6, n) of the first n children -> points and colours (n, 6)."""
+    """Offsets and colors (6, n) of the first n children -> points and colors (n, 6)."""
     local = parents[:3, : drawn.shape[1]] + drawn[:3] * spacing(shape)
     points = local.T * frame.radius + frame.centre
     return np.concatenate([points, (drawn[3:].T + 1) / 2], axis=1).astype(np.float32)
