@@ -168,9 +168,9 @@ def test_operations_on_clouds() -> None:
     torch.manual_seed(3)
     assert farthest_point_sample(points, 50)[0].sort().values.tolist() == list(range(50))
     near = query_ball_point(0.4, 8, points, points[:, :4])
-    for centre in range(4):
-        inside = (away[0, centre] <= 0.16).nonzero()[:, 0].tolist()[:8]
-        assert near[0, centre].tolist() == inside + [inside[0]] * (8 - len(inside))
+    for center in range(4):
+        inside = (away[0, center] <= 0.16).nonzero()[:, 0].tolist()[:8]
+        assert near[0, center].tolist() == inside + [inside[0]] * (8 - len(inside))
     cloud = pc_normalize(points[0].numpy() * 7 + 3)
     assert cloud.mean(axis=0) == pytest.approx([0, 0, 0], abs=1e-5)
     assert (cloud**2).sum(axis=1).max() == pytest.approx(1)

@@ -82,15 +82,15 @@ def test_farthest_points_are_the_farthest() -> None:
 
 def test_ball_query_takes_the_first_within() -> None:
     points = sphere(2, 200)
-    centres = points[:, :15]
-    near, count = ball_query(points, centres, 0.3, 5)
+    centers = points[:, :15]
+    near, count = ball_query(points, centers, 0.3, 5)
     for cloud in range(2):
-        inside = torch.cdist(centres[cloud], points[cloud]) <= 0.3
-        for centre in range(15):
-            expected = inside[centre].nonzero().squeeze(1).tolist()[:5]
-            assert count[cloud, centre] == len(expected)
+        inside = torch.cdist(centers[cloud], points[cloud]) <= 0.3
+        for center in range(15):
+            expected = inside[center].nonzero().squeeze(1).tolist()[:5]
+            assert count[cloud, center] == len(expected)
             padded = expected + [expected[0]] * (5 - len(expected))
-            assert near[cloud, centre].tolist() == padded
+            assert near[cloud, center].tolist() == padded
     assert count.min() < 5  # both cases were there
     assert (count == 5).any()
 
@@ -105,7 +105,7 @@ def test_order_of_points_does_not_matter_where_no_ball_overflows() -> None:
     # One level, from the same point under its new index: the same centers, in the same order.
     moved, level = points[:, order], network.sa1
     one, two = level.group(moved, place[[17, 17]]), level.group(points, torch.tensor([17, 17]))
-    torch.testing.assert_close(one.centres, two.centres)
+    torch.testing.assert_close(one.centers, two.centers)
     assert_same_sums(level(moved, None, one), level(points, None, two), level)
 
     # The whole network starts at the first point, so that one stays first.
@@ -141,9 +141,9 @@ def test_training_counts_repeats_and_learns() -> None:
     start = torch.zeros(3, dtype=torch.long)
     level(points, None, level.group(points, start))
     index = farthest_points(points, level.samples, start)
-    centres = points.gather(1, index[..., None].expand(-1, -1, 3))
-    near, _ = ball_query(points, centres, level.radius, level.neighbours)
-    offsets = torch.stack([cloud[i] for cloud, i in zip(points, near, strict=True)]) - centres[:, :, None]
+    centers = points.gather(1, index[..., None].expand(-1, -1, 3))
+    near, _ = ball_query(points, centers, level.radius, level.neighbours)
+    offsets = torch.stack([cloud[i] for cloud, i in zip(points, near, strict=True)]) - centers[:, :, None]
     values = level.mlp_convs[0](offsets.permute(0, 3, 1, 2)).transpose(0, 1).flatten(1)
     assert_same_sums(
         level.state_dict()["mlp_bns.0.running_mean"], 0.9 * before[0] + 0.1 * values.mean(dim=1), values.shape[1]

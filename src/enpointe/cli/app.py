@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="enpointe",
-        description="A prompt becomes a coloured 3D point cloud and a mesh.",
+        description="A prompt becomes a colored 3D point cloud and a mesh.",
         epilog="'enpointe COMMAND --help' explains a command.",
         allow_abbrev=False,
     )

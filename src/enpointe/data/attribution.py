@@ -39,7 +39,7 @@ def attribution_text(works: Iterable[Attributed]) -> str:
     groups: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for work in works:
         groups[work.source, work.licence][work.creator].append(work.key)
-    lines = ["# Attribution", "", "Clouds and pictures here were made of 3D models by others, changed in form."]
+    lines = ["# Attribution", "", "Clouds and images here were made of 3D models by others, changed in form."]
     for (source, licence), creators in sorted(groups.items()):
         link = f" ({_LINKS[licence]})" if licence in _LINKS else ""
         lines += ["", f"## {_line(source)}: {_line(licence)}{link}", ""]

@@ -29,7 +29,7 @@ def sdf_field(
     Args:
         chunk: queries at a time; bounds the memory.
         dtype: what the network computes its products in; by default the faster one on the device.
-        progress: told how many queries were answered.
+        progress: receives how many queries were answered.
 
     Raises:
         InputError: fewer points than the network shows to each query.

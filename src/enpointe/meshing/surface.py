@@ -36,18 +36,18 @@ def surface(
         method: see `sample_grid`.
         dtype: see `sdf_field`.
         color_neighbors: how many of the cloud's points give a vertex its color.
-        report: told how many queries were answered.
+        report: receives how many queries were answered.
 
     Raises:
         MeshError: the network sees no closed surface in this cloud.
     """
     unit, frame = cloud.normalized()
-    asked = 0
+    answered = 0
 
     def tell(n: int) -> None:
-        nonlocal asked
-        asked += n
-        report(Progress("mesh", asked, 0))
+        nonlocal answered
+        answered += n
+        report(Progress("mesh", answered, 0))
 
     seen = unit.points
     if len(seen) > SDF_POINTS:
@@ -60,5 +60,5 @@ def surface(
         k=color_neighbors,
         keep_small=keep_small_pieces,
     )
-    report(Progress("mesh", max(asked, 1), max(asked, 1)))
+    report(Progress("mesh", max(answered, 1), max(answered, 1)))
     return Mesh(frame.to_world(mesh.vertices), mesh.faces, mesh.colors)

@@ -34,7 +34,7 @@ class PointNet2Output(NamedTuple):
 class Grouping(NamedTuple):
     """A level's S centers and who is near them, of B clouds of N points."""
 
-    centres: Tensor
+    centers: Tensor
     """(B, S, 3)."""
     near: Tensor
     """(B, S, K), indices into the N points, as `ball_query` gives them."""
@@ -115,8 +115,8 @@ class PointNet2(nn.Module):
         one, two = self.group(points, start) if groups is None else groups
         points, further = points.transpose(1, 2).split([3, points.shape[1] - 3], dim=2)
         h = self.sa1(points, further if further.shape[2] else None, one)
-        h = self.sa2(one.centres, h, two)
-        pooled = self.sa3.rows(two.centres, self.sa3.share(h)).amax(dim=1)
+        h = self.sa2(one.centers, h, two)
+        pooled = self.sa3.rows(two.centers, self.sa3.share(h)).amax(dim=1)
         with torch.autocast(pooled.device.type, enabled=False):  # little work, and it is what the metrics compare
             pooled = pooled.to(self.fc1.weight.dtype)
             h = self.drop1(F.relu(self.bn1(self.fc1(pooled))))
@@ -130,7 +130,7 @@ class PointNet2(nn.Module):
         if start is None:
             start = torch.zeros(len(points), dtype=torch.long, device=points.device)
         one = self.sa1.group(points, start)
-        return one, self.sa2.group(one.centres, start)
+        return one, self.sa2.group(one.centers, start)
 
 
 class SharedMLP(nn.Module):
@@ -198,36 +198,36 @@ class SetAbstraction(SharedMLP):
     def group(self, points: Tensor, start: Tensor) -> Grouping:
         """The centers of points (B, N, 3), the first of them where start (B,) says, and their neighborhoods."""
         index = farthest_points(points, self.samples, start)
-        centres = points.gather(1, index[..., None].expand(-1, -1, 3))
-        return Grouping(centres, *ball_query(points, centres, self.radius, self.neighbours))
+        centers = points.gather(1, index[..., None].expand(-1, -1, 3))
+        return Grouping(centers, *ball_query(points, centers, self.radius, self.neighbours))
 
     def forward(self, points: Tensor, features: Tensor | None, group: Grouping) -> Tensor:
         """Points (B, N, 3), features (B, N, channels) and their grouping -> features of the centers (B, S, out)."""
         batch, n_points, _ = points.shape
-        centres, near, counts = group
+        centers, near, counts = group
         near = near + n_points * torch.arange(batch, device=points.device)[:, None, None]
 
         flat = points.reshape(-1, 3)
         shared = None if features is None else self.share(features).flatten(0, 1)
         # On a CPU a few neighborhoods at a time, so that what lies between two layers stays in the cache.
         at_once = BLOCK // self.neighbours if flat.device.type == "cpu" and not self.training else batch * self.samples
-        blocks = zip(*(part.flatten(0, 1).split(max(1, at_once)) for part in (centres, near, counts)), strict=True)
+        blocks = zip(*(part.flatten(0, 1).split(max(1, at_once)) for part in (centers, near, counts)), strict=True)
         h = torch.cat([self._neighbourhoods(flat, shared, *block) for block in blocks])
         return h.view(batch, self.samples, -1)
 
     def _neighbourhoods(
-        self, points: Tensor, shared: Tensor | None, centres: Tensor, near: Tensor, count: Tensor
+        self, points: Tensor, shared: Tensor | None, centers: Tensor, near: Tensor, count: Tensor
     ) -> Tensor:
         """Points (M, 3), shared (M, width), centers (S, 3), indices near (S, K), counts (S,) -> maxima (S, out)."""
         # Places beyond a neighborhood's count repeat its first point, which changes no maximum: only while
         # training do they go through the layers, for the release's batch statistics count them.
         if self.training:
             part = None if shared is None else shared.index_select(0, near.flatten())
-            return self.rows((points[near] - centres[:, None]).flatten(0, 1), part).view(*near.shape, -1).amax(dim=1)
+            return self.rows((points[near] - centers[:, None]).flatten(0, 1), part).view(*near.shape, -1).amax(dim=1)
         real = torch.arange(self.neighbours, device=near.device) < count[:, None]
         place = real.flatten().nonzero().squeeze(1)
         point = near.flatten()[place]
-        offsets = points[point] - centres[place // self.neighbours]
+        offsets = points[point] - centers[place // self.neighbours]
         h = self.rows(offsets, None if shared is None else shared.index_select(0, point))
         if len(place) == real.numel():
             return h.view(*near.shape, -1).amax(dim=1)
@@ -262,7 +262,7 @@ def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def ball_query(points: Tensor, centres: Tensor, radius: float, limit: int) -> tuple[Tensor, Tensor]:
+def ball_query(points: Tensor, centers: Tensor, radius: float, limit: int) -> tuple[Tensor, Tensor]:
     """The first points, in the order of their indices, within `radius` of each center.
 
     Args:
@@ -274,16 +274,16 @@ def ball_query(points: Tensor, centres: Tensor, radius: float, limit: int) -> tu
     Returns:
         Indices (B, S, limit), the places beyond a center's count holding its first; counts (B, S), at least 1.
     """
-    batch, samples, _ = centres.shape
+    batch, samples, _ = centers.shape
     index = torch.zeros(batch, samples, limit, dtype=torch.long, device=points.device)
     count = torch.empty(batch, samples, dtype=torch.long, device=points.device)
     for cloud in range(batch):  # one at a time: S x N distances are large, and a cloud's stay in the cache
-        squared = _squared_distances(centres[cloud], points[cloud])
-        centre, point = (squared <= radius**2).nonzero(as_tuple=True)
-        inside = torch.bincount(centre, minlength=samples)
-        rank = torch.arange(len(centre), device=points.device) - (inside.cumsum(0) - inside)[centre]
+        squared = _squared_distances(centers[cloud], points[cloud])
+        center, point = (squared <= radius**2).nonzero(as_tuple=True)
+        inside = torch.bincount(center, minlength=samples)
+        rank = torch.arange(len(center), device=points.device) - (inside.cumsum(0) - inside)[center]
         kept = rank < limit
-        index[cloud, centre[kept], rank[kept]] = point[kept]
+        index[cloud, center[kept], rank[kept]] = point[kept]
         count[cloud] = inside.clamp(1, limit)  # 1: a NaN is in no ball; it then shows in the result
     beyond = torch.arange(limit, device=points.device) >= count[..., None]
     return torch.where(beyond, index[..., :1], index), count

@@ -25,8 +25,8 @@ def timeit(tag: str, t: float) -> float:
 
 def pc_normalize(pc: NDArray[Any]) -> NDArray[Any]:
     """A cloud (n, 3) centered, and scaled into the unit ball."""
-    centred = pc - pc.mean(axis=0)
-    return centred / np.linalg.norm(centred, axis=1).max()
+    centered = pc - pc.mean(axis=0)
+    return centered / np.linalg.norm(centered, axis=1).max()
 
 
 def square_distance(src: Tensor, dst: Tensor) -> Tensor:
@@ -85,12 +85,12 @@ def sample_and_group(
         with `returnfps` (B, npoint, nsample, 3) and (B, npoint).
     """
     chosen = farthest_point_sample(xyz, npoint, deterministic=deterministic)
-    centres = index_points(xyz, chosen)
-    near = query_ball_point(radius, nsample, xyz, centres)
+    centers = index_points(xyz, chosen)
+    near = query_ball_point(radius, nsample, xyz, centers)
     grouped = index_points(xyz, near)
-    offsets = grouped - centres[:, :, None]
+    offsets = grouped - centers[:, :, None]
     values = offsets if points is None else torch.cat([offsets, index_points(points, near)], dim=-1)
-    return (centres, values, grouped, chosen) if returnfps else (centres, values)
+    return (centers, values, grouped, chosen) if returnfps else (centers, values)
 
 
 def sample_and_group_all(xyz: Tensor, points: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -129,14 +129,14 @@ class PointNetSetAbstraction(nn.Module):
         """Points (B, 3, N) and further values (B, D, N) -> centers (B, 3, S) and their features (B, mlp[-1], S)."""
         xyz, points = xyz.transpose(1, 2), None if points is None else points.transpose(1, 2)
         if self.group_all:
-            centres, values = sample_and_group_all(xyz, points)
+            centers, values = sample_and_group_all(xyz, points)
         else:
             assert self.npoint is not None and self.radius is not None and self.nsample is not None  # noqa: PT018
-            centres, values = sample_and_group(
+            centers, values = sample_and_group(
                 self.npoint, self.radius, self.nsample, xyz, points, deterministic=not self.training
             )
         features = _shared(values.permute(0, 3, 2, 1), self.mlp_convs, self.mlp_bns)
-        return centres.transpose(1, 2), features.amax(dim=2)
+        return centers.transpose(1, 2), features.amax(dim=2)
 
 
 class PointNetSetAbstractionMsg(nn.Module):
@@ -163,17 +163,17 @@ class PointNetSetAbstractionMsg(nn.Module):
     def forward(self, xyz: Tensor, points: Tensor | None) -> tuple[Tensor, Tensor]:
         """Points (B, 3, N) and further values (B, D, N) -> centers (B, 3, S) and all sizes' features (B, D', S)."""
         xyz, points = xyz.transpose(1, 2), None if points is None else points.transpose(1, 2)
-        centres = index_points(xyz, farthest_point_sample(xyz, self.npoint, deterministic=not self.training))
+        centers = index_points(xyz, farthest_point_sample(xyz, self.npoint, deterministic=not self.training))
         found = []
         sizes = zip(self.radius_list, self.nsample_list, self.conv_blocks, self.bn_blocks, strict=True)
         for radius, nsample, convs, bns in sizes:
             assert isinstance(convs, nn.ModuleList) and isinstance(bns, nn.ModuleList)  # noqa: PT018
-            near = query_ball_point(radius, nsample, xyz, centres)
-            values = index_points(xyz, near) - centres[:, :, None]
+            near = query_ball_point(radius, nsample, xyz, centers)
+            values = index_points(xyz, near) - centers[:, :, None]
             if points is not None:  # in front of the offsets, other than in `sample_and_group`
                 values = torch.cat([index_points(points, near), values], dim=-1)
             found.append(_shared(values.permute(0, 3, 2, 1), convs, bns).amax(dim=2))
-        return centres.transpose(1, 2), torch.cat(found, dim=1)
+        return centers.transpose(1, 2), torch.cat(found, dim=1)
 
 
 class PointNetFeaturePropagation(nn.Module):

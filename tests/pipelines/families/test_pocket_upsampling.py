@@ -294,7 +294,7 @@ def test_frames(seed: int, n: int, size: float, place: float, flat: bool) -> Non
     assert local.dtype == np.float32
     assert np.linalg.norm(local[:3], axis=0).max() <= 1 + 1e-4
     assert np.abs(local[3:]).max() <= 1
-    back = local[:3].T * frame.radius + frame.centre
+    back = local[:3].T * frame.radius + frame.center
     assert np.abs(back - points).max() <= 1e-5 * size * (1 + abs(place))
     assert np.abs((local[3:].T + 1) / 2 - colors).max() < 1e-6
 

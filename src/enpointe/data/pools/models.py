@@ -81,7 +81,7 @@ class RealModel:
         """
         colors = np.array(header["colors"], dtype=np.float32)
         if colors.ndim != 2 or colors.shape[1] != 3 or not ((colors >= 0) & (colors <= 1)).all():
-            raise ValueError(f"expected colours (m, 3) in [0, 1] of a model, found shape {colors.shape}")
+            raise ValueError(f"expected colors (m, 3) in [0, 1] of a model, found shape {colors.shape}")
         key, licence, creator, source = (header[name] for name in ("key", "licence", "creator", "source"))
         nouns = tuple(header["nouns"])
         if not nouns or not all(isinstance(word, str) for word in (key, licence, creator, source, *nouns)):

@@ -52,18 +52,18 @@ class CellShape:
 class CellFrame:
     """A cell's own frame: local = (points - center) / radius."""
 
-    centre: Floats
+    center: Floats
     radius: float
 
     @classmethod
     def around(cls, context: Floats) -> CellFrame:
         """The frame of a context's points (k, 3): their mean, and the farthest one's distance."""
-        centre = context.mean(0)
-        return cls(centre, max(float(np.linalg.norm(context - centre, axis=1).max()), 1e-6))
+        center = context.mean(0)
+        return cls(center, max(float(np.linalg.norm(context - center, axis=1).max()), 1e-6))
 
     def to_local(self, points: Floats, colors: Floats) -> Floats:
         """points (n, 3), colors (n, 3) in [0, 1] -> (6, n) in about [-1, 1]."""
-        return np.concatenate([(points - self.centre) / self.radius, colors * 2 - 1], axis=1).T.astype(np.float32)
+        return np.concatenate([(points - self.center) / self.radius, colors * 2 - 1], axis=1).T.astype(np.float32)
 
 
 def spacing(shape: CellShape) -> float:
@@ -208,5 +208,5 @@ def _children(
 def _to_world(drawn: Floats, parents: Floats, frame: CellFrame, shape: CellShape) -> Floats:
     """Offsets and colors (6, n) of the first n children -> points and colors (n, 6)."""
     local = parents[:3, : drawn.shape[1]] + drawn[:3] * spacing(shape)
-    points = local.T * frame.radius + frame.centre
+    points = local.T * frame.radius + frame.center
     return np.concatenate([points, (drawn[3:].T + 1) / 2], axis=1).astype(np.float32)

@@ -40,7 +40,7 @@ class ReleasedPreset:
         base, upsampler: of the stages.
         dtype: of the point networks, as `find_dtype` takes it; "auto" is the faster one on the device.
         prepare: conditions embedded once for each stage, equal tokens as one.
-        method: where the SDF is asked, see `sample_grid`; "interpolated" is off by hundredths of a voxel
+        method: where the SDF is evaluated, see `sample_grid`; "interpolated" is off by hundredths of a voxel
             (docs/speed.md).
         keep_small_pieces, color_neighbors: of the mesh.
     """
