@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from inspect import isclass, isfunction
+from pkgutil import walk_packages
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -36,3 +39,18 @@ def test_so_is_a_wrong_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PointCloud, "neighbors", lambda self, queries, k: (np.zeros((3, 1)), np.zeros((3, 1))))
     with pytest.raises(TypeCheckError, match="the return value of"):
         cloud.nearest(np.eye(3))
+
+
+@pytest.mark.parametrize("room", ["diffusion", "geometry", "nn"])
+def test_every_annotation_can_be_read(room: str) -> None:
+    """One that names something unknown would be checked as anything."""
+    package = import_module(f"enpointe.{room}")
+    modules = [import_module(found.name) for found in walk_packages(package.__path__, f"{package.__name__}.")]
+    read = 0
+    for module in modules:
+        scopes = [vars(module), *(vars(value) for value in vars(module).values() if isclass(value))]
+        for function in (value for scope in scopes for value in scope.values() if isfunction(value)):
+            if function.__module__ == module.__name__:
+                get_type_hints(function)
+                read += 1
+    assert read > 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from torch import Tensor
@@ -132,7 +133,8 @@ def test_equal_tokens_of_a_grid_enter_once() -> None:
     assert "log_counts" not in network.prepare(2, grids={"picture": one_differs}, low_res=low_res)
 
 
-def test_compiles_in_one_piece() -> None:
+def test_compiles_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the checks of shapes are no part of it
     network = point_transformer(**CONDITIONS["all"])
     x, t, cond = inputs(network)
     compiled = torch.compile(network, backend="eager", fullgraph=True, dynamic=False)

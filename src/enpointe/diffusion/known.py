@@ -33,8 +33,8 @@ class Known:
         InputError: a mask of other values.
     """
 
-    values: Float[Tensor, ...]
-    mask: Bool[Tensor, ...]
+    values: Float[Tensor, "..."]
+    mask: Bool[Tensor, "..."]
 
     def __post_init__(self) -> None:
         if self.mask.dtype != torch.bool:

@@ -6,10 +6,17 @@ import math
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, log_weights: Tensor | None = None) -> Tensor:
+def attention(
+    q: Float[Tensor, "n heads q w"],
+    k: Float[Tensor, "n heads k w"],
+    v: Float[Tensor, "n heads k w"],
+    mask: Bool[Tensor, "*#scores"] | None = None,
+    log_weights: Float[Tensor, "n k"] | None = None,
+) -> Float[Tensor, "n heads q w"]:
     """Scaled dot-product attention.
 
     PyTorch's fused kernel, except in bfloat16 on a CPU: there the fused kernel runs at float32 speed
@@ -120,7 +127,7 @@ def _even_rows(n_queries: int, most: int) -> int:
     return min(n_queries, -(-n_queries // blocks // 16) * 16)
 
 
-def split_heads(x: Tensor, heads: int, parts: int) -> tuple[Tensor, ...]:
+def split_heads(x: Float[Tensor, "n l channels"], heads: int, parts: int) -> tuple[Float[Tensor, "n {heads} l w"], ...]:
     """(N, L, parts * width) -> `parts` tensors (N, heads, L, head_width).
 
     Channels are ordered as the release has them: head by head, and within a head part by part.
@@ -130,6 +137,6 @@ def split_heads(x: Tensor, heads: int, parts: int) -> tuple[Tensor, ...]:
     return torch.unbind(x.permute(3, 0, 2, 1, 4), 0)
 
 
-def merge_heads(x: Tensor) -> Tensor:
+def merge_heads(x: Float[Tensor, "n heads l w"]) -> Float[Tensor, "n l width"]:
     """(N, heads, L, head_width) -> (N, L, width)."""
     return x.transpose(1, 2).flatten(2)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Float32, Shaped
 from torch import Tensor, nn
 
 from enpointe.nn.attention import attention, merge_heads, split_heads
@@ -26,7 +27,7 @@ class MLP(nn.Module):
         self.c_fc = nn.Linear(width, 4 * width)
         self.c_proj = nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
         """(..., width) -> (..., width)."""
         return self.c_proj(F.gelu(self.c_fc(x)))
 
@@ -38,7 +39,9 @@ class SelfAttention(nn.Module):
         self.c_qkv = nn.Linear(width, 3 * width)
         self.c_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, log_weights: Tensor | None = None, first: int = 0) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "n l width"], log_weights: Float[Tensor, "n l"] | None = None, first: int = 0
+    ) -> Float[Tensor, "n rest width"]:
         """(N, L, width) -> (N, L - first, width), for the tokens from `first` on; log_weights as in `attention`."""
         q, k, v = split_heads(self.c_qkv(x), self.heads, 3)
         return self.c_proj(merge_heads(attention(q[:, :, first:], k, v, log_weights=log_weights)))
@@ -52,12 +55,12 @@ class CrossAttention(nn.Module):
         self.c_kv = nn.Linear(width, 2 * width)
         self.c_proj = nn.Linear(width, width)
 
-    def keys_values(self, data: Tensor) -> KeysValues:
+    def keys_values(self, data: Float[Tensor, "n k width"]) -> KeysValues:
         """Of data (N, K, width), for any number of queries."""
         k, v = split_heads(self.c_kv(data), self.heads, 2)
         return k, v
 
-    def forward(self, x: Tensor, keys_values: KeysValues) -> Tensor:
+    def forward(self, x: Float[Tensor, "n q width"], keys_values: KeysValues) -> Float[Tensor, "n q width"]:
         """Queries (N, Q, width) -> (N, Q, width)."""
         (q,) = split_heads(self.c_q(x), self.heads, 1)
         return self.c_proj(merge_heads(attention(q, *keys_values)))
@@ -71,7 +74,9 @@ class SelfAttentionBlock(nn.Module):
         self.mlp = MLP(width)
         self.ln_2 = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, log_weights: Tensor | None = None, first: int = 0) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "n l width"], log_weights: Float[Tensor, "n l"] | None = None, first: int = 0
+    ) -> Float[Tensor, "n rest width"]:
         x = x[:, first:] + self.attn(self.ln_1(x), log_weights, first)
         return x + self.mlp(self.ln_2(x))
 
@@ -85,11 +90,11 @@ class CrossAttentionBlock(nn.Module):
         self.mlp = MLP(width)
         self.ln_3 = nn.LayerNorm(width)
 
-    def keys_values(self, data: Tensor) -> KeysValues:
+    def keys_values(self, data: Float[Tensor, "n k width"]) -> KeysValues:
         """Of data (N, K, width), for any number of queries."""
         return self.attn.keys_values(self.ln_2(data))
 
-    def forward(self, x: Tensor, keys_values: KeysValues) -> Tensor:
+    def forward(self, x: Float[Tensor, "n q width"], keys_values: KeysValues) -> Float[Tensor, "n q width"]:
         x = x + self.attn(self.ln_1(x), keys_values)
         return x + self.mlp(self.ln_3(x))
 
@@ -105,7 +110,9 @@ class Transformer(nn.Module):
         """The blocks' matrices, see `nn.hidden`."""
         return [parameter for parameter in self.resblocks.parameters() if parameter.ndim == 2]
 
-    def forward(self, x: Tensor, log_weights: Tensor | None = None, first: int = 0) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "n l width"], log_weights: Float[Tensor, "n l"] | None = None, first: int = 0
+    ) -> Float[Tensor, "n rest width"]:
         """(N, L, width) -> (N, L - first, width); log_weights (N, L) as in `attention`.
 
         first: tokens before it are not needed; the last block only looks at them.
@@ -128,11 +135,13 @@ class Perceiver(nn.Module):
         """The blocks' matrices, see `nn.hidden`."""
         return [parameter for parameter in self.resblocks.parameters() if parameter.ndim == 2]
 
-    def prepare(self, data: Tensor) -> list[KeysValues]:
+    def prepare(self, data: Float[Tensor, "n k width"]) -> list[KeysValues]:
         """What every block makes of data (N, K, width): the same for all queries."""
         return [block.keys_values(data) for block in self.resblocks if isinstance(block, CrossAttentionBlock)]
 
-    def forward(self, x: Tensor, data: Tensor | Sequence[KeysValues]) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "n q width"], data: Float[Tensor, "n k width"] | Sequence[KeysValues]
+    ) -> Float[Tensor, "n q width"]:
         """Queries (N, Q, width) -> (N, Q, width); data (N, K, width), or what `prepare` made of it."""
         prepared = self.prepare(data) if isinstance(data, Tensor) else data
         for block, keys_values in zip(self.resblocks, prepared, strict=True):
@@ -148,7 +157,7 @@ def init_weights(network: nn.Module, width: int, scale: float = 0.25) -> None:
             nn.init.zeros_(module.bias)
 
 
-def time_features(t: Tensor, width: int, max_period: float = 10_000.0) -> Tensor:
+def time_features(t: Shaped[Tensor, " n"], width: int, max_period: float = 10_000.0) -> Float32[Tensor, "n width"]:
     """Sinusoidal features (N, width) of times (N,), cosines first, in float32 (DDPM, appendix B)."""
     half = width // 2
     frequencies = torch.exp(-math.log(max_period) * torch.arange(half, device=t.device, dtype=torch.float32) / half)
@@ -156,7 +165,7 @@ def time_features(t: Tensor, width: int, max_period: float = 10_000.0) -> Tensor
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 
-def position_features(points: Tensor, bands: int) -> Tensor:
+def position_features(points: Float[Tensor, "*batch xyz"], bands: int) -> Float32[Tensor, "*batch features"]:
     """Sines and cosines of positions at doubling frequencies.
 
     points (..., 3), with data in about [-1, 1] -> (..., 6 * bands); band k has wavelength 4 / 2^k.

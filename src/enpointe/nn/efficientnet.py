@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from enpointe.nn.network import NetworkConfig, network
@@ -51,16 +52,16 @@ EPSILON = 1e-3
 class Sights(NamedTuple):
     """What the network makes of n images."""
 
-    pooled: Tensor
+    pooled: Float[Tensor, "n channels"]
     """(n, 1280), the grid's mean."""
-    grid: Tensor
+    grid: Float[Tensor, "n channels h w"]
     """(n, 1280, h / 32, w / 32)."""
-    statistics: Tensor
+    statistics: Float[Tensor, "n statistics"]
     """(n, STATISTICS): each stage's channels as mean and standard deviation over the places. What the classes
     of ImageNet do not depend on, such as a thing's color, is plainer here than in the grid."""
 
 
-def image_features(sights: Sights) -> Tensor:
+def image_features(sights: Sights) -> Float[Tensor, "n features"]:
     """(n, CHANNELS + STATISTICS): all that is not a grid, as the joint model reads it."""
     return torch.cat([sights.pooled, sights.statistics], dim=1)
 
@@ -78,7 +79,7 @@ class Convolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         nn.init.kaiming_uniform_(self.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "n inputs h w"]) -> Float[Tensor, "n outputs rows columns"]:
         """(n, inputs, h, w) -> (n, outputs, h / stride, w / stride), rounded up."""
         weight = self.weight.view(len(self.weight), -1, self.kernel, self.kernel)
         rows, columns = (self._lacking(size) for size in x.shape[2:])
@@ -129,7 +130,7 @@ class EfficientNetLite0(nn.Module):
         self.blocks = nn.ModuleList(Block(*sizes) for sizes in _blocks())
         self.head = Convolution(STAGES[-1].width, CHANNELS)
 
-    def forward(self, pixels: Tensor) -> Sights:
+    def forward(self, pixels: Float[Tensor, "n 3 h w"]) -> Sights:
         """Pixels (n, 3, h, w), RGB, (value - 127) / 128 of values from 0 to 255."""
         x = F.relu6(self.stem(pixels))
         statistics = []
@@ -157,7 +158,9 @@ def _stage_ends() -> set[int]:
     return {sum(counts[: i + 1]) - 1 for i in range(len(counts))}
 
 
-def fold(weight: Tensor, norm: Mapping[str, Tensor], epsilon: float = EPSILON) -> tuple[Tensor, Tensor]:
+def fold(
+    weight: Float[Tensor, " outputs *kernel"], norm: Mapping[str, Float[Tensor, " outputs"]], epsilon: float = EPSILON
+) -> tuple[Float[Tensor, "outputs inputs"], Float[Tensor, " outputs"]]:
     """A convolution without bias (outputs, ...) and the batch norm after it as weight and bias of one convolution.
 
     `norm` holds the norm's weight, bias, running_mean and running_var, (outputs,) each.

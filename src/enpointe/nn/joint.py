@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from enpointe.nn.network import NetworkConfig, network
@@ -33,12 +34,12 @@ class Tower(nn.Module):
         self.hidden = nn.Linear(inputs, hidden)
         self.output = nn.Linear(hidden, outputs)
 
-    def standardize(self, features: Tensor) -> None:
+    def standardize(self, features: Float[Tensor, "n inputs"]) -> None:
         """Take middle and spread from the features (n, inputs) that it will learn from."""
         self.middle.copy_(features.mean(0))
         self.spread.copy_(features.std(0).clamp_min(1e-3))
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Float[Tensor, "n inputs"]) -> Float[Tensor, "n width"]:
         # Far beyond what it has seen, a feature means no more than at the border.
         x = self.dropout(((features - self.middle) / self.spread).clamp(-6, 6))
         return F.normalize(self.straight(x) + self.output(self.dropout(F.gelu(self.hidden(x)))).float(), dim=-1)
@@ -81,6 +82,8 @@ class JointHeads(nn.Module):
         """What cosines are multiplied by to become logits."""
         return self.log_scale.exp().clamp(max=SHARPEST)
 
-    def forward(self, texts: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, texts: Float[Tensor, "n texts"], pictures: Float[Tensor, "m pictures"]
+    ) -> tuple[Float[Tensor, "n width"], Float[Tensor, "m width"], Float[Tensor, ""]]:
         """Text features (n, texts), picture features (m, pictures) -> unit rows (n, width), (m, width), the scale."""
         return self.texts(texts), self.pictures(pictures), self.scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 OFFSET_SCALE = 4.0
@@ -34,7 +35,7 @@ class Neighbourhood(nn.Module):
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
         nn.init.zeros_(self.outer.weight)
 
-    def forward(self, points: Tensor) -> Tensor:
+    def forward(self, points: Float[Tensor, "n p c"]) -> Float[Tensor, "n p width"]:
         """Points (N, P, C) -> features (N, P, width); zeros for a point that is alone."""
         if points.shape[1] < 2:
             return points.new_zeros(*points.shape[:2], self.outer.out_features)
@@ -42,7 +43,7 @@ class Neighbourhood(nn.Module):
             return self._features(points[: len(points) // 2]).repeat(2, 1, 1)
         return self._features(points)
 
-    def _features(self, points: Tensor) -> Tensor:
+    def _features(self, points: Float[Tensor, "n p c"]) -> Float[Tensor, "n p width"]:
         hidden = self.inner(offsets(points, self.k) * OFFSET_SCALE)
         return self.outer(torch.cat([hidden.mean(dim=2), hidden.amax(dim=2)], dim=-1))
 
@@ -56,7 +57,7 @@ def _is_guided_pair(points: Tensor) -> bool:
 
 
 @torch.no_grad()
-def offsets(points: Tensor, k: int) -> Tensor:
+def offsets(points: Float[Tensor, "n p c"], k: int) -> Float32[Tensor, "n p near c"]:
     """Offsets in all channels from each point to the k nearest others, nearest first.
 
     Args:

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from enpointe.core.errors import InputError
@@ -114,14 +115,14 @@ class PointTransformer(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
-        t: Tensor,
+        x: Float[Tensor, "n c p"],
+        t: Shaped[Tensor, " n"],
         *,
-        vector: Tensor | None = None,
+        vector: Float[Tensor, "n vector"] | None = None,
         grids: Mapping[str, Tensor] | None = None,
-        low_res: Tensor | None = None,
+        low_res: Float[Tensor, "n points k"] | None = None,
         prepared: Mapping[str, Tensor] | None = None,
-    ) -> Tensor:
+    ) -> Float[Tensor, "n outputs p"]:
         """One evaluation.
 
         Args:
@@ -236,7 +237,7 @@ class PointTransformer(nn.Module):
             expected, found = ("none", "some") if low_res is not None else ("points (N, C, K)", "none")
             raise InputError(f"low_res of this network: expected {expected}, found {found}")
 
-    def _point_features(self, points: Tensor) -> Tensor:
+    def _point_features(self, points: Float[Tensor, "n p c"]) -> Float[Tensor, "n p features"]:
         """(N, P, C) -> (N, P, C + 6 * position_bands)."""
         if self.position_bands == 0:
             return points

@@ -12,6 +12,7 @@ from typing import ClassVar, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int, Int64
 from torch import Tensor, nn
 
 from enpointe.nn.network import NetworkConfig, network
@@ -23,22 +24,22 @@ BLOCK = 2048
 class PointNet2Output(NamedTuple):
     """The classifier's output for B clouds."""
 
-    log_probs: Tensor
+    log_probs: Float[Tensor, "b classes"]
     """(B, classes), natural logarithms."""
-    features: Tensor
+    features: Float[Tensor, "b features"]
     """(B, feature_dim), before the last activation: what P-FID compares."""
-    pooled: Tensor
+    pooled: Float[Tensor, "b pooled"]
     """(B, 1024 * width), the maximum over all of a cloud, before the dense layers."""
 
 
 class Grouping(NamedTuple):
     """A level's S centers and who is near them, of B clouds of N points."""
 
-    centers: Tensor
+    centers: Float[Tensor, "b s 3"]
     """(B, S, 3)."""
-    near: Tensor
+    near: Int64[Tensor, "b s k"]
     """(B, S, K), indices into the N points, as `ball_query` gives them."""
-    counts: Tensor
+    counts: Int64[Tensor, "b s"]
     """(B, S), how many of the K are there; the others repeat the first."""
 
 
@@ -100,7 +101,10 @@ class PointNet2(nn.Module):
         self.fc3 = nn.Linear(c256, classes)
 
     def forward(
-        self, points: Tensor, start: Tensor | None = None, groups: Sequence[Grouping] | None = None
+        self,
+        points: Float[Tensor, "b c n"],
+        start: Int[Tensor, " b"] | None = None,
+        groups: Sequence[Grouping] | None = None,
     ) -> PointNet2Output:
         """Classify clouds; under bfloat16 autocast only the wide layers of neighborhoods are in bfloat16.
 
@@ -124,7 +128,9 @@ class PointNet2(nn.Module):
             logits = self.fc3(self.drop2(F.relu(features)))
             return PointNet2Output(F.log_softmax(logits, dim=-1), features, pooled)
 
-    def group(self, points: Tensor, start: Tensor | None = None) -> tuple[Grouping, Grouping]:
+    def group(
+        self, points: Float[Tensor, "b c n"], start: Int[Tensor, " b"] | None = None
+    ) -> tuple[Grouping, Grouping]:
         """Who is near whom, on both levels; nothing here is learned. The arguments are those of `forward`."""
         points = points[:, :3].transpose(1, 2)
         if start is None:
@@ -149,7 +155,7 @@ class SharedMLP(nn.Module):
             self.mlp_bns.append(nn.BatchNorm2d(width))
             before = width
 
-    def share(self, features: Tensor) -> Tensor:
+    def share(self, features: Float[Tensor, "*points channels"]) -> Float[Tensor, "*points width"]:
         """The first layer's part of features (..., channels): (..., widths[0]), for `rows`.
 
         That layer is linear, so a point that lies in many neighborhoods goes through it once.
@@ -158,7 +164,9 @@ class SharedMLP(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             return F.linear(features.to(weight.dtype), weight[:, 3:], bias)
 
-    def rows(self, offsets: Tensor, shared: Tensor | None) -> Tensor:
+    def rows(
+        self, offsets: Float[Tensor, "*points 3"], shared: Float[Tensor, "*points width"] | None
+    ) -> Float[Tensor, "*points out"]:
         """Offsets (..., 3) and what `share` made of the features (None: there are none) -> (..., out)."""
         h = offsets
         for layer in range(len(self.mlp_convs)):
@@ -195,13 +203,15 @@ class SetAbstraction(SharedMLP):
         self.radius = radius
         self.neighbours = neighbours
 
-    def group(self, points: Tensor, start: Tensor) -> Grouping:
+    def group(self, points: Float[Tensor, "b n 3"], start: Int[Tensor, " b"]) -> Grouping:
         """The centers of points (B, N, 3), the first of them where start (B,) says, and their neighborhoods."""
         index = farthest_points(points, self.samples, start)
         centers = points.gather(1, index[..., None].expand(-1, -1, 3))
         return Grouping(centers, *ball_query(points, centers, self.radius, self.neighbours))
 
-    def forward(self, points: Tensor, features: Tensor | None, group: Grouping) -> Tensor:
+    def forward(
+        self, points: Float[Tensor, "b n 3"], features: Float[Tensor, "b n channels"] | None, group: Grouping
+    ) -> Float[Tensor, "b s out"]:
         """Points (B, N, 3), features (B, N, channels) and their grouping -> features of the centers (B, S, out)."""
         batch, n_points, _ = points.shape
         centers, near, counts = group
@@ -236,7 +246,7 @@ class SetAbstraction(SharedMLP):
 
 
 @torch.no_grad()
-def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
+def farthest_points(points: Float[Tensor, "b n 3"], count: int, start: Int[Tensor, " b"]) -> Int64[Tensor, "b {count}"]:
     """Indices (B, count) of points (B, N, 3), each the farthest from all those before it.
 
     Args:
@@ -262,7 +272,9 @@ def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def ball_query(points: Tensor, centers: Tensor, radius: float, limit: int) -> tuple[Tensor, Tensor]:
+def ball_query(
+    points: Float[Tensor, "b n 3"], centers: Float[Tensor, "b s 3"], radius: float, limit: int
+) -> tuple[Int64[Tensor, "b s {limit}"], Int64[Tensor, "b s"]]:
     """The first points, in the order of their indices, within `radius` of each center.
 
     Args:
@@ -289,7 +301,7 @@ def ball_query(points: Tensor, centers: Tensor, radius: float, limit: int) -> tu
     return torch.where(beyond, index[..., :1], index), count
 
 
-def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
+def _squared_distances(a: Float[Tensor, "s 3"], b: Float[Tensor, "n 3"]) -> Float[Tensor, "s n"]:
     """(S, 3) and (N, 3) -> (S, N), from norms and products: what lies on a ball's rim is decided by rounding."""
     with torch.autocast(a.device.type, enabled=False):  # in bfloat16 other points would lie in the ball
         squared = (a @ b.T).mul_(-2)

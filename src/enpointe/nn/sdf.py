@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from enpointe.nn.blocks import KeysValues, Perceiver, Transformer, init_weights
@@ -54,15 +55,17 @@ class SDFTransformer(nn.Module):
         self.output_proj = nn.Linear(width, 1)
         init_weights(self, width)
 
-    def encode(self, points: Tensor) -> Tensor:
+    def encode(self, points: Float[Tensor, "n 3 p"]) -> Float[Tensor, "n p width"]:
         """Clouds (N, 3, P) in the unit frame -> latents (N, P, width)."""
         return self.encoder(self.encoder_input_proj(points.transpose(1, 2)))
 
-    def prepare(self, latents: Tensor) -> list[KeysValues]:
+    def prepare(self, latents: Float[Tensor, "n p width"]) -> list[KeysValues]:
         """What the decoder makes of latents (N, P, width), for many calls of `decode`."""
         return self.decoder.prepare(latents)
 
-    def decode(self, latents: Tensor | Sequence[KeysValues], queries: Tensor) -> Tensor:
+    def decode(
+        self, latents: Float[Tensor, "n p width"] | Sequence[KeysValues], queries: Float[Tensor, "n 3 q"]
+    ) -> Float[Tensor, "n q"]:
         """Signed distances (N, Q), positive inside.
 
         Args:
@@ -72,6 +75,6 @@ class SDFTransformer(nn.Module):
         h = self.decoder(self.decoder_input_proj(queries.transpose(1, 2)), latents)
         return self.output_proj(self.ln_post(h)).squeeze(-1)
 
-    def forward(self, points: Tensor, queries: Tensor) -> Tensor:
+    def forward(self, points: Float[Tensor, "n 3 p"], queries: Float[Tensor, "n 3 q"]) -> Float[Tensor, "n q"]:
         """Clouds (N, 3, P) and queries (N, 3, Q) -> signed distances (N, Q), positive inside."""
         return self.decode(self.encode(points), queries)

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from enpointe.nn.network import NetworkConfig, network
@@ -27,7 +28,9 @@ OFFSET_SCALE = 8.0
 """Brings offsets to the nearest points, mostly below 0.1, to about unit size."""
 
 
-def nearest_offsets(points: Tensor, queries: Tensor, k: int) -> Tensor:
+def nearest_offsets(
+    points: Float[Tensor, "n 3 p"], queries: Float[Tensor, "n 3 q"], k: int
+) -> Float[Tensor, "n q {k} 3"]:
     """Offsets (N, Q, k, 3) from queries (N, 3, Q) to their k nearest of points (N, 3, P), nearest first."""
     clouds, at = points.transpose(1, 2), queries.transpose(1, 2)
     index = torch.cdist(at, clouds).topk(k, dim=-1, largest=False).indices
@@ -35,7 +38,7 @@ def nearest_offsets(points: Tensor, queries: Tensor, k: int) -> Tensor:
     return near - at[:, :, None]
 
 
-def lines_of_sight(points: Tensor, cells: int) -> Tensor:
+def lines_of_sight(points: Float[Tensor, "n 3 p"], cells: int) -> Float[Tensor, "n 27 {cells} {cells} {cells}"]:
     """In which directions a cloud stands in the way.
 
     Args:
@@ -69,7 +72,7 @@ def _look(held: Tensor, seen: Tensor, direction: tuple[int, ...]) -> None:
         seen[:, layer] = beyond
 
 
-def at_queries(grid: Tensor, queries: Tensor) -> Tensor:
+def at_queries(grid: Float[Tensor, "n c r r r"], queries: Float[Tensor, "n 3 q"]) -> Float[Tensor, "n q c"]:
     """A grid (N, C, R, R, R) at queries (N, 3, Q), trilinear between the middles of cells: (N, Q, C)."""
     where = (queries / HALF).transpose(1, 2)[:, None, None].flip(-1)  # grid_sample's last axis is the first of where
     sampled = F.grid_sample(grid, where, padding_mode="border", align_corners=False)
@@ -110,11 +113,13 @@ class SightSDF(nn.Module):
         hidden = [(nn.Linear(a, b), nn.GELU()) for a, b in itertools.pairwise(sizes)]
         self.mlp = nn.Sequential(*itertools.chain.from_iterable(hidden), nn.Linear(width, 1))
 
-    def encode(self, points: Tensor) -> list[Tensor]:
+    def encode(self, points: Float[Tensor, "n 3 p"]) -> list[Float[Tensor, "n 27 r r r"]]:
         """Clouds (N, 3, P) in the unit frame -> the grids, for any number of queries."""
         return [lines_of_sight(points.float(), cells) for cells in self.grids]
 
-    def observe(self, grids: Sequence[Tensor], queries: Tensor, nearest: Tensor) -> Tensor:
+    def observe(
+        self, grids: Sequence[Tensor], queries: Float[Tensor, "n 3 q"], nearest: Float[Tensor, "n q k 3"]
+    ) -> Float[Tensor, "n q features"]:
         """What queries (N, 3, Q) see: features (N, Q, F).
 
         Args:
@@ -126,11 +131,13 @@ class SightSDF(nn.Module):
         sights = [at_queries(grid, queries) - 0.5 for grid in grids]
         return torch.cat([queries.transpose(1, 2), near, *sights], dim=-1)
 
-    def decode(self, grids: Sequence[Tensor], queries: Tensor, nearest: Tensor) -> Tensor:
+    def decode(
+        self, grids: Sequence[Tensor], queries: Float[Tensor, "n 3 q"], nearest: Float[Tensor, "n q k 3"]
+    ) -> Float[Tensor, "n q"]:
         """Signed distances (N, Q), positive inside; the arguments are those of `observe`."""
         distances: Tensor = self(self.observe(grids, queries, nearest))
         return distances
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Float[Tensor, "*queries features"]) -> Float[Tensor, "*queries"]:
         """Features (N, Q, F), from `observe` -> signed distances (N, Q), positive inside."""
         return self.mlp(features).squeeze(-1) / OFFSET_SCALE

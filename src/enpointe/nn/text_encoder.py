@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from enpointe.nn.attention import attention, merge_heads
@@ -26,7 +27,7 @@ class BertLayer(nn.Module):
         self.output = nn.Linear(hidden, width)
         self.output_norm = nn.LayerNorm(width, eps=1e-12)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "n l width"], mask: Bool[Tensor, "n l"]) -> Float[Tensor, "n l width"]:
         n, length, width = x.shape
         q, k, v = (
             layer(x).view(n, length, self.heads, width // self.heads).transpose(1, 2)
@@ -76,7 +77,7 @@ class BertEncoder(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-12)
         self.layers = nn.ModuleList(BertLayer(width, heads, hidden) for _ in range(layers))
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, tokens: Int[Tensor, "n l"], mask: Bool[Tensor, "n l"]) -> Float[Tensor, "n l width"]:
         """Token ids (N, L) and a boolean mask (N, L), True where a token is -> states (N, L, width)."""
         x = self.norm(self.words(tokens) + self.positions.weight[: tokens.shape[1]] + self.segment)
         for layer in self.layers:
