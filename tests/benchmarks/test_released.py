@@ -42,6 +42,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.slow
 def test_every_stage_is_compared() -> None:
     models = ["base40M-textvec", "base40M"]
     stages, totals, queries = released.measure(models, released.STAGES, Turns(1), full=True, grid_size=32)

@@ -48,6 +48,7 @@ def assert_fails(done: subprocess.CompletedProcess[str], *said: str) -> None:
         assert words in done.stderr
 
 
+@pytest.mark.slow
 def test_generate_writes_the_folder_and_says_where(tmp_path: Path) -> None:
     done = enpointe("generate", "a red ball", "--seed", "7", "--points", "256", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -62,6 +63,7 @@ def test_generate_writes_the_folder_and_says_where(tmp_path: Path) -> None:
         assert {"R", "G", "B"} <= set(release.files)
 
 
+@pytest.mark.slow
 def test_json_is_one_line_that_names_every_file(tmp_path: Path) -> None:
     done = enpointe("generate", "far", "--n", "2", "--no-mesh", "--points", "64", "--out", "d", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -81,6 +83,7 @@ def test_json_is_one_line_that_names_every_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.slow
 def test_interrupted_work_leaves_nothing(tmp_path: Path, number: signal.Signals, code: int) -> None:
     command = [sys.executable, str(FAKE), "generate", "slow"]
 
@@ -100,6 +103,7 @@ def test_interrupted_work_leaves_nothing(tmp_path: Path, number: signal.Signals,
     assert names(tmp_path) == set()
 
 
+@pytest.mark.slow
 def test_errors_of_the_pipeline_become_one_line(tmp_path: Path) -> None:
     assert_fails(enpointe("generate", "x", "--points", "64", cwd=tmp_path), "no surface: expected the field")
     assert_fails(enpointe("generate", "x", "--device", "cuda", cwd=tmp_path), "expected a CUDA device")
@@ -165,6 +169,7 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
         (["data", "build", "--out", "data.safetensors", "--queries", "16385"], "from 16 to 16384, got '16385'"),
     ],
 )
+@pytest.mark.slow
 def test_bad_arguments_are_one_line_and_exit_2(
     arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,6 +267,7 @@ def test_mesh_upsample_and_view_of_a_users_own_cloud(tmp_path: Path) -> None:
     assert len(PointCloud.load(tmp_path / "dense.ply")) == 512
 
 
+@pytest.mark.slow
 def test_a_wrong_cloud_is_one_line_and_no_file(tmp_path: Path) -> None:
     (tmp_path / "bad.ply").write_bytes(b"ply\nformat binary_little_endian 1.0\nelement vertex 1000000000\nend_header\n")
     for command in ("mesh", "upsample", "view"):

@@ -285,6 +285,7 @@ class PinkRenderer(MeanRenderer):
         return np.full((1, 8, 8, 3), (255, 128, 178), np.uint8)
 
 
+@pytest.mark.slow
 def test_the_renderer_is_named_and_told_from_others(
     pipeline: TruePipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def test_build_leaves_shards_lists_and_buckets(shards: Path) -> None:
     assert all(record.captions and record.licence == "MIT" for record in records)
 
 
+@pytest.mark.slow
 def test_check_says_what_is_there(shards: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(shards)]) == 0
     out = capsys.readouterr().out

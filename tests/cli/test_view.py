@@ -15,6 +15,7 @@ from PIL import Image
 from enpointe.cli import main
 
 
+@pytest.mark.slow
 def test_a_red_texture_is_seen_red(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A cube that is red by a texture of one color, darkened by a factor."""
     box = trimesh.creation.box()

@@ -55,6 +55,7 @@ def test_there_is_a_figure(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES[:2])
+@pytest.mark.slow
 def test_the_cloud_has_4096_coloured_points(folder: Path, name: str) -> None:
     cloud = PointCloud.load(str(folder / f"{name}.npz"))
     assert cloud.coords.shape == (4096, 3)

@@ -125,6 +125,7 @@ DDPM: list[Counted] = [
     [*((True, *one) for one in (*EVERYWHERE, *KARRAS)), *((False, *one) for one in (*EVERYWHERE, *DDPM))],
     ids=lambda value: getattr(value, "__name__", str(value)).rpartition(".")[2],
 )
+@pytest.mark.slow
 def test_a_replaced_function_is_called(
     counted: Callable[[Any, str], list[str]], karras: bool, owner: Any, name: str
 ) -> None:

@@ -89,6 +89,7 @@ def assert_near(ours: Tensor, theirs: Tensor, tolerance: float = 1e-3) -> None:
 @pytest.mark.usefixtures("recorded_sizes")
 @pytest.mark.parametrize("subclassed", [False, True])
 @pytest.mark.parametrize("name", ["sampler_heun_churn", "sampler_heun_plain_up0", "sampler_ddpm"])
+@pytest.mark.slow
 def test_recorded_cascades(
     golden: Golden, replay: Callable[[dict[str, Tensor]], None], name: str, subclassed: bool
 ) -> None:

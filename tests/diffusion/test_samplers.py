@@ -317,6 +317,7 @@ def test_the_table_of_the_docs() -> None:
     ("name", "respacing"), [("cosine", ""), ("cosine", "10"), ("linear", "64"), ("linear", "7,20")]
 )
 @pytest.mark.parametrize("learned", [True, False])
+@pytest.mark.slow
 def test_a_step_of_ddpm_is_that_of_its_process(name: str, respacing: str, learned: bool) -> None:
     """To the last bit: its numbers come from the noise levels alone, the process's own tables from its betas."""
     process = DiscreteProcess(name, respacing=respacing)

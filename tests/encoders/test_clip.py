@@ -104,6 +104,7 @@ def test_the_network_is_as_the_release_has_it(tiny: Clip) -> None:
     assert clip(CPU) is tiny
 
 
+@pytest.mark.slow
 def test_texts(tiny: Clip) -> None:
     found = tiny.texts(PROMPTS)
     assert_unit_vectors(found, 4)

@@ -14,6 +14,8 @@ import pytest
 
 from enpointe.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
@@ -25,7 +27,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
 def test_all_are_made(results: dict[str, Any]) -> None:
     assert results["counts"]["samples"] == results["counts"]["meshes"] == 6
     assert results["failures"] == []

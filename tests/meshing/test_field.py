@@ -26,6 +26,7 @@ def queries() -> Floats:
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 256, 999, 1000, 1001])
+@pytest.mark.slow
 def test_the_chunk_size_does_not_matter(tiny_sdf: SightSDF, capsule: MakeCloud, queries: Floats, chunk: int) -> None:
     queries = queries[:50] if chunk == 1 else queries
     points = capsule(64).points

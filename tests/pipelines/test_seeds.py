@@ -43,6 +43,7 @@ def test_a_sample_of_a_true_batch_is_the_sample_alone(tiny: Make, sampler: str) 
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5])
+@pytest.mark.slow
 def test_the_batch_size_does_not_matter(tiny: Make, batch: int) -> None:
     whole = tiny(batch=8, dtype=torch.float32).generate(PROMPTS, seed=SEEDS, n_points=64, sampler="ancestral")
     parts = tiny(batch=batch, dtype=torch.float32).generate(PROMPTS, seed=SEEDS, n_points=64, sampler="ancestral")

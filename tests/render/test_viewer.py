@@ -164,6 +164,7 @@ def test_in_a_browser(browser: Any, tmp_path: Path) -> None:
     page.close()
 
 
+@pytest.mark.slow
 def test_two_fingers_zoom(browser: Any, tmp_path: Path) -> None:
     save_viewer(tmp_path / "v.html", cloud=make_cloud())
     context = browser.new_context(viewport={"width": 360, "height": 640}, has_touch=True)

@@ -135,6 +135,7 @@ def test_examples_of_shards_are_their_records(shards: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("stop", [0, 1, 13, OBJECTS, BOXES, 100])
+@pytest.mark.slow
 def test_a_stream_is_resumed_at_any_example(kind: str, stop: int, pool_path: Path, shards: Path) -> None:
     whole, stopped = (KINDS[kind](pool_path, shards).stream(seed=5) for _ in range(2))
     for _ in range(stop):
@@ -149,6 +150,7 @@ def test_a_stream_is_resumed_at_any_example(kind: str, stop: int, pool_path: Pat
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_the_seed_makes_the_order(kind: str, pool_path: Path, shards: Path) -> None:
     dataset = KINDS[kind](pool_path, shards)
     assert keys(dataset, 60, seed=1) == keys(dataset, 60, seed=1)

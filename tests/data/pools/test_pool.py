@@ -28,6 +28,7 @@ def contents(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         return {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118 - not a mapping
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
     options: dict[str, Any] = {"n_clouds": 40, "n_points": 50, "n_queries": 10, "seed": 1}  # more than one chunk
     seen: list[Progress] = []

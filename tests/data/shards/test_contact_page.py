@@ -44,6 +44,7 @@ def page(tmp_path: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_in_a_browser(browser: Any, page: Path) -> None:
     sheet = browser.new_page(viewport={"width": 900, "height": 700})
     errors: list[str] = []

@@ -78,6 +78,7 @@ def test_every_hostile_file_has_its_reason_and_every_good_one_is_whole(
     assert slowest < 5
 
 
+@pytest.mark.slow
 def test_good_files_among_hostile_ones_keep_their_colours(
     hostile: Hostile, outcomes: tuple[dict[str, Model | JobFailure], Any, float]
 ) -> None:
@@ -315,6 +316,7 @@ def test_names_cannot_forge_lines_of_the_attribution(tmp_path: Path) -> None:
 # Sources
 
 
+@pytest.mark.slow
 def test_procedural_objects_are_the_same_each_time_and_wear_their_captions() -> None:
     source = Procedural(150, seed=3)
     assets = list(source)

@@ -138,6 +138,7 @@ def test_no_file(tmp_path: Path) -> None:
         load_classifier("pocket", path=tmp_path / "none.safetensors")
 
 
+@pytest.mark.slow
 def test_it_names_fresh_objects(pocket: Classifier, fresh: Any) -> None:
     """One fresh object of every second family: a guard, somewhat below what the card states."""
     families = tuple(FAMILIES)[::2]

@@ -50,6 +50,7 @@ def test_why_there_is_none() -> None:
     assert Scored(Chamfer, samples(3), samples(3, points=40)).scores[0].value > 0
 
 
+@pytest.mark.slow
 def test_clouds_are_drawn_with_equal_chances() -> None:
     given = samples(200, points=4)
 

@@ -54,6 +54,7 @@ def test_a_set_without_a_readable_cloud_is_an_error() -> None:
         observe("samples", MemorySamples([spot]), [], Settings(), None, no_progress)
 
 
+@pytest.mark.slow
 def test_many_clouds_take_the_memory_of_a_few(tmp_path: Path) -> None:
     path = tmp_path / "many.npz"
     clouds = np.random.default_rng(0).random((1200, 1024, 3), np.float32)

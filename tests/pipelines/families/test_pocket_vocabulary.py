@@ -58,6 +58,7 @@ def test_the_list_is_the_one_that_the_weights_were_trained_on() -> None:
     assert MODELS["pocket"].nouns == tuple(thing.names for thing in embedded_things())
 
 
+@pytest.mark.slow
 def test_the_list_is_what_captions_say() -> None:
     """Every word that is listed can come, and a hundred objects of a family bring none that is not listed."""
     rng = np.random.default_rng(1)
