@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.evaluation.metric import values
+from enpointe.evaluation.metrics import values
 from enpointe.evaluation.rows import worst_first
 from enpointe.geometry import PointCloud
 from enpointe.io.png import save_image

@@ -16,8 +16,7 @@ from enpointe.checkpoints.registry import generator
 from enpointe.cli import main
 from enpointe.core.errors import MeshError, WeightsError
 from enpointe.core.progress import ProgressCallback
-from enpointe.evaluation.metric import ordered
-from enpointe.evaluation.metrics import r_precision
+from enpointe.evaluation.metrics import ordered, r_precision
 from enpointe.evaluation.metrics.p_fid import PFID
 from enpointe.evaluation.prompts import Subject, subject_of
 from enpointe.evaluation.runner import runs, sweep, tools

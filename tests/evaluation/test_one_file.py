@@ -7,24 +7,30 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from enpointe.cli import main
 from enpointe.core.errors import InputError
+from enpointe.core.registry import Registry
 from enpointe.evaluation import metrics
-from enpointe.evaluation.metric import ordered, values
-from enpointe.evaluation.metrics import METRICS
+from enpointe.evaluation.classifiers import CLASSIFIERS
+from enpointe.evaluation.encoders import ENCODERS
+from enpointe.evaluation.metrics import METRICS, ordered, values
 from enpointe.evaluation.runner.runs import evaluate_samples
 from enpointe.evaluation.samples.open import open_samples
+from enpointe.render.renderers import RENDERERS
 
 HEIGHT = '''
 """How high clouds are."""
 
+import numpy as np
+
+from enpointe.evaluation.blocks import notes
 from enpointe.evaluation.metric import Badge, Metric
 from enpointe.evaluation.metrics import METRICS
-from enpointe.evaluation.report.blocks import notes
 from enpointe.evaluation.score import Quantity
 
 
@@ -62,7 +68,7 @@ def height(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A file `height.py` among the metrics."""
     folder = tmp_path / "more"
     folder.mkdir()
-    (folder / "height.py").write_text(HEIGHT.replace("from enpointe", "import numpy as np\nfrom enpointe", 1))
+    (folder / "height.py").write_text(HEIGHT)
     monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(folder)])
     yield
     if "enpointe.evaluation.metrics.height" in sys.modules:
@@ -119,6 +125,28 @@ def test_the_metrics_that_come_with_the_package() -> None:
     }  # fmt: skip
     for name, metric in ordered().items():
         assert importlib.import_module(f"enpointe.evaluation.metrics.{name}").__name__ == metric.__module__
+
+
+@pytest.mark.parametrize("registry", [METRICS, CLASSIFIERS, ENCODERS, RENDERERS], ids=lambda registry: registry.kind)
+def test_the_command_offers_what_is_registered(registry: Registry[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    registry.register("another")(object())
+    try:
+        with pytest.raises(SystemExit):
+            main(["evaluate", "--help"])
+        shown = capsys.readouterr().out
+        assert all(name in shown for name in registry)
+        assert "another" in registry
+    finally:
+        registry.unregister("another")
+
+
+def test_the_documentation_has_every_score() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    table = text[text.index("| metric: scores |") :].split("\n\n")[0]
+    for name, metric in ordered().items():
+        assert f"`{name}`" in table
+        if name != "emd":  # whose scores are named as those of chamfer
+            assert all(f"`{score.name}`" in table for score in metric.scores)
 
 
 def test_without_its_file_a_metric_is_unknown(clouds: Path) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
+from enpointe.evaluation.blocks import Block
 from enpointe.evaluation.classifiers import Classifier
 from enpointe.evaluation.encoders import ImageTextEncoder
-from enpointe.evaluation.metrics import METRICS
 from enpointe.evaluation.observation import Observation, Observed
-from enpointe.evaluation.report.blocks import Block
 from enpointe.evaluation.score import Quantity, Row, Score
 from enpointe.evaluation.settings import Settings
 from enpointe.render.renderers import Renderer
@@ -133,16 +132,6 @@ class Metric(ABC):
     def blocks(cls, results: Mapping[str, Any]) -> list[Block | None]:
         """Further parts of the report, from the results as JSON holds them."""
         return []
-
-
-def ordered() -> dict[str, type[Metric]]:
-    """All metrics by name, as reports show them."""
-    return dict(sorted(METRICS.items(), key=lambda item: (item[1].order, item[0])))
-
-
-def values() -> dict[str, Quantity]:
-    """What the metrics measure of single samples, by name, as reports show it."""
-    return {value.name: value for metric in ordered().values() for value in metric.values}
 
 
 def given(value: T | None) -> T:

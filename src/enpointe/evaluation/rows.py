@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from enpointe.evaluation.metric import values
+from enpointe.evaluation.metrics import values
 from enpointe.evaluation.score import Row
 
 

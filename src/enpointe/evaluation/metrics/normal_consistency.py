@@ -23,7 +23,8 @@ class NormalConsistency(Metric):
     """Of each mesh and the reference, of its prompt, that it agrees with best; see `mesh_metrics.normal_agreement`."""
 
     needs = frozenset({"reference", "meshes", "prompts"})
-    scores = values = (Quantity("normal_consistency", "Normal consistency", "higher"),)
+    scores = (Quantity("normal_consistency", "Normal consistency", "higher"),)
+    values = (Quantity("normal_consistency", "normal consistency", "higher"),)
     section = "Meshes"
     order = 90
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import RenderError
+from enpointe.evaluation.blocks import Block, table
 from enpointe.evaluation.measures.classifier_scores import ends
 from enpointe.evaluation.measures.published import published_context
 from enpointe.evaluation.measures.r_precision import RPrecision, r_precision, text_pool
 from enpointe.evaluation.metric import Badge, Metric, NotMeasured, Run, Tools, given
 from enpointe.evaluation.metrics import METRICS
 from enpointe.evaluation.observation import Observation
-from enpointe.evaluation.report.blocks import Block, table
 from enpointe.evaluation.score import Quantity, Row, Score
 
 CEILING = 128

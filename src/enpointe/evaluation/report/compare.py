@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.evaluation.metric import ordered, values
+from enpointe.evaluation.metrics import ordered, values
 from enpointe.evaluation.report.report import RESULTS
 from enpointe.evaluation.runner.results import FORMAT, VERSION
 from enpointe.evaluation.score import Better, Quantity, Row, Shown, mean_interval

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from enpointe.evaluation.blocks import cards, notes, table
 from enpointe.evaluation.files import write_json
-from enpointe.evaluation.metric import values
-from enpointe.evaluation.report.blocks import cards, notes, table
+from enpointe.evaluation.metrics import values
 from enpointe.evaluation.report.compare import by_pair, compare
 from enpointe.evaluation.report.page import cloud_image, save_page
 from enpointe.evaluation.report.report import BETTER, card, flat

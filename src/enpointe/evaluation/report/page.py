@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from enpointe.core.files import replacing
-from enpointe.evaluation.report.blocks import Block
+from enpointe.evaluation.blocks import Block
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.render.software.orthographic import views
 

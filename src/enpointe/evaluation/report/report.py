@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from enpointe.evaluation.blocks import Block, cards, notes, plots, table, tiles
 from enpointe.evaluation.files import write_json
-from enpointe.evaluation.metric import ordered, values
-from enpointe.evaluation.report.blocks import Block, cards, notes, plots, table, tiles
+from enpointe.evaluation.metrics import ordered, values
 from enpointe.evaluation.report.page import cloud_image, save_page
 from enpointe.evaluation.rows import worst_first
 from enpointe.evaluation.runner.results import Results

@@ -11,8 +11,8 @@ import numpy as np
 
 from enpointe.core.errors import InputError
 from enpointe.core.progress import ProgressCallback, no_progress
-from enpointe.evaluation.metric import Metric, Need, NotMeasured, Run, ordered
-from enpointe.evaluation.metrics import METRICS
+from enpointe.evaluation.metric import Metric, Need, NotMeasured, Run
+from enpointe.evaluation.metrics import METRICS, ordered
 from enpointe.evaluation.observation import Observed
 from enpointe.evaluation.prompts import subject_of, texts_of
 from enpointe.evaluation.rows import groups

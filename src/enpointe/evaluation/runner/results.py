@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from enpointe import __version__
-from enpointe.evaluation.metric import ordered
+from enpointe.evaluation.metrics import ordered
 from enpointe.evaluation.score import Row, Score
 
 FORMAT, VERSION = "enpointe-evaluation", 2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from enpointe.diffusion.sampler import make_sampler, samplers_in
-from enpointe.evaluation.metric import ordered
+from enpointe.evaluation.metrics import ordered
 from enpointe.evaluation.prompts import texts_of
 from enpointe.evaluation.references import procedural_reference
 from enpointe.evaluation.runner.evaluate import score
