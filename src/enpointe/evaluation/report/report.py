@@ -69,7 +69,7 @@ def save_report(results: Results, samples: SampleSet, folder: Path) -> Path:
     if "reference" in counts:
         subtitle += f" against {counts['reference']:,} reference clouds ({results.tools['reference']['place']})"
     subtitle += f" · seed {results.settings.get('seed')} · enpointe {found['enpointe']}"
-    save_page(folder / REPORT, f"How good is {results.title}?", subtitle, blocks, images)
+    save_page(folder / REPORT, f"Scores of {results.title}", subtitle, blocks, images)
     return folder / REPORT
 
 
@@ -98,8 +98,9 @@ def cost_tiles(results: Results) -> list[dict[str, Any]]:
     stages = cost.get("seconds_per_cloud")
     if stages:
         parts = ", ".join(f"{name} {seconds:g}" for name, seconds in stages.items())
-        found.append(_cost("Time of a cloud", sum(stages.values()), "s", f"{parts}; on {cost.get('device', 'cpu')}, "
-                           f"{cost['machine']['threads']} threads"))  # fmt: skip
+        threads = cost["machine"]["threads"]
+        place = f"on {cost.get('device', 'cpu')}, {threads} thread{'' if threads == 1 else 's'}"
+        found.append(_cost("Time of a cloud", sum(stages.values()), "s", f"{parts}; {place}"))
     sampling = results.settings.get("sampling", {})
     if "evaluations" in sampling:
         what = f"of the base network with {sampling['sampler']}, each with and without the prompt"
