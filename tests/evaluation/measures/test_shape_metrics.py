@@ -19,7 +19,7 @@ from enpointe.evaluation.measures.shape_metrics import (
     earth_movers_distance,
     f_score,
     minimum_matching_distance,
-    one_nearest_neighbour_accuracy,
+    one_nearest_neighbor_accuracy,
     pairwise,
     set_scores,
 )
@@ -148,7 +148,7 @@ def test_accuracy_by_hand() -> None:
     """Places on a line: 0 and 10, 1 and 4. Only the 4 has its own set's cloud nearest."""
     a, b = np.array([0.0, 10.0]), np.array([1.0, 4.0])
     table = [np.abs(x[:, None] - y) for x, y in ((a, a), (a, b), (b, b))]
-    assert one_nearest_neighbour_accuracy(*table) == 0.25
+    assert one_nearest_neighbor_accuracy(*table) == 0.25
 
 
 @pytest.mark.parametrize("name", DISTANCES)
@@ -176,7 +176,7 @@ def test_one_distribution_separate_ones_and_a_copy() -> None:
 def test_accuracy_of_ties_has_no_order() -> None:
     """All alike: nobody is nearer than anybody."""
     same = np.zeros((3, 3))
-    assert one_nearest_neighbour_accuracy(same, same, same) == 0.5
+    assert one_nearest_neighbor_accuracy(same, same, same) == 0.5
 
 
 def test_f_score() -> None:
@@ -219,7 +219,7 @@ def test_bad_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="3 generated and 2 reference"):
         set_scores(good, good[:2])
     with pytest.raises(InputError, match="equal size"):
-        one_nearest_neighbour_accuracy(np.ones((3, 3)), np.ones((3, 2)), np.ones((2, 2)))
+        one_nearest_neighbor_accuracy(np.ones((3, 3)), np.ones((3, 2)), np.ones((2, 2)))
     for matrix in (np.zeros((0, 3)), [[math.nan]], [[-1.0]], [1.0]):
         with pytest.raises(InputError, match="between"):
             coverage(matrix)

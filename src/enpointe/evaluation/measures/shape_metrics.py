@@ -53,7 +53,7 @@ class SetScores:
     coverage: float
     """0 to 1, see `coverage`."""
     one_nna: float
-    """0 to 1, best at 0.5, see `one_nearest_neighbour_accuracy`."""
+    """0 to 1, best at 0.5, see `one_nearest_neighbor_accuracy`."""
 
 
 def chamfer_l2(a: ArrayLike, b: ArrayLike) -> float:
@@ -174,7 +174,7 @@ def coverage(between: ArrayLike) -> float:
     return float(len(np.unique(matrix.argmin(axis=1))) / matrix.shape[1])
 
 
-def one_nearest_neighbour_accuracy(within_a: ArrayLike, between: ArrayLike, within_b: ArrayLike) -> float:
+def one_nearest_neighbor_accuracy(within_a: ArrayLike, between: ArrayLike, within_b: ArrayLike) -> float:
     """How often a cloud's nearest other cloud is of its own set: 1-NNA (Yang et al., arXiv 1906.12320).
 
     0.5 where the sets cannot be told apart, 1 where they are separate, below 0.5 where one copies the other. Where
@@ -208,14 +208,14 @@ def set_scores(generated: Clouds, reference: Clouds, distance: Distance = "chamf
     """MMD, coverage and 1-NNA of two sets of as many clouds.
 
     Raises:
-        InputError: as `pairwise` and `one_nearest_neighbour_accuracy` do.
+        InputError: as `pairwise` and `one_nearest_neighbor_accuracy` do.
     """
     if len(generated) != len(reference) or len(generated) < 2:
         found = f"{len(generated)} generated and {len(reference)} reference clouds"
         raise InputError(f"clouds: expected two sets of equal size, at least 2 clouds each, found {found}")
     between = pairwise(generated, reference, distance)
     within = [pairwise(clouds, distance=distance) for clouds in (generated, reference)]
-    accuracy = one_nearest_neighbour_accuracy(within[0], between, within[1])
+    accuracy = one_nearest_neighbor_accuracy(within[0], between, within[1])
     return SetScores(minimum_matching_distance(between), coverage(between), accuracy)
 
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
+from enpointe.core.precision import find_dtype
 from enpointe.core.progress import Progress, ProgressCallback
 from enpointe.evaluation.classifiers import Classifier
 from enpointe.evaluation.measures.features import CloudFeatures, embed, joined
@@ -60,7 +61,7 @@ class _Features:
 
     def __init__(self, classifier: Classifier, settings: Settings, start_period: int) -> None:
         self._network, self._period = classifier.network, start_period
-        self._dtype: torch.dtype = getattr(torch, settings.feature_dtype)
+        self._dtype = find_dtype(settings.feature_dtype, torch.device(settings.device))
         self._waiting: list[NDArray[np.float32]] = []
         self._parts: list[CloudFeatures] = []
         self._done = 0
