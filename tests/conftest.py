@@ -30,6 +30,10 @@ FLAGS = (
 )
 SCHEDULES = {"grid": "cosine", "upsample": "linear"}
 
+# Networks here are tiny: more threads would wait for each other, three times as long where a machine does other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of processes that tests start
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
 
 @pytest.fixture(scope="session")
 def golden_folder() -> Path:
