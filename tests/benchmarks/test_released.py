@@ -72,6 +72,7 @@ def test_the_report_has_every_stage_and_its_targets(tmp_path: Path, monkeypatch:
     assert report["targets"][0]["target"] == "mesh >= 60 times faster"
 
 
+@pytest.mark.slow
 def test_a_grid_that_one_batch_covers_is_refused() -> None:
     with pytest.raises(InputError, match="at least 32"):
         mesh_speed.compare_mesh(Turns(1), grid_size=16)

@@ -69,6 +69,7 @@ def test_check_says_what_is_there(shards: Path, capsys: pytest.CaptureFixture[st
         ("index.json", "expected an index of shards"),
     ],
 )
+@pytest.mark.slow
 def test_check_reports_damage(shards: Path, capsys: pytest.CaptureFixture[str], name: str, said: str) -> None:
     whole = (shards / name).read_bytes()
     try:

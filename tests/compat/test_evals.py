@@ -119,6 +119,7 @@ def test_a_script_refuses_a_bad_file(tmp_path: Path) -> None:
     assert "a.npz: expected an NPZ file" in result.stderr
 
 
+@pytest.mark.slow
 def test_classifier(cache: Path, tmp_path: Path, network: PointNet2) -> None:
     """Two devices share a batch; a cloud's sampling starts at its place in its device's part."""
     clouds = np.random.default_rng(1).normal(size=(3, 600, 3))  # more points than centers, so that it matters where

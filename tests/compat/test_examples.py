@@ -14,6 +14,8 @@ from PIL import Image, ImageDraw
 from enpointe.geometry import Mesh
 from point_e.util.point_cloud import PointCloud
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 EXAMPLES = ("text2pointcloud", "image2pointcloud", "pointcloud2mesh")
 
@@ -48,14 +50,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-@pytest.mark.slow
 def test_there_is_a_figure(folder: Path, name: str) -> None:
     with Image.open(folder / f"{name}.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 5
 
 
 @pytest.mark.parametrize("name", EXAMPLES[:2])
-@pytest.mark.slow
 def test_the_cloud_has_4096_coloured_points(folder: Path, name: str) -> None:
     cloud = PointCloud.load(str(folder / f"{name}.npz"))
     assert cloud.coords.shape == (4096, 3)

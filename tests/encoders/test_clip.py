@@ -123,6 +123,7 @@ def ids_seen(tiny: Clip, prompt: str) -> list[int]:
     return seen[0][0].tolist()
 
 
+@pytest.mark.slow
 def test_texts_are_what_the_projected_end_state_says(tiny: Clip) -> None:
     ids = torch.tensor([ids_seen(tiny, "red")])
     assert ids.tolist() == [[514, 513, 515]]

@@ -239,6 +239,7 @@ def test_any_cut_of_a_good_file_is_one_clear_error(cloud: PointCloud, mesh: Mesh
 
 
 @pytest.mark.filterwarnings("ignore::enpointe.core.warnings.LostDataWarning")
+@pytest.mark.slow
 def test_flipped_bytes_never_escape_as_another_error(cloud: PointCloud, mesh: Mesh, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     few = cloud.select(np.arange(6))

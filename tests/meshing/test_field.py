@@ -37,6 +37,7 @@ def test_the_chunk_size_does_not_matter(tiny_sdf: SightSDF, capsule: MakeCloud, 
     assert np.abs(parts - whole).max() <= 0.01  # bfloat16 rounds by 1 part in 256
 
 
+@pytest.mark.slow
 def test_positive_inside_near_the_distance(
     tiny_sdf: SightSDF, capsule: MakeCloud, queries: Floats, distance: Callable[[Floats], Floats]
 ) -> None:

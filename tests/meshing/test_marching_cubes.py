@@ -126,6 +126,7 @@ cone = st.tuples(*[st.floats(-0.45, 0.45)] * 3, st.floats(0.02, 0.1))
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(cone, max_size=4), st.integers(17, 70))
+@pytest.mark.slow
 def test_nothing_as_steep_as_told_is_missed(cones: list[tuple[float, float, float, float]], grid_size: int) -> None:
     """Peaks that are just not as steep as the default allows, a few samples wide or less, beside a ball."""
 

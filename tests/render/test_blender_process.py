@@ -80,6 +80,7 @@ def test_answers_are_of_this_job_and_end_with_its_last(stand_in: list[str]) -> N
         ),
     ],
 )
+@pytest.mark.slow
 def test_whatever_ends_blender_costs_one_job(stand_in: list[str], job: str, reason: str) -> None:
     with BlenderProcess(_LIMITS, command=stand_in) as blender:
         first = blender.pid

@@ -116,6 +116,7 @@ def spread(image: np.ndarray, channel: int) -> tuple[float, float, float]:
     return (rows.mean(), columns.mean(), len(rows)) if len(rows) else (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_in_a_browser(browser: Any, tmp_path: Path) -> None:
     save_viewer(tmp_path / "v.html", cloud=make_cloud(), mesh=make_mesh(), title=EVIL)
     page = browser.new_page(viewport={"width": 600, "height": 480}, color_scheme="light")

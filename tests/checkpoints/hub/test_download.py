@@ -260,6 +260,7 @@ def test_a_file_that_changed_meanwhile_is_not_mixed(tiny: Tiny, server: Server) 
 
 
 @pytest.mark.parametrize("behaviour", [stall, silence])
+@pytest.mark.slow
 def test_a_stalled_connection_is_given_up(tiny: Tiny, server: Server, behaviour: Callable[[Handler], None]) -> None:
     server.script = [behaviour]
     fetch("tiny", retry=RetryPolicy(timeout=1, attempts=3, first_wait=0.01))
@@ -289,6 +290,7 @@ def test_a_drip_is_given_up(tiny: Tiny, server: Server) -> None:
         (silence, 3, "no answer in time"),
     ],
 )
+@pytest.mark.slow
 def test_what_does_not_work_is_said(
     tiny: Tiny,
     server: Server,

@@ -208,6 +208,7 @@ def test_killed_between_any_two_files_and_resumed(built: Path, tmp_path: Path, m
     assert content(built) == whole
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_stalls_or_grows_costs_its_asset_alone(tmp_path: Path) -> None:
     out = tmp_path / "out"
     limits = Limits(seconds=1.5, memory=2 << 30)

@@ -110,6 +110,7 @@ def test_another_version_is_refused_and_no_bytes_cost_nothing(tmp_path: Path) ->
         pass
 
 
+@pytest.mark.slow
 def test_a_process_for_one_job_after_another(tmp_path: Path) -> None:
     """What happens to a job, and that the next one is done all the same."""
     limits = Limits(seconds=1.0, memory=2 << 30)

@@ -60,6 +60,7 @@ def content(example: Example) -> tuple[object, ...]:
 # What a place is
 
 
+@pytest.mark.slow
 def test_places_are_recognized(pool_path: Path, shards: Path, tmp_path: Path) -> None:
     assert isinstance(open_dataset(pool_path), PoolDataset)
     assert isinstance(open_dataset(str(shards)), ShardDataset)

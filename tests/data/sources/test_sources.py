@@ -94,6 +94,7 @@ def test_good_files_among_hostile_ones_keep_their_colours(
     assert red >= 13  # all but PLY, STL and one OBJ without materials
 
 
+@pytest.mark.slow
 def test_nothing_outside_an_assets_own_folder_is_opened(
     hostile: Hostile, outcomes: tuple[Any, dict[str, list[str]], float]
 ) -> None:
