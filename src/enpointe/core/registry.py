@@ -10,7 +10,6 @@ import pkgutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
 
 from enpointe.core.errors import InputError
@@ -99,7 +98,13 @@ class Registry(Mapping[str, T], Generic[T]):
         self._complete = True  # before the imports: a module may look another one up
         for module in self._modules():
             import_module(f"{self._package}.{module}")
-        for entry in entry_points(group=self._group) if self._group else ():
+        if self._group:
+            self._import_entry_points(self._group)
+
+    def _import_entry_points(self, group: str) -> None:
+        from importlib.metadata import entry_points  # a fifth of the time that `enpointe --help` takes
+
+        for entry in entry_points(group=group):
             try:
                 entry.load()
             except Exception as error:  # noqa: BLE001 - another package's module may raise anything, and the others go on
