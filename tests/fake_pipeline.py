@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ import numpy as np
 import torch
 
 from enpointe.checkpoints.registry import ModelSpec, generator
-from enpointe.core.checks import whole
+from enpointe.core.checks import USUAL_POINTS, whole
 from enpointe.core.errors import DeviceError, InputError, MeshError
 from enpointe.core.progress import Progress, ProgressCallback, shown
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.pipelines.base import Pipeline, Request, Settings
+from enpointe.pipelines.base import Drawn, Pipeline, Request, Settings
+
+CPU = torch.device("cpu")
 
 
 def ball(n_points: int, seed: int) -> PointCloud:
@@ -37,18 +39,10 @@ class FakePipeline(Pipeline):
         grids: the grid sizes of every call of `mesh`.
     """
 
-    batch = 1
-
-    def __init__(self, spec: ModelSpec, device: str = "cpu", preset: str | None = None) -> None:
-        self.spec = spec
-        self.device = torch.device(device)
-        self.preset = preset or spec.presets[0]
+    def __init__(self, spec: ModelSpec, device: torch.device = CPU, preset: str | None = None, **options: Any) -> None:
+        super().__init__(spec, device, preset, **options)
         self.calls: list[tuple[list[Request], Settings]] = []
         self.grids: list[int] = []
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return torch.float32
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -59,8 +53,8 @@ class FakePipeline(Pipeline):
         return ("heun", "dpmpp")
 
     @property
-    def defaults(self) -> Mapping[str, Any]:
-        return {"steps": 2, "guidance_scale": 1.0, "sampler": "heun"}
+    def defaults(self) -> Settings:
+        return Settings(USUAL_POINTS, steps=2, guidance_scale=1.0, sampler="heun")
 
     def prompt_warnings(self, prompt: str) -> list[str]:
         return ["nearest known nouns: ball"] if "far" in prompt else []
@@ -91,18 +85,13 @@ class FakePipeline(Pipeline):
     def _prepare(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> None:
         self.calls.append((list(requests), settings))
 
-    def _generate(
-        self, requests: Sequence[Request], settings: Settings, report: ProgressCallback
-    ) -> tuple[list[PointCloud], dict[str, Any]]:
+    def _generate(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> Drawn:
         report(Progress("cloud", 1, 2))
         if requests[0].prompt == "slow":
             print("started", file=sys.stderr, flush=True)
             time.sleep(60)
-        chosen = {name: value for name in self.defaults if (value := getattr(settings, name)) is not None}
-        return [self._cloud(request, settings.n_points) for request in requests], {
-            "settings": {"n_points": settings.n_points, **self.defaults, **chosen},
-            "seconds": {"cloud": 0.1, "upsample": 0.0},
-        }
+        clouds = [self._cloud(request, settings.n_points) for request in requests]
+        return Drawn(clouds, {}, {"cloud": 0.1 * len(requests), "upsample": 0.0})
 
     def _cloud(self, request: Request, n_points: int) -> PointCloud:
         return ball(n_points, request.seed)

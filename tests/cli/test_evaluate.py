@@ -34,13 +34,12 @@ CLASSES = ("car", "motorcycle", "mug", "dog")
 class TruePipeline(FakePipeline):
     """Generates procedural objects; what it does not know becomes noise, and has no surface."""
 
-    batch = 2
     drawn: list[tuple[str, int]]
     stop_at: str | None = None
     """The prompt at which it is interrupted."""
 
     def __init__(self) -> None:
-        super().__init__(generator("pocket"))
+        super().__init__(generator("pocket"), batch=2)
         self.drawn = []
 
     def _prepare(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> None:

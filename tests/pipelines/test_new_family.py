@@ -15,12 +15,10 @@ from enpointe.cli import main
 from enpointe.core.errors import InputError
 
 SPHERES = """
-import torch
 from fake_pipeline import FakePipeline
 
 class Spheres(FakePipeline):
-    def __init__(self, spec, device, preset, *, dtype=None, weights=None):
-        super().__init__(spec, device.type, preset)
+    pass
 """
 
 

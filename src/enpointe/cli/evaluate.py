@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from enpointe.checkpoints.registry import generator
 from enpointe.cli import options as opt
 from enpointe.cli.console import report, warn
+from enpointe.core.checks import USUAL_POINTS
 from enpointe.core.errors import InputError
 from enpointe.core.files import slug, writing
 from enpointe.core.progress import ProgressBar
@@ -182,7 +183,7 @@ def _model(
         raise InputError(f"argument --prompts: expected at most {opt.MAX_SAMPLES} prompts, got {n}; take some by --n")
     folder = Path(options.out) if options.out else Path("out") / f"evaluate-{slug(options.model)}"
     generation = Generation(
-        n_points=options.points or 4096,
+        n_points=options.points or USUAL_POINTS,
         steps=options.steps,
         guidance_scale=options.guidance_scale,
         sampler=options.sampler,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enpointe.core.checks import MAX_POINTS, MIN_POINTS
+from enpointe.core.checks import MAX_POINTS, MIN_POINTS, USUAL_POINTS
 from enpointe.core.errors import InputError
 from enpointe.diffusion.samplers import SAMPLERS
 
@@ -93,8 +93,8 @@ def load_model(options: argparse.Namespace, weights: str | None = None) -> Pipel
 
 def add_points(parser: Options) -> None:
     parser.add_argument(
-        "--points", type=whole(MIN_POINTS, MAX_POINTS), default=4096, metavar="N",
-        help="points of the final cloud (default: 4096)",
+        "--points", type=whole(MIN_POINTS, MAX_POINTS), default=USUAL_POINTS, metavar="N",
+        help=f"points of the final cloud (default: {USUAL_POINTS})",
     )  # fmt: skip
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from enpointe.core.errors import InputError
 
-MIN_POINTS, MAX_POINTS = 64, 65_536
+MIN_POINTS, USUAL_POINTS, MAX_POINTS = 64, 4096, 65_536
+"""Of a final cloud."""
 MAX_SEED = 2**63 - 1
 
 

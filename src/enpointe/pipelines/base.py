@@ -6,7 +6,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from enpointe import __version__
 from enpointe.checkpoints.registry import ModelSpec
-from enpointe.core.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, number, whole
+from enpointe.core.checks import MAX_POINTS, MAX_SEED, MIN_POINTS, USUAL_POINTS, number, whole
 from enpointe.core.device import find_device
 from enpointe.core.errors import InputError
 from enpointe.core.precision import dtype_name
@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Settings:
-    """How clouds are to be generated; None where the preset decides.
+    """How clouds are generated.
 
     Attributes:
         n_points: points of each cloud.
@@ -53,10 +53,25 @@ class Settings:
         sampler: name of the base stage's sampler.
     """
 
-    n_points: int = 4096
-    steps: int | None = None
-    guidance_scale: float | None = None
-    sampler: str | None = None
+    n_points: int
+    steps: int
+    guidance_scale: float
+    sampler: str
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a family made of requests.
+
+    Attributes:
+        clouds: in the requests' order.
+        settings: of the later stages, for `meta`.
+        seconds: that each stage took for all clouds together.
+    """
+
+    clouds: Sequence[PointCloud]
+    settings: Mapping[str, Any]
+    seconds: Mapping[str, float]
 
 
 class Pipeline(ABC):
@@ -64,17 +79,33 @@ class Pipeline(ABC):
 
     Nothing is read or downloaded before it is needed.
 
+    Args:
+        preset: the name of the settings that hold where a call names none; the model's usual one by default.
+        batch: clouds that the base stage draws at a time; by default what suits the device.
+        dtype: what the networks compute in; by default what suits the model and the device.
+        weights: a file of the base network, where it is not the model's own.
+
     Attributes:
         spec: what the registry says of the model.
         device: where it runs.
-        preset: the name of the settings that hold where a call names none.
+        preset: as given.
+        batch: how many clouds are drawn at a time.
     """
 
-    spec: ModelSpec
-    device: torch.device
-    preset: str
-    batch: int
-    """How many clouds are drawn at a time."""
+    def __init__(
+        self,
+        spec: ModelSpec,
+        device: torch.device,
+        preset: str | None = None,
+        *,
+        batch: int | None = None,
+        dtype: torch.dtype | None = None,
+        weights: Path | None = None,
+    ) -> None:
+        self.spec = spec
+        self.preset = spec.presets[0] if preset is None else preset
+        self._batch, self._dtype, self._weights = batch, dtype, weights
+        self.to(device)
 
     @property
     def name(self) -> str:
@@ -82,9 +113,9 @@ class Pipeline(ABC):
         return self.spec.name
 
     @property
-    @abstractmethod
     def dtype(self) -> torch.dtype:
         """What the networks of the diffusion stages compute in."""
+        return self._usual_dtype() if self._dtype is None else self._dtype
 
     @property
     @abstractmethod
@@ -98,7 +129,7 @@ class Pipeline(ABC):
         *,
         image: ImageInput | None = None,
         seed: int = 0,
-        n_points: int = 4096,
+        n_points: int = USUAL_POINTS,
         steps: int | None = None,
         guidance_scale: float | None = None,
         sampler: str | None = None,
@@ -111,7 +142,7 @@ class Pipeline(ABC):
         *,
         image: None = None,
         seed: int | Sequence[int] = 0,
-        n_points: int = 4096,
+        n_points: int = USUAL_POINTS,
         steps: int | None = None,
         guidance_scale: float | None = None,
         sampler: str | None = None,
@@ -124,7 +155,7 @@ class Pipeline(ABC):
         *,
         image: list[ImageInput] | tuple[ImageInput, ...],
         seed: int | Sequence[int] = 0,
-        n_points: int = 4096,
+        n_points: int = USUAL_POINTS,
         steps: int | None = None,
         guidance_scale: float | None = None,
         sampler: str | None = None,
@@ -132,9 +163,9 @@ class Pipeline(ABC):
     ) -> list[Result]: ...
     @overload
     def generate(
-        self, prompt: None = None, *, image: None = None, seed: list[int] | tuple[int, ...], n_points: int = 4096,
-        steps: int | None = None, guidance_scale: float | None = None, sampler: str | None = None,
-        progress: bool | ProgressCallback = True,
+        self, prompt: None = None, *, image: None = None, seed: list[int] | tuple[int, ...],
+        n_points: int = USUAL_POINTS, steps: int | None = None, guidance_scale: float | None = None,
+        sampler: str | None = None, progress: bool | ProgressCallback = True,
     ) -> list[Result]: ...  # fmt: skip
     def generate(
         self,
@@ -142,7 +173,7 @@ class Pipeline(ABC):
         *,
         image: ImageInput | Sequence[ImageInput] | None = None,
         seed: int | Sequence[int] = 0,
-        n_points: int = 4096,
+        n_points: int = USUAL_POINTS,
         steps: int | None = None,
         guidance_scale: float | None = None,
         sampler: str | None = None,
@@ -175,14 +206,7 @@ class Pipeline(ABC):
         self.spec.check_inputs(
             text=any(r.prompt is not None for r in requests), image=any(r.image is not None for r in requests)
         )
-        settings = Settings(
-            whole("n_points", n_points, MIN_POINTS, MAX_POINTS),
-            None if steps is None else whole("steps", steps, 1, MAX_STEPS),
-            None if guidance_scale is None else number("guidance_scale", guidance_scale, 0, MAX_GUIDANCE),
-            sampler,
-        )
-        if sampler is not None and sampler not in self.samplers:
-            raise InputError(f"sampler: expected one of {', '.join(self.samplers)}, found {sampler!r}")
+        settings = self._settings(n_points, steps, guidance_scale, sampler)
         began = time.perf_counter()
         with shown(progress) as report:
             self._prepare(requests, settings, report)
@@ -194,8 +218,19 @@ class Pipeline(ABC):
             for line in dict.fromkeys(line for found in lines.values() for line in found):
                 warnings.warn(line, PromptWarning, stacklevel=2)
             loaded = time.perf_counter()
-            clouds, meta = self._generate(requests, settings, report)
-        meta["seconds"] = {"load": round(loaded - began, 3), **meta["seconds"]}
+            drawn = self._generate(requests, settings, report)
+        meta = {
+            "settings": {
+                **asdict(settings),
+                **drawn.settings,
+                "device": self.device.type,
+                "dtype": dtype_name(self.dtype),
+            },
+            "seconds": {
+                "load": round(loaded - began, 3),
+                **{stage: round(seconds / len(requests), 3) for stage, seconds in drawn.seconds.items()},
+            },
+        }
         results = [
             Result(
                 cloud,
@@ -206,7 +241,7 @@ class Pipeline(ABC):
                 self._meta(request, meta, lines.get(request.prompt or "", ())),
                 self,
             )
-            for request, cloud in zip(requests, clouds, strict=True)
+            for request, cloud in zip(requests, drawn.clouds, strict=True)
         ]
         return results[0] if single else results
 
@@ -214,7 +249,12 @@ class Pipeline(ABC):
 
     @abstractmethod
     def upsample(
-        self, cloud: PointCloud, *, n_points: int = 4096, seed: int = 0, progress: bool | ProgressCallback = True
+        self,
+        cloud: PointCloud,
+        *,
+        n_points: int = USUAL_POINTS,
+        seed: int = 0,
+        progress: bool | ProgressCallback = True,
     ) -> PointCloud:
         """The cloud with new points between its own, up to `n_points`; its own points stay as they are.
 
@@ -268,8 +308,8 @@ class Pipeline(ABC):
 
     @property
     @abstractmethod
-    def defaults(self) -> Mapping[str, Any]:
-        """The preset's values of the settings that a call may leave open: steps, guidance_scale, sampler."""
+    def defaults(self) -> Settings:
+        """The settings of a call that names none: the preset's."""
 
     def to(self, device: str | torch.device) -> Self:
         """Moves to another device; the networks are read again when they are next needed.
@@ -278,6 +318,7 @@ class Pipeline(ABC):
             InputError: no such device. DeviceError: this machine has none.
         """
         self.device = device if isinstance(device, torch.device) else find_device(device)
+        self.batch = self._batch or self._usual_batch()
         self._reset()
         return self
 
@@ -291,7 +332,7 @@ class Pipeline(ABC):
             "nouns": [names[0] for names in self.spec.nouns],
             "preset": self.preset,
             "presets": list(self.spec.presets),
-            "settings": {"n_points": 4096, **self.defaults},
+            "settings": asdict(self.defaults),
             "samplers": list(self.samplers),
             "device": str(self.device),
             "dtype": dtype_name(self.dtype),
@@ -303,6 +344,21 @@ class Pipeline(ABC):
             f"{type(self).__name__}({self.name!r}, {' or '.join(self.spec.inputs) or 'no input'} -> cloud, "
             f"preset {self.preset}, {self.device}, {dtype_name(self.dtype)})"
         )
+
+    def _settings(
+        self, n_points: int, steps: int | None, guidance_scale: float | None, sampler: str | None
+    ) -> Settings:
+        """The default settings, but for those that a call names; InputError where one is out of range."""
+        named: dict[str, Any] = {}
+        if steps is not None:
+            named["steps"] = whole("steps", steps, 1, MAX_STEPS)
+        if guidance_scale is not None:
+            named["guidance_scale"] = number("guidance_scale", guidance_scale, 0, MAX_GUIDANCE)
+        if sampler is not None:
+            if sampler not in self.samplers:
+                raise InputError(f"sampler: expected one of {', '.join(self.samplers)}, found {sampler!r}")
+            named["sampler"] = sampler
+        return replace(self.defaults, n_points=whole("n_points", n_points, MIN_POINTS, MAX_POINTS), **named)
 
     def _meta(self, request: Request, shared: Mapping[str, Any], lines: Sequence[str]) -> dict[str, Any]:
         """What `meta.json` says of one sample."""
@@ -328,14 +384,20 @@ class Pipeline(ABC):
         """
 
     @abstractmethod
-    def _generate(
-        self, requests: Sequence[Request], settings: Settings, report: ProgressCallback
-    ) -> tuple[list[PointCloud], dict[str, Any]]:
-        """The clouds of prepared requests, in their order, and what `meta` says of all: settings and seconds."""
+    def _generate(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> Drawn:
+        """The clouds of prepared requests."""
 
     @abstractmethod
     def _reset(self) -> None:
-        """Forgets the networks, after a change of the device."""
+        """Forgets the networks: the device is another one."""
+
+    def _usual_batch(self) -> int:
+        """`batch` where none is given: on a CPU several clouds together are no faster than one by one."""
+        return 1 if self.device.type == "cpu" else 16
+
+    def _usual_dtype(self) -> torch.dtype:
+        """`dtype` where none is given."""
+        return torch.float32
 
 
 def _requests(

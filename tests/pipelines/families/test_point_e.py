@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +140,7 @@ def fewer_steps(preset: ReleasedPreset) -> ReleasedPreset:
 def tiny(name: str, preset: str = "fast", **options: Any) -> PointEPipeline:
     dtype = torch.bfloat16 if PRESETS[name][preset].dtype == "auto" else torch.float32
     clip = FakeClip()
-    members = ReleasedMembers(
-        name,
-        CPU,
-        dtype=dtype,
-        path=options.pop("weights", None),
-        load=Loads(),
-        load_clip=lambda _: clip,  # type: ignore[arg-type, return-value]
-    )
+    members = partial(ReleasedMembers, load=Loads(), load_clip=lambda _: clip)  # type: ignore[arg-type, return-value]
     return PointEPipeline(MODELS[name], CPU, preset, members=members, dtype=dtype, **options)
 
 
@@ -286,9 +280,7 @@ def test_bad_weights_are_told_before_clip_is_read() -> None:
     def damaged(name: str, **_given: Any) -> Any:
         raise WeightsError("damaged")
 
-    members = ReleasedMembers(
-        "base40M-textvec", CPU, dtype=torch.float32, load=damaged, load_clip=lambda _: pytest.fail("read")
-    )
+    members = partial(ReleasedMembers, load=damaged, load_clip=lambda _: pytest.fail("read"))
     with pytest.raises(WeightsError, match="damaged"):
         PointEPipeline(MODELS["base40M-textvec"], CPU, members=members).generate("a dog")
 
@@ -449,3 +441,10 @@ def test_reference_numbers_are_the_release_s() -> None:
         assert (base.options, base.guidance_scale) == ({"s_churn": 3}, 3)
         assert (up.sampler, up.steps, up.sigma_min, up.sigma_max, up.options) == ("heun", 64, 1e-3, 160, {})
         assert up.guidance_scale == (3 if of_images else 0)
+
+
+def test_moving_reads_the_networks_again_where_it_moves_to() -> None:
+    pipeline = tiny("base40M-textvec")
+    assert pipeline._members.base.output_proj.weight.device == CPU
+    pipeline.to(torch.device("meta"))
+    assert pipeline._members.base.output_proj.weight.device.type == "meta"

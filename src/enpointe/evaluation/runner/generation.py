@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from enpointe.checkpoints.weights import sha256
+from enpointe.core.checks import USUAL_POINTS
 from enpointe.core.errors import InputError, MeshError
 from enpointe.core.files import writing
 from enpointe.core.precision import dtype_name
@@ -34,7 +35,7 @@ class Generation:
         grid_size: of the mesh; None makes none.
     """
 
-    n_points: int = 4096
+    n_points: int = USUAL_POINTS
     steps: int | None = None
     guidance_scale: float | None = None
     sampler: str | None = None

@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from enpointe.checkpoints.registry import ModelSpec
-from enpointe.core.checks import MAX_SEED, size_after, whole
-from enpointe.core.precision import dtype_name, fast_dtype
+from enpointe.core.checks import MAX_SEED, USUAL_POINTS, size_after, whole
+from enpointe.core.precision import fast_dtype
 from enpointe.core.progress import Progress, ProgressCallback, shown
 from enpointe.core.prompt import check_prompt
 from enpointe.diffusion.denoiser import VelocityDenoiser
@@ -25,7 +24,7 @@ from enpointe.diffusion.schedule import KarrasSchedule
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.surface import surface
-from enpointe.pipelines.base import Pipeline, Request, Settings
+from enpointe.pipelines.base import Drawn, Pipeline, Request, Settings
 from enpointe.pipelines.batching import in_batches
 from enpointe.pipelines.families.pocket.members import Members
 from enpointe.pipelines.families.pocket.upsampling import upsample
@@ -58,42 +57,30 @@ class PocketPipeline(Pipeline):
 
     Args:
         spec: of "pocket".
-        preset: its name.
+        dtype: of all networks; by default the base model's is the faster one on a CPU, else float32 (the rounding of
+            bfloat16 changes with a batch's size, so that with several at a time a sample would depend on its
+            neighbors), and the others' the faster one.
         sampling: settings that are not named in a call, where they are not the preset's.
-        batch: clouds that the base model draws at a time; by default 1 on a CPU, where more are no
-            faster, else 16.
-        dtype: of the base model; by default the faster one on a CPU, else float32. The rounding of bfloat16 changes
-            with a batch's size, so that with several at a time a sample would depend on its neighbors.
-        weights: a file of the base model, where it is not the embedded one.
     """
 
     def __init__(
         self,
         spec: ModelSpec,
         device: torch.device,
-        preset: str = "fast",
+        preset: str | None = None,
         *,
-        sampling: Preset | None = None,
         batch: int | None = None,
         dtype: torch.dtype | None = None,
         weights: Path | None = None,
+        sampling: Preset | None = None,
     ) -> None:
-        self.spec = spec
-        self.device = device
-        self.preset = preset
         self.sampling = sampling or Preset()
-        self._batch, self._dtype, self._weights = batch, dtype, weights
-        self._reset()
+        super().__init__(spec, device, preset, batch=batch, dtype=dtype, weights=weights)
 
     def _reset(self) -> None:
-        on_cpu = self.device.type == "cpu"
-        self.batch = self._batch or (1 if on_cpu else 16)
         self._members = Members(self.device, self._weights)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        if self._dtype is not None:
-            return self._dtype
+    def _usual_dtype(self) -> torch.dtype:
         return fast_dtype(self.device) if self.device.type == "cpu" else torch.float32
 
     @property
@@ -105,8 +92,9 @@ class PocketPipeline(Pipeline):
         return samplers_in("karras")
 
     @property
-    def defaults(self) -> dict[str, Any]:
-        return {name: getattr(self.sampling, name) for name in ("steps", "guidance_scale", "sampler")}
+    def defaults(self) -> Settings:
+        preset = self.sampling
+        return Settings(USUAL_POINTS, preset.steps, preset.guidance_scale, preset.sampler)
 
     def prompt_warnings(self, prompt: str) -> list[str]:
         return self._members.vocabulary.warnings(check_prompt(prompt))
@@ -116,37 +104,28 @@ class PocketPipeline(Pipeline):
         if settings.n_points > BASE_POINTS:
             _ = self._members.up
 
-    def _generate(
-        self, requests: Sequence[Request], settings: Settings, report: ProgressCallback
-    ) -> tuple[list[PointCloud], dict[str, Any]]:
-        chosen = {
-            name: value if (value := getattr(settings, name)) is not None else default
-            for name, default in self.defaults.items()
-        }
+    def _generate(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> Drawn:
         n_points, seeds = settings.n_points, [request.seed for request in requests]
         began = time.perf_counter()
         coarse: list[PointCloud] = []
-        for part, tell in in_batches(len(requests), self.batch, "cloud", chosen["steps"], report):
-            coarse += self._sample(requests[part], min(n_points, BASE_POINTS), tell, **chosen)
+        for part, tell in in_batches(len(requests), self.batch, "cloud", settings.steps, report):
+            coarse += self._sample(requests[part], settings, tell)
         sampled = time.perf_counter()
         clouds = coarse if n_points <= BASE_POINTS else self._upsample_all(coarse, n_points, seeds, report)
         done = time.perf_counter()
-        return clouds, {
-            "settings": {
-                "n_points": n_points,
-                **chosen,
-                **({"upsample_steps": self.sampling.upsample_steps} if n_points > BASE_POINTS else {}),
-                "device": self.device.type,
-                "dtype": dtype_name(self.dtype),
-            },
-            "seconds": {
-                "cloud": round((sampled - began) / len(requests), 3),
-                "upsample": round((done - sampled) / len(requests), 3),
-            },
-        }
+        return Drawn(
+            clouds,
+            {"upsample_steps": self.sampling.upsample_steps} if n_points > BASE_POINTS else {},
+            {"cloud": sampled - began, "upsample": done - sampled},
+        )
 
     def upsample(
-        self, cloud: PointCloud, *, n_points: int = 4096, seed: int = 0, progress: bool | ProgressCallback = True
+        self,
+        cloud: PointCloud,
+        *,
+        n_points: int = USUAL_POINTS,
+        seed: int = 0,
+        progress: bool | ProgressCallback = True,
     ) -> PointCloud:
         seed = whole("seed", seed, 0, MAX_SEED)
         n_points = size_after(n_points, len(cloud))
@@ -200,26 +179,18 @@ class PocketPipeline(Pipeline):
         return clouds
 
     @torch.inference_mode()
-    def _sample(
-        self,
-        requests: Sequence[Request],
-        n_points: int,
-        tell: Callable[[int], None],
-        *,
-        steps: int,
-        guidance_scale: float,
-        sampler: str,
-    ) -> list[PointCloud]:
+    def _sample(self, requests: Sequence[Request], settings: Settings, tell: Callable[[int], None]) -> list[PointCloud]:
         network, n_tokens = self._members.base
         tokens = self._members.encoder.condition([request.prompt or "" for request in requests], n_tokens)
-        shape_scale = 1 + SHAPE_GUIDANCE * (guidance_scale - 1) if guidance_scale else 1.0
+        scale = settings.guidance_scale
+        shape_scale = 1 + SHAPE_GUIDANCE * (scale - 1) if scale else 1.0
         stage = Stage(
             VelocityDenoiser(network),
-            make_sampler(sampler),
+            make_sampler(settings.sampler),
             KarrasSchedule(SIGMA_MIN, SIGMA_MAX),
-            steps,
-            (6, n_points),
-            Guidance(guidance_scale, leading_scale=shape_scale),
+            settings.steps,
+            (6, min(settings.n_points, BASE_POINTS)),
+            Guidance(scale, leading_scale=shape_scale),
             noise_limit=NOISE_LIMIT,
             dtype=self.dtype,
         )

@@ -6,7 +6,7 @@ As in Point-E (arXiv 2212.08751, section 4), with the released networks.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from enpointe.checkpoints.registry import ModelSpec
 from enpointe.checkpoints.released import RELEASED
-from enpointe.core.checks import MAX_SEED, size_after, whole
-from enpointe.core.precision import dtype_name, find_dtype
+from enpointe.core.checks import MAX_SEED, USUAL_POINTS, size_after, whole
+from enpointe.core.precision import find_dtype
 from enpointe.core.progress import ProgressCallback, shown
 from enpointe.core.prompt import check_prompt
 from enpointe.diffusion.sampler import options_of
@@ -28,7 +28,7 @@ from enpointe.geometry.point_cloud import PointCloud
 from enpointe.geometry.subsample import farthest_point
 from enpointe.meshing.surface import surface
 from enpointe.nn.point_transformer import PointTransformer
-from enpointe.pipelines.base import ImageInput, Pipeline, Request, Settings
+from enpointe.pipelines.base import Drawn, ImageInput, Pipeline, Request, Settings
 from enpointe.pipelines.families.point_e import conditions
 from enpointe.pipelines.families.point_e.conditions import Conditions
 from enpointe.pipelines.families.point_e.drawing import (
@@ -39,7 +39,7 @@ from enpointe.pipelines.families.point_e.drawing import (
     released_stage,
 )
 from enpointe.pipelines.families.point_e.members import ReleasedMembers
-from enpointe.pipelines.families.point_e.presets import PRESETS, Sampling
+from enpointe.pipelines.families.point_e.presets import PRESETS, ReleasedPreset, Sampling
 from enpointe.pipelines.families.point_e.stages import CloudStage
 
 
@@ -49,42 +49,38 @@ class PointEPipeline(Pipeline):
     Args:
         spec: of the base model.
         preset: "fast" or "reference", the release's own settings.
-        weights: a file of the base network, where it is not the one of that name.
         batch: clouds drawn at a time; by default 1 on a CPU, where more are no faster, else as many as
             fit into the device's memory, at most 16.
         dtype: of the point networks; by default the preset's: the faster one, or float32 for "reference".
-        members: where the networks come from.
+        members: makes the networks' loader, of the arguments of `ReleasedMembers`.
     """
 
     def __init__(
         self,
         spec: ModelSpec,
         device: torch.device,
-        preset: str = "fast",
+        preset: str | None = None,
         *,
-        weights: Path | None = None,
         batch: int | None = None,
         dtype: torch.dtype | None = None,
-        members: ReleasedMembers | None = None,
+        weights: Path | None = None,
+        members: Callable[..., ReleasedMembers] = ReleasedMembers,
     ) -> None:
-        self.spec = spec
-        self.device = device
-        self.preset = preset
-        self.sampling = PRESETS[spec.name][preset]
-        self._batch, self._dtype, self._weights = batch, dtype, weights
-        self._own_members = members
-        self._reset()
-
-    def _reset(self) -> None:
-        self.batch = self._batch or batch_that_fits(self.name, self.device)
-        self._members = self._own_members or ReleasedMembers(
-            self.name, self.device, dtype=self.dtype, path=self._weights
-        )
+        self._make_members = members
+        super().__init__(spec, device, preset, batch=batch, dtype=dtype, weights=weights)
 
     @property
-    def dtype(self) -> torch.dtype:
-        if self._dtype is not None:
-            return self._dtype
+    def sampling(self) -> ReleasedPreset:
+        """The preset's settings."""
+        return PRESETS[self.name][self.preset]
+
+    def _reset(self) -> None:
+        self._members = self._make_members(self.name, self.device, dtype=self.dtype, path=self._weights)
+
+    def _usual_batch(self) -> int:
+        return batch_that_fits(self.name, self.device)
+
+    def _usual_dtype(self) -> torch.dtype:
         return find_dtype(self.sampling.dtype, self.device)
 
     @property
@@ -96,16 +92,17 @@ class PointEPipeline(Pipeline):
         return tuple(SAMPLERS)
 
     @property
-    def defaults(self) -> dict[str, Any]:
-        return _settings(self.sampling.base, "")
+    def defaults(self) -> Settings:
+        base = self.sampling.base
+        return Settings(USUAL_POINTS, base.steps, base.guidance_scale, base.sampler)
 
     def prompt_warnings(self, prompt: str) -> list[str]:
         """A line where the prompt is longer than CLIP reads; CLIP's vocabulary is open."""
         clip = self._members.clip
         n_tokens = clip.n_tokens(check_prompt(prompt))
-        return [f"the prompt has {n_tokens} tokens; only the first {clip.max_tokens} are read"] * (
-            n_tokens > clip.max_tokens
-        )
+        if n_tokens <= clip.max_tokens:
+            return []
+        return [f"the prompt has {n_tokens} tokens; only the first {clip.max_tokens} are read"]
 
     def _prepare(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> None:
         self._members.report = report
@@ -117,12 +114,9 @@ class PointEPipeline(Pipeline):
         if self.spec.inputs:
             _ = self._members.clip
 
-    def _generate(
-        self, requests: Sequence[Request], settings: Settings, report: ProgressCallback
-    ) -> tuple[list[PointCloud], dict[str, Any]]:
+    def _generate(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> Drawn:
         seeds, n_points = [request.seed for request in requests], settings.n_points
-        sampling = self._sampling(settings)
-        base = self._stage(self._members.base, self.name, sampling)
+        base = self._stage(self._members.base, self.name, self._sampling(settings))
         up = self._upsampler if n_points > COARSE_POINTS else None
         began = time.perf_counter()
         known = self._conditions(requests, grid=up is not None)
@@ -131,25 +125,17 @@ class PointEPipeline(Pipeline):
         if up is not None:
             clouds = dense_clouds(up, clouds, known, seeds, n_points, self.device, self.batch, report)
         done = time.perf_counter()
-        return [_to_cloud(cloud[:, :n_points]) for cloud in clouds], {
-            "settings": {
-                "n_points": n_points,
-                "device": self.device.type,
-                "dtype": dtype_name(self.dtype),
-                **_settings(sampling, ""),
-                **({} if up is None else _settings(self.sampling.upsampler, "upsample_")),
-            },
-            "seconds": {
-                "cloud": round((sampled - began) / len(requests), 3),
-                "upsample": round((done - sampled) / len(requests), 3),
-            },
-        }
+        return Drawn(
+            [_to_cloud(cloud[:, :n_points]) for cloud in clouds],
+            {} if up is None else _upsample_settings(self.sampling.upsampler),
+            {"cloud": sampled - began, "upsample": done - sampled},
+        )
 
     def upsample(
         self,
         cloud: PointCloud,
         *,
-        n_points: int = 4096,
+        n_points: int = USUAL_POINTS,
         seed: int = 0,
         image: ImageInput | None = None,
         progress: bool | ProgressCallback = True,
@@ -214,11 +200,15 @@ class PointEPipeline(Pipeline):
         return released_stage(network, name, sampling, self.sampling, dtype=self.dtype)
 
     def _sampling(self, settings: Settings) -> Sampling:
-        """The base stage's settings: the preset's, but for those that are named."""
-        named = {name: getattr(settings, name) for name in ("steps", "guidance_scale", "sampler")}
-        chosen = replace(self.sampling.base, **{name: value for name, value in named.items() if value is not None})
-        known = options_of(chosen.sampler)
-        return replace(chosen, options={name: value for name, value in chosen.options.items() if name in known})
+        """The base stage's: the preset's, with these settings, and those of its sampler's options that theirs has."""
+        base, known = self.sampling.base, options_of(settings.sampler)
+        return replace(
+            base,
+            steps=settings.steps,
+            guidance_scale=settings.guidance_scale,
+            sampler=settings.sampler,
+            options={name: value for name, value in base.options.items() if name in known},
+        )
 
     def _conditions(self, requests: Sequence[Request], *, grid: bool) -> Conditions:
         texts = [request.prompt for request in requests if request.prompt is not None]
@@ -235,9 +225,9 @@ def _images(requests: Sequence[Request]) -> list[ImageInput]:
     return [request.image for request in requests if request.image is not None]
 
 
-def _settings(sampling: Sampling, prefix: str) -> dict[str, Any]:
-    """What a user may choose of a stage, for a file's provenance."""
-    return {f"{prefix}{name}": getattr(sampling, name) for name in ("steps", "guidance_scale", "sampler")}
+def _upsample_settings(sampling: Sampling) -> dict[str, Any]:
+    """For a file's provenance."""
+    return {f"upsample_{name}": getattr(sampling, name) for name in ("steps", "guidance_scale", "sampler")}
 
 
 def _to_cloud(sample: Tensor) -> PointCloud:
