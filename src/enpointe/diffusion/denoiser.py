@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from enpointe.core.errors import InputError
 from enpointe.diffusion.posterior import split_output, x0_from_eps
 from enpointe.diffusion.schedule import DiscreteProcess, Level, velocity_time
 from enpointe.diffusion.shapes import Samples
@@ -99,6 +100,43 @@ class VelocityDenoiser(NetworkDenoiser):
         velocity, _ = split_output(self.net(x_vp, velocity_time(ratio.flatten()), **cond).to(x.dtype), x.shape[1])
         denoised = cos * x_vp - ratio * cos * velocity
         return denoised.clamp(-1, 1) if self.clip_denoised else denoised
+
+
+@dataclass(frozen=True)
+class FlowDenoiser(NetworkDenoiser):
+    """A network that predicts a rectified flow's velocity, noise - x0, at x_t = (1 - t) x0 + t noise.
+
+    Liu et al. 2022 (arXiv 2209.03003, section 2.1). Its time is t = sigma / (1 + sigma): x_t is x / (1 + sigma).
+    """
+
+    def __call__(self, x: Samples, sigma: Level, /, **cond: Any) -> Samples:
+        t = _per_sample(sigma, x) / (1 + _per_sample(sigma, x))
+        x_t = (1 - t) * x
+        return x_t - t * self.net(x_t, t.flatten(), **cond).to(x.dtype)
+
+
+@dataclass(frozen=True)
+class ExpertDenoiser(NetworkDenoiser):
+    """One denoiser for noise levels above a border and another one from there on down.
+
+    Experts of their noise levels: Balaji et al. 2022, eDiff-I (arXiv 2211.01324, section 4).
+
+    Args:
+        net: the denoiser for levels above `border`.
+        fine: the one for `border` and levels below.
+        border: a noise level sigma.
+    """
+
+    fine: ConditionalDenoiser
+    border: float
+
+    def __call__(self, x: Samples, sigma: Level, /, **cond: Any) -> Samples:
+        """As a denoiser; of levels (N,) all must be on one side of the border."""
+        levels = torch.as_tensor(sigma)
+        above = bool((levels > self.border).any())
+        if above and not bool((levels > self.border).all()):
+            raise InputError(f"expected noise levels on one side of {self.border}, found {levels.tolist()}")
+        return (self.net if above else self.fine)(x, sigma, **cond)
 
 
 @dataclass(frozen=True)
