@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from enpointe.core.errors import InputError
-from enpointe.diffusion.denoiser import EpsDenoiser, VelocityDenoiser
+from enpointe.diffusion.denoiser import EpsDenoiser, ExpertDenoiser, FlowDenoiser, NetworkDenoiser, VelocityDenoiser
 from enpointe.diffusion.loss import eps_loss, velocity_loss
 from enpointe.diffusion.posterior import log_variance, posterior_mean
 from enpointe.diffusion.schedule import DiscreteProcess, VelocityProcess, velocity_time
@@ -41,6 +41,12 @@ def velocity_net(x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
     return cos * eps - sin * x0
 
 
+def flow_net(x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
+    t = t[:, None, None]
+    x0 = exact_denoised(x_t / (1 - t), t / (1 - t))
+    return (x_t - x0) / t
+
+
 def draws(seed: int, n: int = 5) -> Tensor:
     return torch.randn(n, 6, 7, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
@@ -53,9 +59,10 @@ SIGMAS = torch.tensor([0.02, 0.3, 1.0, 7.0, 90.0], dtype=torch.float64)
     [
         EpsDenoiser(eps_net, PROCESS, clip_denoised=False, integer_time=False),
         VelocityDenoiser(velocity_net, clip_denoised=False),
+        FlowDenoiser(flow_net),
     ],
 )
-def test_exact_networks_denoise_exactly(denoiser: EpsDenoiser | VelocityDenoiser) -> None:
+def test_exact_networks_denoise_exactly(denoiser: NetworkDenoiser) -> None:
     x = draws(0) * (1 + SIGMAS[:, None, None])
     expected = exact_denoised(x, SIGMAS[:, None, None])
     torch.testing.assert_close(denoiser(x, SIGMAS), expected, rtol=1e-6, atol=1e-9)
@@ -176,3 +183,15 @@ def test_posterior_against_bayes() -> None:
     assert torch.equal(log_variance(process, torch.full_like(x_t, -1), index, x_t)[:, 0, 0], lowest)
     highest = log_variance(process, torch.full_like(x_t, 1), index, x_t)[:, 0, 0]
     torch.testing.assert_close(highest, beta.log())
+
+
+def test_experts_take_their_noise_levels() -> None:
+    def expert(name: float) -> Any:
+        return lambda x, sigma, **cond: torch.full_like(x, name + cond["shift"])
+
+    denoiser = ExpertDenoiser(expert(1.0), expert(2.0), border=0.25)
+    x = torch.zeros(2, 6, 4)
+    for sigma, value in ((0.3, 1.5), (0.25, 2.5), (torch.tensor([0.1, 0.2]), 2.5), (torch.tensor([9.0, 0.3]), 1.5)):
+        assert (denoiser(x, sigma, shift=0.5) == value).all()
+    with pytest.raises(InputError, match=r"one side of 0.25, found \[0.5, 0.125\]"):
+        denoiser(x, torch.tensor([0.5, 0.125]), shift=0.0)

@@ -1,7 +1,7 @@
 """What an object looks like, in a few dozen tokens: a diffusion transformer over ordered clouds.
 
-In kd order (see `kd_order`) a cloud of 1,024 points is an array, and one of its tokens is some dozens of points that are
-neighbors. Which object it is, in which pose and colors, is learned over these few tokens at a thirtieth of what a
+In kd order (see `kd_order`) a cloud of 1,024 points is an array, and one of its tokens is some dozens of neighboring
+points. Which object it is, in which pose and colors, is learned over these few tokens at a thirtieth of what a
 transformer over points costs; where exactly a point lies is left to `detail`. Ordered clouds have precedents:
 GaussianCube (arXiv 2403.19655), Not-So-Optimal Transport Flows (arXiv 2502.12456).
 """
@@ -68,9 +68,7 @@ class Layout(nn.Module):
         self.pooled = nn.Linear(text, width)
         self.condition = nn.Linear(width, _CONDITION)
         self.text = nn.Sequential(nn.LayerNorm(text), nn.Linear(text, width))
-        self.blocks = nn.ModuleList(
-            ModulatedBlock(width, heads, _CONDITION, context=i % 2 == 0) for i in range(layers)
-        )
+        self.blocks = nn.ModuleList(ModulatedBlock(width, heads, _CONDITION, context=i % 2 == 0) for i in range(layers))
         self.last_modulation = nn.Linear(_CONDITION, 2 * width)
         self.output = nn.Linear(width, channels)
         for layer in (self.last_modulation, self.output):
