@@ -20,6 +20,7 @@ import enpointe
 from enpointe.checkpoints.embedded import embedded_path
 from enpointe.checkpoints.registry import ASSETS, MODELS
 from enpointe.checkpoints.weights import read_weights, save_weights
+from enpointe.core import precision
 from enpointe.core.checks import MAX_POINTS
 from enpointe.core.errors import DeviceError, InputError, WeightsError
 from enpointe.core.precision import dtype_name
@@ -98,6 +99,24 @@ def test_channels_are_left_out(tiny: Make, capsule: MakeCloud) -> None:
     cloud = capsule(128)
     named = PointCloud(cloud.points, cloud.colors, {"material": np.arange(128, dtype=np.float32)})
     assert tiny().upsample(named, n_points=200).channels == {}
+
+
+def test_a_named_number_format_holds_in_every_stage(
+    tiny: Make, tiny_sdf: SightSDF, capsule: MakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(fast: torch.dtype, dtype: torch.dtype | None) -> list[bytes]:
+        monkeypatch.setattr(precision, "_faster_on_cpu", lambda threads: fast)
+        pipeline, cloud = tiny(dtype=dtype), capsule(64)
+        return [
+            pipeline.generate("a dog", n_points=64, progress=False).cloud.points.tobytes(),
+            pipeline.upsample(cloud, n_points=128, progress=False).points.tobytes(),
+            pipeline.mesh(cloud, grid_size=16, progress=False).vertices.tobytes(),
+        ]
+
+    single, half = made(torch.float32, None), made(torch.bfloat16, None)
+    assert all(a != b for a, b in zip(single, half, strict=True))
+    assert made(torch.bfloat16, torch.float32) == single
+    assert made(torch.float32, torch.bfloat16) == half
 
 
 # --- meshes

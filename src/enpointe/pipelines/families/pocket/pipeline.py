@@ -140,6 +140,7 @@ class PocketPipeline(Pipeline):
                 shape=shape,
                 steps=self.sampling.upsample_steps,
                 device=self.device,
+                dtype=self._dtype,
                 progress=lambda done, total: report(Progress("upsample", done, total)),
             )
         # Not all of them back from the unit frame: the cloud's own would be rounded.
@@ -163,6 +164,7 @@ class PocketPipeline(Pipeline):
                 grid_size=grid_size,
                 keep_small_pieces=keep_small_pieces,
                 method="dense" if dense else "sparse",
+                dtype=self._dtype,
                 report=report,
             )
 
