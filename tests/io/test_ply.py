@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from enpointe.geometry import Mesh, PointCloud
 from enpointe.geometry.colors import to_linear
 from enpointe.io.assets.files import FolderFiles
 from enpointe.io.formats import holds_mesh, read_model
+from enpointe.io.sample_folder import SampleFolder
 
 TEXT = """ply\r
 format ascii 1.0\r
@@ -127,3 +129,14 @@ def test_a_header_says_whether_a_file_is_a_mesh(tmp_path: Path, count: str, expe
         f"ply\nformat ascii 1.0\ncomment element face 3\nelement vertex 1\nelement face {count}\nend_header\n"
     )
     assert holds_mesh(tmp_path / "a.PLY") is expected
+
+
+def test_channels_that_are_left_out_are_a_warning(cloud: PointCloud, tmp_path: Path) -> None:
+    with pytest.warns(LostDataWarning, match=r"a\.ply: the format has no place for channels, left out: material"):
+        cloud.save(tmp_path / "a.ply")
+    assert PointCloud.load(tmp_path / "a.ply").channels == {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cloud.save(tmp_path / "a.npz")
+        PointCloud(cloud.points, cloud.colors).save(tmp_path / "a.ply")
+        SampleFolder(tmp_path / "sample").write(cloud, None, {}, page="")  # its .npz has them

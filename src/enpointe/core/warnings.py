@@ -12,4 +12,4 @@ class PromptWarning(EnpointeWarning):
 
 
 class LostDataWarning(EnpointeWarning):
-    """A file lacks something that was expected of it, such as colors, and is used without."""
+    """A file lacks something that was expected of it, such as colors, or has no place for it, such as channels."""

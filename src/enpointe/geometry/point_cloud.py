@@ -105,7 +105,7 @@ class PointCloud:
     def save(self, path: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
         """Writes .ply (colors of 8 bits, no channels), .npz (exact), or another format of `io.formats`.
 
-        The file is whole or absent.
+        The file is whole or absent. Channels that are left out are a LostDataWarning.
 
         Args:
             provenance: prompt, seed, version, ...: a JSON object for the place that the format has for remarks.

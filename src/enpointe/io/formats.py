@@ -62,6 +62,7 @@ class Format:
         is_mesh: says of a file's beginning whether it is a mesh's. Needed where a format may hold either.
         read_provenance: the JSON object that `write_cloud` or `write_mesh` embedded, if any.
         write_cloud, write_mesh: write to an open file; provenance is for the place that the format has for remarks.
+        channels: whether `write_cloud` writes a cloud's channels.
     """
 
     read_cloud: Callable[[bytes], CloudArrays] | None = None
@@ -71,6 +72,7 @@ class Format:
     read_provenance: Callable[[bytes], dict[str, Any] | None] | None = None
     write_cloud: Callable[[BinaryIO, PointCloud, Provenance], None] | None = None
     write_mesh: Callable[[BinaryIO, Mesh, Provenance], None] | None = None
+    channels: bool = False
 
 
 FORMATS: Registry[Format] = Registry("file format", "enpointe.io")
@@ -189,10 +191,13 @@ def read_provenance(path: str | Path) -> dict[str, Any] | None:
 
 def save_cloud(cloud: PointCloud, path: str | Path, provenance: Provenance = None) -> None:
     """See `PointCloud.save`."""
-    write = FORMATS[known_suffix(Path(path), suffixes("write_cloud"))].write_cloud
-    assert write is not None
+    form = FORMATS[known_suffix(Path(path), suffixes("write_cloud"))]
+    assert form.write_cloud is not None
     with replacing(path) as file:
-        write(file, cloud, provenance)
+        form.write_cloud(file, cloud, provenance)
+    if cloud.channels and not form.channels:
+        lost = ", ".join(cloud.channels)
+        warnings.warn(f"{path}: the format has no place for channels, left out: {lost}", LostDataWarning, stacklevel=3)
 
 
 def save_mesh(mesh: Mesh, path: str | Path, provenance: Provenance = None) -> None:

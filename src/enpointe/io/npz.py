@@ -135,4 +135,6 @@ def write_cloud(file: BinaryIO, cloud: PointCloud, provenance: Mapping[str, Any]
     write_arrays(file, {"coords": cloud.points, **colors, **cloud.channels}, provenance)
 
 
-FORMATS.register(".npz")(Format(read_cloud=read_cloud, read_provenance=read_provenance, write_cloud=write_cloud))
+FORMATS.register(".npz")(
+    Format(read_cloud=read_cloud, read_provenance=read_provenance, write_cloud=write_cloud, channels=True)
+)

@@ -54,7 +54,7 @@ class SampleFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if views is not None or page is not None:
-            cloud.save(self.path / VIEWER_CLOUD, meta)
+            PointCloud(cloud.points, cloud.colors).save(self.path / VIEWER_CLOUD, meta)  # channels: beside it
         cloud.save(self.path / CLOUD, meta)
         if mesh is not None:
             mesh.save(self.path / MESH, meta)
