@@ -8,13 +8,24 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from importlib import import_module
 from typing import NoReturn
 
 from enpointe import __version__
-from enpointe.cli import data, evaluate, generate, mesh, models, train, upsample, view
 from enpointe.cli.console import warnings_on_stderr
 from enpointe.core.errors import EnpointeError, InputError
 
+COMMANDS = {
+    "generate": "make a cloud and a mesh from a prompt or an image",
+    "mesh": "make a mesh from a cloud",
+    "upsample": "make a cloud denser",
+    "view": "look at a cloud or a mesh",
+    "train": "train a model",
+    "evaluate": "measure how good a model, or a folder of clouds, is",
+    "data": "look at the training data, or make it",
+    "models": "list, download, import and export weights",
+}
+"""Modules of this package, and what the list of commands says of each."""
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -27,7 +38,8 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message} (see '{self.prog} --help')")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of one of the COMMANDS; its module alone is imported. Without one it lists them."""
     parser = Parser(
         prog="enpointe",
         description="A prompt becomes a colored 3D point cloud and a mesh.",
@@ -36,8 +48,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"enpointe {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for command in (generate, mesh, upsample, view, train, evaluate, data, models):
-        command.add_parser(commands)
+    for name, line in COMMANDS.items():
+        if name == command:
+            import_module(f"enpointe.cli.{name}").add_parser(commands)
+        else:
+            commands.add_parser(name, help=line)
     return parser
 
 
@@ -47,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     previous = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
     try:
         with warnings_on_stderr():
-            options = build_parser().parse_args(arguments)
+            words = sys.argv[1:] if arguments is None else arguments
+            options = build_parser(next((word for word in words if word[:1] != "-"), None)).parse_args(words)
             options.run(options)
         sys.stdout.flush()
     except EnpointeError as error:

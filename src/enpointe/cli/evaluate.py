@@ -33,7 +33,7 @@ SWEEP_CLOUDS = 24
 
 def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
-        "evaluate", help="measure how good a model, or a folder of clouds, is", allow_abbrev=False,
+        "evaluate", allow_abbrev=False,
         description="Scores clouds (P-FID, P-IS, R-Precision, distances to reference clouds, meshes) and writes "
         "report.html and results.json. With --model clouds are generated first, into the same folder; a run that was "
         "stopped goes on when the same command is given again. Without --reference a model is compared with new "

@@ -43,7 +43,6 @@ class Sample:
 def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
         "generate",
-        help="make a cloud and a mesh from a prompt or an image",
         description="Writes cloud.ply, cloud.npz, mesh.glb, views.png, view.html and meta.json.",
         allow_abbrev=False,
     )

@@ -15,7 +15,7 @@ from enpointe.core.progress import ProgressBar
 
 def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
-        "mesh", help="make a mesh from a cloud", description="Makes a closed, colored mesh from a cloud.",
+        "mesh", description="Makes a closed, colored mesh from a cloud.",
         allow_abbrev=False,
     )  # fmt: skip
     parser.add_argument("cloud", metavar="CLOUD", help="colored points, such as a .ply or .npz file")

@@ -14,7 +14,7 @@ from enpointe.core.progress import ProgressBar
 
 def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
-        "models", help="list, download, import and export weights", allow_abbrev=False,
+        "models", allow_abbrev=False,
         description="The released Point-E checkpoints by name, in the cache that ENPOINTE_CACHE names.",
     )  # fmt: skip
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)

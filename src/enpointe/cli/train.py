@@ -24,7 +24,7 @@ class _WholeNames(argparse.HelpFormatter):
 
 def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
-        "train", help="train a model", allow_abbrev=False, formatter_class=_WholeNames,
+        "train", allow_abbrev=False, formatter_class=_WholeNames,
         description="Trains a model from nothing; its best weights are on disk whenever it is stopped.",
     )  # fmt: skip
     parser.add_argument("name", choices=tuple(RECIPES), metavar="NAME", help=", ".join(RECIPES))

@@ -14,9 +14,7 @@ from enpointe.core.progress import ProgressBar
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:
-    parser = commands.add_parser(
-        "upsample", help="make a cloud denser", description="Adds points to a cloud.", allow_abbrev=False
-    )
+    parser = commands.add_parser("upsample", description="Adds points to a cloud.", allow_abbrev=False)
     parser.add_argument("cloud", metavar="CLOUD", help="colored points, such as a .ply or .npz file")
     parser.add_argument("--seed", type=opt.whole(0, opt.MAX_SEED), default=0, metavar="S", help="default: 0")
     parser.add_argument(

@@ -13,7 +13,7 @@ from enpointe.core.files import check_file, writing
 
 def add_parser(commands: opt.Commands[Any]) -> None:
     parser = commands.add_parser(
-        "view", help="look at a cloud or a mesh", allow_abbrev=False,
+        "view", allow_abbrev=False,
         description="Writes a page that opens in any browser without a network, and an image of the turned views.",
     )  # fmt: skip
     parser.add_argument("file", metavar="FILE", help="a cloud or a mesh, such as a .ply, .npz, .glb or .obj file")

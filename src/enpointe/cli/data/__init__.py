@@ -9,7 +9,7 @@ from enpointe.cli.data import build, check, show
 
 
 def add_parser(commands: opt.Commands[Any]) -> None:
-    parser = commands.add_parser("data", help="look at the training data, or make it", allow_abbrev=False)
+    parser = commands.add_parser("data", allow_abbrev=False)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     for action in (show, build, check):
         action.add_parser(actions)
