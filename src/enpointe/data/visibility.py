@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter, minimum_filter
 
 RESOLUTION = 160
 """Pixels along a side of a depth map, which spans the bounding sphere, unless the surface is too large for it."""
+DENSITY = 1.25
+"""Samples of the surface for each pixel that it would cover, seen face-on."""
+SAMPLES = (12_500, 60_000)
+"""At least and at most, of one surface."""
 _RINGS = ((0.0, 4), (14.0, 12), (38.0, 9), (64.0, 8), (90.0, 1))
 """Elevation in degrees and number of directions. Each is viewed from both ends."""
 
@@ -29,14 +32,20 @@ def view_directions() -> NDArray[np.float32]:
     return np.array(axes, np.float32)
 
 
-def plan(area: float, radius: float) -> tuple[int, int]:
+def plan(
+    area: float,
+    radius: float,
+    resolution: int = RESOLUTION,
+    density: float = DENSITY,
+    samples: tuple[int, int] = SAMPLES,
+) -> tuple[int, int]:
     """How many samples of a surface of this area, and maps of how many pixels, hide what is behind it.
 
-    Two samples a pixel of surface, so that nine neighbors hardly ever hold none; where that would be too
-    many samples the maps get coarser.
+    `density` samples a pixel of surface, so that nine neighbors hardly ever hold none; where that would be too
+    many samples the maps get coarser than `resolution`.
     """
-    n = int(np.clip(2 * area * (RESOLUTION / (2 * radius)) ** 2, 20_000, 100_000))
-    return n, int(np.clip(2 * radius * np.sqrt(n / (1.5 * area)), 64, RESOLUTION))
+    n = int(np.clip(density * area * (resolution / (2 * radius)) ** 2, *samples))
+    return n, int(np.clip(2 * radius * np.sqrt(n / (0.75 * density * area)), 64, resolution))
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,8 @@ class DepthMaps:
             pixel, depth = _project(local, frames[k], resolution)
             np.minimum.at(near[k].reshape(-1), pixel, depth)
             np.maximum.at(far[k].reshape(-1), pixel, depth)
-            near[k], far[k] = minimum_filter(near[k], 3), maximum_filter(far[k], 3)
+            _spread(near[k], np.minimum)
+            _spread(far[k], np.maximum)
         return maps
 
     def visible(
@@ -86,7 +96,7 @@ class DepthMaps:
         local = self._in_pixels(points)
         for k, frame in enumerate(self.frames):
             pixel, depth = _project(local, frame, self.near.shape[1])
-            facing = np.abs(normals @ frame[2]).clip(0.25, 1)
+            facing = np.abs(np.einsum("nd,d->n", normals, frame[2])).clip(0.25, 1)
             # Half a pixel face-on; a slope falls by 1.5 pixels times its tangent. Measured across the surface
             # this is never more than 1.6 pixels.
             tolerance = 0.5 + 1.5 * np.sqrt(1 - facing**2) / facing
@@ -97,15 +107,29 @@ class DepthMaps:
         return seen, towards
 
     def _in_pixels(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Coordinates (3, n) from the center of the maps."""
         scale = (self.near.shape[1] - 1) / 2 / self.radius
-        return ((points - self.center) * scale).astype(np.float32)
+        return np.ascontiguousarray(((points - self.center) * scale).T, np.float32)
+
+
+def _spread(image: NDArray[np.float32], extreme: np.ufunc) -> None:
+    """Every pixel (r, r) becomes the extreme of its 3 x 3 neighbors, in place."""
+    for lines in (image, image.T):
+        before = lines.copy()
+        extreme(lines[1:], before[:-1], out=lines[1:])
+        extreme(lines[:-1], before[1:], out=lines[:-1])
 
 
 def _project(
     local: NDArray[np.float32], frame: NDArray[np.float32], resolution: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Flat pixel and depth of each point in one direction's map."""
-    x, y, depth = frame @ local.T
+    """Flat pixel and depth of each point (3, n) in one direction's map.
+
+    Written out: a product of matrices as long as these would start as many threads as there are cores, in every
+    worker process, which wait for each other for longer than they compute.
+    """
+    px, py, pz = local
+    x, y, depth = (row[0] * px + row[1] * py + row[2] * pz for row in frame)
     half = np.float32(resolution / 2)
     return (y + half).astype(np.int64) * resolution + (x + half).astype(np.int64), depth
 
