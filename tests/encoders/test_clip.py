@@ -19,44 +19,19 @@ from torch import Tensor
 
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.encoders import clip as clip_module
-from enpointe.encoders.clip import BATCH, NAME, Clip, clip
+from enpointe.encoders.clip import BATCH, NAME, Clip, clip, token_ids
 from enpointe.encoders.images import clip_pixels
 from rounding import assert_same_sums
+from tiny_clip import CONTEXT, PATCH, PROJECTION, SIZE, VISION, save_tiny_clip
 
 CPU = torch.device("cpu")
-PROJECTION, VISION, SIZE, PATCH, CONTEXT = 24, 32, 56, 14, 77
-START, END = "<|startoftext|>", "<|endoftext|>"
 PROMPTS = ["a red chair", "", "a small boat with 2 masts", "chair"]
-
-
-def save_tokenizer(folder: Path) -> None:
-    """CLIP's kind of vocabulary: bytes, bytes that end a word, one merge, the two marks last."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    letters = [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
-    vocabulary = [*letters, *(letter + "</w>" for letter in letters), "re", "red</w>", START, END]
-    (folder / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(vocabulary)}))
-    (folder / "merges.txt").write_text("#version: 0.2\nr e\nre d</w>\n")
-    marks = {"bos_token": START, "eos_token": END, "unk_token": END, "pad_token": END}
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "CLIPTokenizer", **marks}))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from transformers import CLIPConfig, CLIPModel
-
     folder = tmp_path_factory.mktemp("clip")
-    save_tokenizer(folder)
-    small = {"intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    text = {"hidden_size": 16, "vocab_size": 516, "bos_token_id": 514, "eos_token_id": 515, "pad_token_id": 515}
-    vision = {"hidden_size": VISION, "image_size": SIZE, "patch_size": PATCH}
-    torch.manual_seed(0)
-    config = CLIPConfig(text_config=text | small, vision_config=vision | small, projection_dim=PROJECTION)
-    model = CLIPModel(config)
-    with torch.no_grad():  # biases, too, and weights large enough for everything to matter
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.1)
-    model.save_pretrained(folder)
+    save_tiny_clip(folder)
     return folder
 
 
@@ -176,6 +151,19 @@ def test_grids_are_the_last_blocks_output_before_the_layer_norm(tiny: Clip) -> N
     assert torch.equal(found, states[:, 1:].transpose(1, 2))
     normed = tiny.model.vision_model.post_layernorm(states)[:, 1:].transpose(1, 2)
     assert (found - normed).abs().mean() > 0.1
+
+
+def test_pixels_made_elsewhere_give_the_same(tiny: Clip) -> None:
+    images = noise(3)
+    pixels = torch.stack([clip_pixels(image, tiny.image_size) for image in images])
+    assert torch.equal(tiny.vectors_of(pixels), tiny.images(images))
+    assert torch.equal(tiny.grids_of(pixels), tiny.grids(images))
+
+
+def test_token_ids_made_elsewhere_give_the_same(tiny: Clip) -> None:
+    ids = token_ids(tiny.tokenizer, PROMPTS, tiny.max_tokens, whole=True)
+    assert ids.shape == (len(PROMPTS), CONTEXT)
+    torch.testing.assert_close(tiny.texts_of(ids), tiny.texts(PROMPTS), rtol=1e-5, atol=1e-6)
 
 
 def test_patches_lie_row_by_row(tiny: Clip) -> None:

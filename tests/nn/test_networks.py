@@ -151,6 +151,28 @@ def test_tokens_that_are_not_asked_for_are_still_looked_at() -> None:
     assert not torch.allclose(asked, stack(x[:, 6:], logs[:, 6:]), atol=1e-2)
 
 
+def test_recomputed_blocks_have_the_same_gradients() -> None:
+    torch.manual_seed(0)
+    transformer, x = Transformer(16, 3, 2), torch.randn(2, 5, 16)
+    log_weights = torch.randn(2, 5)
+    kept: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    def gradients(recompute: bool) -> tuple[int, list[Tensor]]:
+        transformer.recompute = recompute
+        kept.clear()
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = transformer(x, log_weights, first=2).square().mean()
+        return len(kept), list(torch.autograd.grad(loss, list(transformer.parameters())))
+
+    (many, plain), (few, again) = gradients(False), gradients(True)
+    assert few < many / 2
+    assert all(torch.equal(a, b) for a, b in zip(plain, again, strict=True))
+
+
 def test_time_features() -> None:
     found = time_features(torch.tensor([0.0, 2.5, 1000.0]), 8)
     for row, t in zip(found.tolist(), (0.0, 2.5, 1000.0), strict=True):

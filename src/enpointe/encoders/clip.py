@@ -55,7 +55,7 @@ _PLAIN = (
     | {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 )
 
-Item = TypeVar("Item")
+Items = TypeVar("Items", Sequence[str], Sequence[Image.Image], Tensor)
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,11 @@ class Clip:
         """How many tokens of a text are read, start and end marks counted."""
         return int(self.model.config.text_config.max_position_embeddings)
 
+    @property
+    def image_size(self) -> int:
+        """Pixels along a side of an image as it is seen."""
+        return int(self.model.config.vision_config.image_size)
+
     def n_tokens(self, prompt: str) -> int:
         """Tokens of a text with its start and end marks, before any cut."""
         return len(self.tokenizer(_tidy(prompt)).input_ids)
@@ -95,7 +100,7 @@ class Clip:
         """
         if isinstance(prompts, str):
             raise InputError("prompts: expected a sequence of texts, got one text")
-        return _batched(self._texts, prompts)
+        return _batched(lambda part: self._text_vectors(token_ids(self.tokenizer, part, self.max_tokens)), prompts)
 
     def images(self, images: Sequence[Image.Image]) -> Tensor:
         """Image vectors of unit length: (N, 768), float32.
@@ -103,7 +108,7 @@ class Clip:
         Raises:
             InputError: no image, or one that `clip_pixels` refuses.
         """
-        return _batched(self._image_vectors, images)
+        return _batched(lambda part: self._vectors(self._pixels(part)), images)
 
     def grids(self, images: Sequence[Image.Image]) -> Tensor:
         """Image grids (N, 1024, 256), float32: for each channel the 16 x 16 patches, row by row.
@@ -113,27 +118,50 @@ class Clip:
         Raises:
             InputError: no image, or one that `clip_pixels` refuses.
         """
-        return _batched(self._grids, images)
+        return _batched(lambda part: self._grids(self._pixels(part)), images)
 
-    def _texts(self, prompts: Sequence[str]) -> Tensor:
-        tidy = [_tidy(prompt) for prompt in prompts]
-        encoded = self.tokenizer(tidy, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt")
+    def texts_of(self, ids: Tensor) -> Tensor:
+        """Vectors (N, 768) of texts that are `token_ids` already, (N, L)."""
+        return _batched(self._text_vectors, ids)
+
+    def vectors_of(self, pixels: Tensor) -> Tensor:
+        """Vectors (N, 768) of images that are pixels already, (N, 3, 224, 224) as `clip_pixels` makes them."""
+        return _batched(self._vectors, pixels)
+
+    def grids_of(self, pixels: Tensor) -> Tensor:
+        """Grids (N, 1024, 256) of images that are pixels already, (N, 3, 224, 224) as `clip_pixels` makes them."""
+        return _batched(self._grids, pixels)
+
+    def _text_vectors(self, ids: Tensor) -> Tensor:
         # Without a mask: attention is causal and the padding comes after the end mark, whose state is read.
-        pooled = self.model.text_model(input_ids=encoded["input_ids"].to(self.device)).pooler_output
+        pooled = self.model.text_model(input_ids=ids.to(self.device)).pooler_output
         return F.normalize(self.model.text_projection(pooled), dim=-1)
 
-    def _image_vectors(self, images: Sequence[Image.Image]) -> Tensor:
-        return F.normalize(self.model.visual_projection(self._vision(images).pooler_output), dim=-1)
+    def _vectors(self, pixels: Tensor) -> Tensor:
+        return F.normalize(self.model.visual_projection(self._vision(pixels).pooler_output), dim=-1)
 
-    def _grids(self, images: Sequence[Image.Image]) -> Tensor:
+    def _grids(self, pixels: Tensor) -> Tensor:
         # transformers' last hidden state of the vision tower is not layer-normed; only its pooled vector is.
-        states: Tensor = self._vision(images).last_hidden_state
+        states: Tensor = self._vision(pixels).last_hidden_state
         return states[:, 1:].transpose(1, 2).contiguous()
 
-    def _vision(self, images: Sequence[Image.Image]) -> Any:
-        size = int(self.model.config.vision_config.image_size)
-        pixels = torch.stack([clip_pixels(image, size) for image in images])
+    def _vision(self, pixels: Tensor) -> Any:
         return self.model.vision_model(pixel_values=pixels.to(self.device))
+
+    def _pixels(self, images: Sequence[Image.Image]) -> Tensor:
+        return torch.stack([clip_pixels(image, self.image_size) for image in images])
+
+
+def token_ids(tokenizer: CLIPTokenizerFast, prompts: Sequence[str], max_tokens: int, *, whole: bool = False) -> Tensor:
+    """Texts as the text network takes them: (N, L) int64, cut to `max_tokens` with their end marks kept.
+
+    Args:
+        whole: L is `max_tokens` whatever the texts are, not the longest one's.
+    """
+    tidy, padding = [_tidy(prompt) for prompt in prompts], "max_length" if whole else True
+    encoded = tokenizer(tidy, padding=padding, truncation=True, max_length=max_tokens, return_tensors="pt")
+    ids: Tensor = encoded["input_ids"]
+    return ids
 
 
 def _tidy(prompt: str) -> str:
@@ -252,8 +280,8 @@ def _quiet(*, progress: bool) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _batched(encode: Callable[[Sequence[Item]], Tensor], items: Sequence[Item]) -> Tensor:
+def _batched(encode: Callable[[Items], Tensor], items: Items) -> Tensor:
     """`encode` applied to BATCH items at a time."""
-    if not items:
+    if not len(items):
         raise InputError("CLIP: expected at least one text or image, got none")
     return torch.cat([encode(items[start : start + BATCH]) for start in range(0, len(items), BATCH)])

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float32, Shaped
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from enpointe.nn.attention import attention, merge_heads, split_heads
 
@@ -100,10 +101,16 @@ class CrossAttentionBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of self-attention blocks over a set of tokens, without positions."""
+    """A stack of self-attention blocks over a set of tokens, without positions.
+
+    Attributes:
+        recompute: whether a backward pass computes what lies within the blocks again, a third more work, instead of
+            keeping it: of each block only what goes in takes memory.
+    """
 
     def __init__(self, width: int, layers: int, heads: int) -> None:
         super().__init__()
+        self.recompute = False
         self.resblocks = nn.ModuleList(SelfAttentionBlock(width, heads) for _ in range(layers))
 
     def hidden_matrices(self) -> list[nn.Parameter]:
@@ -119,9 +126,11 @@ class Transformer(nn.Module):
         """
         *blocks, last = self.resblocks
         for block in blocks:
-            x = block(x, log_weights)
-        x = last(x, log_weights, first)
-        return x
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(block, x, log_weights, use_reentrant=False)
+            else:
+                x = block(x, log_weights)
+        return last(x, log_weights, first)
 
 
 class Perceiver(nn.Module):
