@@ -28,7 +28,7 @@ from enpointe.checkpoints.loading import export_released, load_released
 from enpointe.checkpoints.registry import MODELS, register_model, released_file, released_models
 from enpointe.checkpoints.released import RELEASED
 from enpointe.checkpoints.structure import build_empty, check_structure, expected_state, release_keys
-from enpointe.checkpoints.weights import sha256
+from enpointe.checkpoints.weights import save_weights, sha256
 from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.nn.point_transformer import PointTransformer
 
@@ -405,6 +405,20 @@ def test_export_is_what_the_release_loads(tiny: Tiny, tmp_path: Path, nested: bo
     assert target.stat().st_size < 1.2 * len(tiny.data)
     export_released("tiny", tmp_path / "out.safetensors")
     assert same(load_file(tmp_path / "out.safetensors"), tiny.state())
+
+
+def test_what_a_training_left_is_loaded_and_exported(tiny: Tiny, tmp_path: Path) -> None:
+    """Its file has our key names."""
+    ours, target = tmp_path / "best.safetensors", tmp_path / "out.pt"
+    save_weights(ours, tiny.network.state_dict(), {}, "float32")
+    assert same(load_released("tiny", path=ours)[0].state_dict(), tiny.network.state_dict())
+    export_released("tiny", target, ours)
+    assert same(torch.load(target, weights_only=True), tiny.state())
+    export_released("tiny", tmp_path / "out.safetensors", ours)
+    assert same(load_file(tmp_path / "out.safetensors"), tiny.state())
+    save_weights(ours, {}, {})
+    with pytest.raises(WeightsError, match=r"best\.safetensors: expected the weights of tiny, found others: missing"):
+        export_released("tiny", target, ours)
 
 
 def test_export_without_weights(tiny: Tiny, tmp_path: Path) -> None:

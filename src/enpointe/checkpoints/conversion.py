@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from enpointe.checkpoints.adapters import to_released
 from enpointe.checkpoints.structure import check_structure
 from enpointe.core.errors import OutputError, WeightsError
 
@@ -32,7 +33,7 @@ def read_released_state(path: Path, name: str) -> dict[str, Tensor]:
 
     Args:
         path: a .pt file of the release (of any precision, "pointnet" with or without what surrounds its state
-            dict), or the same as safetensors.
+            dict), the same as safetensors, or the weights that a training of that network left.
         name: one of the released names.
 
     Raises:
@@ -113,9 +114,10 @@ def _open(path: Path) -> dict[str, Tensor]:
 def _open_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(str(path), "pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, RuntimeError) as error:
         raise WeightsError(f"{path}: expected a whole safetensors file, found a damaged one ({error})") from error
+    return to_released(state)  # those that a training left here have our names
 
 
 def _check_archive(path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from enpointe.checkpoints.conversion import NESTED, read_released_state, stream_released
+from enpointe.checkpoints.conversion import NESTED, convert, read_released_state, stream_released
 from enpointe.checkpoints.hub.cache import weights_path
 from enpointe.checkpoints.hub.download import ensure
 from enpointe.checkpoints.registry import released_file
@@ -60,29 +59,32 @@ def load_released(
     return network.requires_grad_(False).eval(), digest
 
 
-def export_released(name: str, target: Path) -> None:
-    """Write a cached checkpoint with the release's key names, atomically, in the precision that it came in.
+def export_released(name: str, target: Path, source: Path | None = None) -> None:
+    """Write a checkpoint with the release's key names, atomically, in the precision that it came in.
 
     Args:
         target: a .pt file, as the release's code loads it, or a .safetensors file.
+        source: the weights, as `read_released_state` takes them; by default those of that name in the cache.
 
     Raises:
         InputError: no such name, another suffix, or the checkpoint is not in the cache.
-        WeightsError: what is in the cache is not what it was at its first verified load.
+        WeightsError: what is in the cache is not what it was at its first verified load, or the source does not hold
+            such weights.
         OutputError: the target cannot be written.
     """
     release = released_file(name)
-    suffix, source = known_suffix(target, (".pt", ".safetensors")), weights_path(name)
-    if not source.is_file():
-        raise InputError(f"{name}: expected its weights at {source}, found none; 'enpointe models download {name}'")
-    ensure(name)
+    suffix = known_suffix(target, (".pt", ".safetensors"))
+    if source is None:
+        source = weights_path(name)
+        if not source.is_file():
+            raise InputError(f"{name}: expected its weights at {source}, found none; 'enpointe models download {name}'")
+        ensure(name)
+    if suffix == ".safetensors":
+        convert(source, name, target)
+        return
+    state = read_released_state(source, name)
     with replacing(target) as file:
-        if suffix == ".safetensors":
-            with source.open("rb") as original:
-                shutil.copyfileobj(original, file)
-        else:
-            state = read_released_state(source, name)
-            torch.save({NESTED: state} if release.nested else state, file)
+        torch.save({NESTED: state} if release.nested else state, file)
 
 
 def _read(path: Path, name: str, network: nn.Module, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:

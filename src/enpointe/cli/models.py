@@ -38,10 +38,13 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     _finish(take, run_import)
 
     export = actions.add_parser(
-        "export", help="write a cached checkpoint as a file", allow_abbrev=False,
+        "export", help="write a checkpoint as a file of the release", allow_abbrev=False,
         description="Writes the release's state dict with its key names, as the release's code loads it.",
     )  # fmt: skip
     export.add_argument("name", metavar="NAME")
+    export.add_argument(
+        "--weights", metavar="FILE", help="what was trained from it (default: the checkpoint itself, in the cache)"
+    )
     export.add_argument(
         "--out", metavar="FILE", help="a .pt or .safetensors file (default: the release's file name, here)"
     )
@@ -104,12 +107,13 @@ def run_export(options: argparse.Namespace) -> None:
 
     name = options.name
     target = Path(released_file(name).file if options.out is None else options.out)
-    source = weights_path(name)
+    weights = None if options.weights is None else Path(options.weights)
+    source = weights or weights_path(name)
     if source.is_file():
         check_file(target, source.stat().st_size)
     from enpointe.checkpoints.loading import export_released
 
-    export_released(name, target)
+    export_released(name, target, weights)
     report(f"wrote {target}", {"name": name, "file": str(target)}, options.json)
 
 
