@@ -35,7 +35,7 @@ def shaken(network: nn.Module) -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.requires_grad:
-                parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
 
 
 def test_nothing_changes_at_first_and_only_factors_learn() -> None:
