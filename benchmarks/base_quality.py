@@ -38,7 +38,9 @@ def errors_by_level(path: Path, families: tuple[str, ...], n_points: int) -> lis
     network, weights = read_network(path, PointTransformer)
     rng = np.random.default_rng(0)
     found = [example(name, 4096, rng) for name in families]
-    dense = torch.from_numpy(np.stack([to_model(cloud.points, cloud.colors) for cloud, _ in found]))
+    dense = to_model(
+        *(torch.from_numpy(np.stack(part)) for part in zip(*((c.points, c.colors) for c, _ in found), strict=True))
+    )
     x0 = dense[..., :n_points]
     texts = [text for _, text in found]
     tokens = text_encoder(torch.device("cpu")).condition(texts, weights.info["text_tokens"])

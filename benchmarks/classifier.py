@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from benchmarks.common import Report, Row, arguments
 from enpointe.checkpoints.embedded import embedded_path, read_network
 from enpointe.core.config import from_dict
-from enpointe.data.pools import pool
+from enpointe.data.datasets import open_dataset
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
 from enpointe.evaluation.measures.classifier_scores import p_fid
 from enpointe.evaluation.measures.features import extract
 from enpointe.nn.pointnet2 import PointNet2, PointNet2Config
-from enpointe.training.tasks.pocket_classifier import ClassifierTask, ClassifierTaskConfig, quality
+from enpointe.training.tasks.pocket_classifier import ClassifierTask, ClassifierTaskConfig, held_out_objects, quality
 
 SEED = 20_000
 """Far from the seeds that pools are made with."""
@@ -110,11 +110,11 @@ def main() -> None:
 
 def held_out(report: Report, options: Any, networks: dict[str, PointNet2], info: dict[str, Any]) -> None:
     """The held-out objects' part: a table, and the file of --quality, which tells of the rounded weights."""
-    task = ClassifierTask(pool.read(options.data), ClassifierTaskConfig(from_dict(PointNet2Config, info["config"])))
+    task = ClassifierTask(open_dataset(options.data), ClassifierTaskConfig(from_dict(PointNet2Config, info["config"])))
     assert list(task.classes) == info["classes"], "another pool than it was trained on"
     rows, found = [], {}
     for name, network in networks.items():
-        found = quality(task, network)
+        found = quality(held_out_objects(task.data), task.classes, network)
         rows += [
             {"weights": name, "size": size, **{key: value for key, value in at.items() if key != "mistakes"}}
             for size, at in found.items()

@@ -13,16 +13,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from benchmarks.common import Report, Row, arguments
 from enpointe.core.device import find_device, keep_freed_memory
+from enpointe.core.precision import find_dtype
+from enpointe.data.datasets import open_dataset
 from enpointe.data.pools import pool
 from enpointe.nn.hidden import hidden_matrices
+from enpointe.training.feed.streaming import StreamingFeed
 from enpointe.training.optimizers import build_optimizers
+from enpointe.training.precision import autocast
 from enpointe.training.recipe import Recipe
+from enpointe.training.seeds import torch_generator
 from enpointe.training.settings import Phase
 from enpointe.training.task import Batch, Task, TaskConfig
 from enpointe.training.tasks import RECIPES
@@ -60,13 +64,15 @@ def measure(
             torch.cuda.synchronize()
 
     def learn(network: nn.Module, batch: Batch) -> None:
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type in ("cpu", "cuda")):
+        with autocast(device, dtype):
             losses = task.losses(network, batch)
         task.network.zero_grad(set_to_none=True)
         losses.value.mean().backward()
         wait()
 
     recipe = RECIPES[name]
+    dtype = find_dtype(recipe.settings.dtype, device)
+    feed = StreamingFeed(task, seed=0, device=device, dtype=dtype)
     network = task.network.to(device).train()
     networks: dict[str, Any] = {"no": network}
     if compiled:
@@ -75,10 +81,9 @@ def measure(
     seconds: dict[str, list[float]] = {name: [] for name in networks}
     for turn in range(steps + 2):
         start = time.perf_counter()
-        batch = task.batch(np.random.default_rng(turn), phase.batch, phase.examples, training=True)
-        moved = {key: value.to(device) for key, value in batch.items()}
-        with torch.no_grad():
-            ready = task.prepare(moved)
+        batch, generator = feed.batch(turn, phase), torch_generator(device, 0, turn)
+        with torch.no_grad(), autocast(device, dtype):
+            ready = task.prepare(batch, phase.examples, generator, training=True)
         wait()
         data.append(time.perf_counter() - start)
         for compiling, each in networks.items():
@@ -121,7 +126,7 @@ def main() -> None:
         path = Path(folder) / "pool.safetensors"
         n_points, n_clouds = (512, 1500) if options.quick else (4096, 1500)
         pool.build(path, n_clouds=n_clouds, n_points=n_points, workers=options.cores)
-        objects = pool.read(path)
+        objects = open_dataset(path)
     for name in options.recipes:
         recipe = RECIPES[name]
         for phase in recipe.settings.phases:

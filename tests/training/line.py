@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from enpointe.training import batches, loop
+from enpointe.data.datasets.dataset import Dataset
+from enpointe.data.datasets.epochs import EpochStream, epoch_order
+from enpointe.data.example import Example
+from enpointe.training import loop
+from enpointe.training.feed.streaming import StreamingFeed
 from enpointe.training.parallel import Group, processes
 from enpointe.training.settings import Phase, Settings
-from enpointe.training.task import Batch, Losses
+from enpointe.training.task import Batch, Collated, Losses, Task
 
 STEPS, STOP = 10, 4
 NEVER = 1e9
@@ -31,25 +37,57 @@ SETTINGS = Settings(
     learning_rate=0.05,
     warmup=2,
     compile=False,
+    dtype="float32",  # that the order of sums shows in the last digits only
     validate_every=NEVER,
     checkpoint_every=NEVER,
     image_every=NEVER,
 )
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """Sixty-four examples of three numbers each."""
+
+    rank: int = 0
+    ranks: int = 1
+    size: int | None = 64
+
+    def split(self, held_out: bool) -> Numbers:
+        return self
+
+    def share(self, rank: int, ranks: int) -> Numbers:
+        return Numbers(rank, ranks)
+
+    def stream(self, seed: int = 0) -> EpochStream:
+        def epoch(number: int) -> NDArray[np.int64]:
+            order = epoch_order(np.arange(64), None, np.random.default_rng([seed, number]))
+            return np.array_split(order, self.ranks)[self.rank]
+
+        return EpochStream(epoch, example, seed, {"rank": self.rank, "ranks": self.ranks})
+
+
+def example(index: int, rng: np.random.Generator) -> Example:
+    points = np.random.default_rng(index).uniform(-1, 1, (1, 3)).astype(np.float32)
+    return Example(str(index), points, points, ("",))
+
+
 class LineTask:
     """y = 3 x - 1 on three x at a time."""
+
+    text_tokens = 0
 
     def __init__(self, stop_at: int = 0) -> None:
         torch.manual_seed(0)
         self.network: nn.Module = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3))
         self.network_info: dict[str, Any] = {"kind": "line"}
+        self.data: Dataset = Numbers()
         self._stop_at, self._seen = stop_at, 0
 
-    def batch(self, rng: np.random.Generator, n: int, examples: None, *, training: bool) -> Batch:
-        return {"x": torch.from_numpy(rng.uniform(-1, 1, (n, 3)).astype(np.float32))}
+    @staticmethod
+    def collate(examples: Sequence[Example], settings: None, rng: np.random.Generator, *, training: bool) -> Collated:
+        return Collated({"x": torch.from_numpy(np.concatenate([one.points for one in examples]))})
 
-    def prepare(self, batch: Batch) -> Batch:
+    def prepare(self, batch: Batch, settings: None, generator: torch.Generator, *, training: bool) -> Batch:
         return batch
 
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
@@ -57,8 +95,7 @@ class LineTask:
             self._seen += 1
             if self._seen == self._stop_at:
                 os.kill(os.getpid(), signal.SIGTERM)
-        with torch.autocast("cpu", enabled=False):  # sums in float32, that the order shows in the last digits only
-            value = (network(batch["x"]) - (3 * batch["x"] - 1)).square().mean(1)
+        value = (network(batch["x"]) - (3 * batch["x"] - 1)).square().mean(1)
         return Losses(value, torch.zeros(len(value)))
 
     def image(self, network: nn.Module) -> NDArray[np.uint8]:
@@ -82,17 +119,33 @@ def stop_and_resume(run: Path, group: Group) -> None:
     train(run / "two", group, resume=True)
 
 
-def joined(task: LineTask, phase: Phase[None], step: int, *, seed: int, training: bool, **_: int) -> Batch:
-    """What two processes draw, in one batch."""
-    parts = [batches.draw(task, phase, step, seed=seed, training=training, rank=rank, size=2) for rank in (0, 1)]
-    return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+class Joined:
+    """Feeds one process with what two would draw."""
+
+    def __init__(self, task: Task[None], *, rank: int, ranks: int, **options: Any) -> None:
+        assert (rank, ranks) == (0, 1)
+        self.feeds = [StreamingFeed(task, rank=rank, ranks=2, **options) for rank in (0, 1)]
+
+    def batch(self, step: int, phase: Phase[None]) -> Batch:
+        parts = [feed.batch(step, phase) for feed in self.feeds]
+        return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        raise AssertionError("it is not resumed")
+
+    def close(self) -> None:
+        for feed in self.feeds:
+            feed.close()
 
 
 def main() -> None:
     run = Path(sys.argv[1])
     with processes(2, partial(stop_and_resume, run)) as group:
         stop_and_resume(run, group)
-    with patch.object(loop, "draw", joined):
+    with patch.object(loop, "StreamingFeed", Joined):
         train(run / "alone", Group())
 
 

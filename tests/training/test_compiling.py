@@ -28,7 +28,7 @@ class Task:
 network = nn.Linear(3, 3)
 objective = Objective(Task(), network, torch.device("cpu"), compiled=True, report=print)
 for _ in range(2):
-    objective({"x": torch.ones(2, 3)}).value.sum().backward()
+    objective({"x": torch.ones(2, 3)})
 assert network.weight.grad.abs().sum() > 0
 """
 
@@ -62,7 +62,7 @@ class Failing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if len(x) > 2:
             raise RuntimeError("no compiler\nand many lines of why")
-        return torch.zeros(len(x), 3)
+        return 0 * self.network(x)
 
 
 def test_a_later_shape_that_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from enpointe.core.errors import EnpointeError, InputError
-from enpointe.training.batches import share
 from enpointe.training.parallel import Group, processes
+from enpointe.training.seeds import share
 
 SCRIPT = Path(__file__).with_name("line.py")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="expects processes to be bound to cores")
@@ -82,7 +82,8 @@ def test_one_process_is_none_further() -> None:
     with processes(1, str) as group:
         assert group == Group()
         assert group.leads
-        assert group.agree(2.5, True) == (2.5, True)
+        assert group.agree(2.5, True, False) == (2.5, [True, False])
+        assert group.gather({"a": 1}) == [{"a": 1}]
         network = torch.nn.Linear(2, 2)
         network(torch.ones(1, 2)).sum().backward()
         group.average(network, 1.0)

@@ -75,9 +75,14 @@ def parts(width: int = 8) -> tuple[nn.Module, EMA, list[torch.optim.Optimizer]]:
 
 def test_checkpoint_round_trip(tmp_path: Path) -> None:
     network, ema, optimizers = parts()
-    save_checkpoint(tmp_path / "c", network, ema, optimizers, {"step": 3, "done": {"image": 1.5}})
+    save_checkpoint(
+        tmp_path / "c", network, ema, optimizers, {"step": 3, "done": {"image": 1.5}}, [{"streams": [{"done": 4}]}]
+    )
     others = parts()
-    assert read_checkpoint(tmp_path / "c", *others, CPU) == {"step": 3, "done": {"image": 1.5}}
+    assert read_checkpoint(tmp_path / "c", *others, CPU) == (
+        {"step": 3, "done": {"image": 1.5}},
+        [{"streams": [{"done": 4}]}],
+    )
     for key, value in network.state_dict().items():
         assert torch.equal(others[0].state_dict()[key], value)
         assert torch.equal(others[1].state[key], ema.state[key])
@@ -97,7 +102,7 @@ class Trap:
 
 def test_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "c"
-    save_checkpoint(path, *parts(width=9), {})
+    save_checkpoint(path, *parts(width=9), {}, [])
     with pytest.raises(WeightsError, match="expected a checkpoint of this recipe"):
         read_checkpoint(path, *parts(), CPU)
     torch.save({"network": Trap(tmp_path / "trapped")}, path)
@@ -110,13 +115,13 @@ def test_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
 
 def test_a_failing_write_leaves_the_former_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "c"
-    save_checkpoint(path, *parts(), {"step": 1})
+    save_checkpoint(path, *parts(), {"step": 1}, [])
     before = path.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
         with pytest.raises(OutputError, match="expected to write a checkpoint"):
-            save_checkpoint(path, *parts(), {"step": 2})
+            save_checkpoint(path, *parts(), {"step": 2}, [])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before

@@ -16,7 +16,7 @@ import torch
 from enpointe.checkpoints.weights import read_weights, save_weights
 from enpointe.cli import main
 from enpointe.core.errors import InputError, WeightsError
-from enpointe.data.pools.pool import Pool
+from enpointe.data.datasets import Dataset, PoolDataset
 from enpointe.training import recipe as recipes
 from enpointe.training import tasks
 from enpointe.training.embed import MEMBERS
@@ -56,7 +56,7 @@ import torch
 
 from enpointe.training.recipe import Recipe
 from enpointe.training.settings import Phase, Settings
-from enpointe.training.task import Losses, TaskConfig
+from enpointe.training.task import Collated, Losses, TaskConfig
 from enpointe.training.tasks import RECIPES
 
 
@@ -67,17 +67,19 @@ class CenterConfig(TaskConfig[int]):
 
 
 class CenterTask:
-    def __init__(self, pool, seed):
+    text_tokens = 0
+
+    def __init__(self, data, seed):
         torch.manual_seed(seed)
         self.network = torch.nn.Linear(3, 3)
         self.network_info = {"kind": "center"}
-        self._pool = pool
+        self.data = data
 
-    def batch(self, rng, n, examples, *, training):
-        clouds = [self._pool.draw(i, examples, rng).points for i in rng.integers(len(self._pool), size=n)]
-        return {"points": torch.from_numpy(np.stack(clouds))}
+    @staticmethod
+    def collate(examples, n_points, rng, *, training):
+        return Collated({"points": torch.from_numpy(np.stack([one.points[:n_points] for one in examples]))})
 
-    def prepare(self, batch):
+    def prepare(self, batch, n_points, generator, *, training):
         return batch
 
     def losses(self, network, batch):
@@ -108,7 +110,7 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("added")
 def test_an_added_task_is_trained_in_python(pool_path: Path, tmp_path: Path) -> None:
     assert NAME in RECIPES
-    best = recipes.train(NAME, run_dir=tmp_path / "run", data=pool_path, steps=2, device="cpu", report=lambda _: None)
+    best = recipes.train(NAME, run_dir=tmp_path / "run", data=[pool_path], steps=2, device="cpu", report=lambda _: None)
     about = read_weights(best).info
     assert (about["kind"], about["training"]["recipe"], about["training"]["steps"]) == ("center", NAME, 2)
 
@@ -138,8 +140,9 @@ def test_before_it_is_added(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.fixture
 def tiny_recipe(tiny: ModuleType) -> Iterator[str]:
     class TinyConfig(TaskConfig[object]):
-        def build(self, data: Pool, run: Path, *, seed: int) -> Task[object]:
-            task: Task[object] = tiny.TinyTask(data, seed=1)
+        def build(self, data: Dataset, run: Path, *, seed: int) -> Task[object]:
+            assert isinstance(data, PoolDataset)
+            task: Task[object] = tiny.TinyTask(data.pool, seed=1)
             return task
 
     settings = tiny.Settings((tiny.Phase(1.0, 2, tiny.BaseExamples(32)),), learning_rate=1e-12, warmup=1, compile=False)
@@ -153,7 +156,7 @@ def test_a_run_starts_from_given_weights(tiny: ModuleType, tiny_recipe: str, poo
     given = {key: torch.randn_like(value) for key, value in tiny.CONFIG.build().state_dict().items()}
     start = tmp_path / "start.safetensors"
     save_weights(start, given, {}, "float32")
-    best = recipes.train(tiny_recipe, run_dir=tmp_path / "run", data=pool_path, steps=1, start=start, device="cpu")
+    best = recipes.train(tiny_recipe, run_dir=tmp_path / "run", data=[pool_path], steps=1, init=start, device="cpu")
     trained = read_weights(best).state
     assert all(torch.allclose(trained[key], value, atol=1e-6) for key, value in given.items())
 
@@ -162,13 +165,13 @@ def test_weights_of_another_network_are_refused(tiny_recipe: str, pool_path: Pat
     start = tmp_path / "start.safetensors"
     save_weights(start, {"a": torch.zeros(2)}, {}, "float32")
     with pytest.raises(WeightsError, match="missing keys"):
-        recipes.train(tiny_recipe, run_dir=tmp_path / "run", data=pool_path, steps=1, start=start, device="cpu")
+        recipes.train(tiny_recipe, run_dir=tmp_path / "run", data=[pool_path], steps=1, init=start, device="cpu")
     assert not (tmp_path / "run").exists()
 
 
-def test_resume_and_start_exclude_each_other(tmp_path: Path) -> None:
+def test_resume_and_init_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found both"):
-        recipes.train("pocket-base", run_dir=tmp_path, steps=1, resume=True, start=tmp_path / "x", device="cpu")
+        recipes.train("pocket-base", run_dir=tmp_path, steps=1, resume=True, init=tmp_path / "x", device="cpu")
 
 
 def test_too_many_processes_are_refused_before_any_data_is_made(tmp_path: Path) -> None:
@@ -190,7 +193,7 @@ def test_two_processes_run_a_recipe(
 
     monkeypatch.setattr(recipes, "cores_for", lambda n: [0] * n)
     monkeypatch.setattr(recipes, "processes", one)
-    recipes.train(tiny_recipe, run_dir=tmp_path / "run", data=pool_path, steps=1, n_processes=2, device="cpu")
+    recipes.train(tiny_recipe, run_dir=tmp_path / "run", data=[pool_path], steps=1, n_processes=2, device="cpu")
     ((n, work),) = sent
     assert n == 2
     lines: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from enpointe.data.datasets.dataset import Dataset
+from enpointe.data.example import Example
 from enpointe.training.ema import EMA
 from enpointe.training.settings import Phase, Settings
-from enpointe.training.task import Batch, Losses
-from enpointe.training.validation import BATCHES, fingerprint, validate
+from enpointe.training.task import Batch, Collated, Losses
+from enpointe.training.validation import BATCHES, Validation
+from training.line import Numbers
 
 CPU = torch.device("cpu")
 LEVELS = (0.1, 0.2, 0.3, 0.9)
@@ -27,12 +31,20 @@ class Scale:
     noisy: bool = True
     network: nn.Module = field(default_factory=lambda: nn.Linear(1, 1, bias=False))
     network_info: dict[str, Any] = field(default_factory=dict)
+    data: Dataset = field(default_factory=Numbers)
+    text_tokens: int = 0
 
-    def batch(self, rng: np.random.Generator, n: int, examples: tuple[float, ...], *, training: bool) -> Batch:
+    @staticmethod
+    def collate(
+        examples: Sequence[Example], settings: tuple[float, ...], rng: np.random.Generator, *, training: bool
+    ) -> Collated:
         assert not training
-        return {"level": torch.tensor(examples[:n])}
+        return Collated({"level": torch.tensor(settings[: len(examples)])})
 
-    def prepare(self, batch: Batch) -> Batch:
+    def prepare(
+        self, batch: Batch, settings: tuple[float, ...], generator: torch.Generator, *, training: bool
+    ) -> Batch:
+        assert not training
         return batch
 
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
@@ -58,7 +70,7 @@ def average(task: Scale, weight: float) -> EMA:
 def test_losses_are_means_by_quarter_and_metrics_means_over_all(noisy: bool) -> None:
     task = Scale(noisy)
     before = task.network.state_dict()["weight"].clone()
-    loss, details = validate(task, task.network, average(task, 2.0), SETTINGS, CPU)
+    loss, details = Validation(task, SETTINGS, CPU, torch.float32)(task.network, average(task, 2.0))
     assert loss == pytest.approx(2 * np.mean(LEVELS))
     quarters = {"noise 0.00": 0.3, "noise 0.25": 0.6, "noise 0.75": 1.8}  # none lies between 0.5 and 0.75
     assert details == pytest.approx({"far": 0.25, **(quarters if noisy else {})})
@@ -68,6 +80,10 @@ def test_losses_are_means_by_quarter_and_metrics_means_over_all(noisy: bool) -> 
 
 def test_the_fingerprint_is_of_the_examples_alone() -> None:
     one, other = Scale(), Scale(noisy=False)
+
+    def fingerprint(task: Scale, settings: Settings[Any]) -> str:
+        return Validation(task, settings, CPU, torch.float32).fingerprint
+
     assert fingerprint(one, SETTINGS) == fingerprint(other, SETTINGS)
     moved = Settings((Phase(1.0, len(LEVELS), (0.1, 0.2, 0.3, 0.8)),))
     assert fingerprint(one, SETTINGS) != fingerprint(one, moved)

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from enpointe.data.datasets import PoolDataset
 from enpointe.data.pools import pool
 from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.training.loop import train_task
@@ -46,7 +47,7 @@ class TinyTask(BaseTask):
     def __init__(
         self, data: pool.Pool, on_step: Callable[[int], None] = lambda step: None, *, seed: int = 0, **options: Any
     ) -> None:
-        super().__init__(data, BaseTaskConfig(CONFIG, **options), seed=seed)
+        super().__init__(PoolDataset(data), BaseTaskConfig(CONFIG, **options), seed=seed)
         self.seen: list[float] = []
         self._on_step = on_step
 

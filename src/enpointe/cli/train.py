@@ -37,9 +37,16 @@ def add_parser(commands: opt.Commands[Any]) -> None:
         help="a budget of steps, in place of minutes or beside them: the first that is spent ends the run",
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="continue the run in --run where it stopped")
-    parser.add_argument("--from", dest="start", metavar="FILE", help="weights of the same model to start from")
+    parser.add_argument("--init", metavar="FILE", help="weights of the same model to start from")
     parser.add_argument("--run", dest="run_dir", metavar="DIR", help="folder of the run (default: runs/NAME)")
-    parser.add_argument("--data", metavar="FILE", help="a file made by 'enpointe data build' (default: make one)")
+    parser.add_argument(
+        "--data", nargs="+", default=(), metavar="PLACE",
+        help="what 'enpointe data build' made: pools' files, folders or URLs of shards (default: make a pool)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--weights", nargs="+", type=opt.real(0, 1e9), metavar="W",
+        help="of each place, how often its examples come, in proportion (default: equally often)",
+    )  # fmt: skip
     opt.add_device(parser)
     parser.add_argument(
         "--processes", type=opt.whole(1, 1024), default=1, metavar="N",
@@ -50,15 +57,15 @@ def add_parser(commands: opt.Commands[Any]) -> None:
 
 def run(options: argparse.Namespace) -> None:
     run_dir = Path("runs") / options.name if options.run_dir is None else Path(options.run_dir)
-    data = None if options.data is None else Path(options.data)
-    if data is not None and not data.is_file():
-        raise InputError(f"argument --data: expected an existing file, found no {options.data!r}")
+    if options.weights is not None and len(options.weights) != len(options.data):
+        places, weights = len(options.data), len(options.weights)
+        raise InputError(f"argument --weights: expected one for each of {places} --data, found {weights}")
     if run_dir.exists() and not run_dir.is_dir():
         raise InputError(f"argument --run: expected a folder, found a file: {run_dir}")
-    start = None if options.start is None else Path(options.start)
-    if start is not None and (options.resume or not start.is_file()):
-        found = "--resume beside it" if options.resume else f"no {options.start!r}"
-        raise InputError(f"argument --from: expected an existing weight file for a new run, found {found}")
+    init = None if options.init is None else Path(options.init)
+    if init is not None and (options.resume or not init.is_file()):
+        found = "--resume beside it" if options.resume else f"no {options.init!r}"
+        raise InputError(f"argument --init: expected an existing weight file for a new run, found {found}")
     if options.resume and not run_dir.is_dir():
         raise InputError(f"argument --resume: expected the folder of an earlier run, found no {run_dir}")
     from tqdm import tqdm
@@ -71,11 +78,12 @@ def run(options: argparse.Namespace) -> None:
             minutes=options.minutes,
             steps=options.steps,
             resume=options.resume,
-            start=start,
+            init=init,
             device=options.device,
             n_processes=options.processes,
             run_dir=run_dir,
-            data=data,
+            data=options.data,
+            weights=options.weights,
             report=tqdm.write,  # prints without tearing the bar
             progress=progress,
         )

@@ -28,6 +28,8 @@ class Example:
         points: (n, 3) in the unit frame: z up, centered, longest side 1. Any beginning of them is a fair subset.
         colors: (n, 3) sRGB in [0, 1].
         captions: at least one, the closest first.
+        nouns: words for what it is, the closest first, where these are known: a procedural object's family, a model's
+            nouns.
         views: its images with their cameras, if there are any; an image is decoded by `StoredView.pixels`.
         distances: None where they are not known.
     """
@@ -36,6 +38,7 @@ class Example:
     points: NDArray[np.float32]
     colors: NDArray[np.float32]
     captions: tuple[str, ...]
+    nouns: tuple[str, ...] = ()
     views: tuple[StoredView, ...] = ()
     distances: Distances | None = None
 

@@ -30,8 +30,11 @@ class TextEncoder:
     tokenizer: Tokenizer
 
     @torch.inference_mode()
-    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+    def encode(self, texts: Sequence[str], length: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Encode texts; an empty text is a valid one.
+
+        Args:
+            length: tokens to pad to, or to cut at, MAX_TOKENS at most; None: the longest text's.
 
         Returns:
             pooled (N, 384): the mean of the token states, of unit length.
@@ -39,7 +42,7 @@ class TextEncoder:
             mask (N, L): True where a token is.
         """
         encodings = [self.tokenizer.encode(text) for text in texts]
-        length = min(max(len(e.ids) for e in encodings), MAX_TOKENS)
+        length = min(length or max(len(e.ids) for e in encodings), MAX_TOKENS)
         device = self.network.segment.device
         ids = torch.zeros(len(texts), length, dtype=torch.long)
         mask = torch.zeros(len(texts), length, dtype=torch.bool)
@@ -56,13 +59,13 @@ class TextEncoder:
         """Word pieces of a text, with the two that mark its ends, before any cut."""
         return len(self.tokenizer.encode(text).ids)
 
-    def condition(self, texts: Sequence[str], n_tokens: int) -> Tensor:
-        """The token condition of the embedded models: (N, 384, n_tokens).
+    def condition(self, texts: Sequence[str], n_tokens: int, length: int | None = None) -> Tensor:
+        """The token condition of the embedded models: (N, 384, n_tokens); `length` is that of `encode`.
 
         First the pooled vector, then the states without the start mark, cut or padded with zeros to
         `n_tokens` in all. An empty text gives zeros only: it is the unconditional input.
         """
-        pooled, states, _ = self.encode(texts)
+        pooled, states, _ = self.encode(texts, length)
         states = states[:, 1:n_tokens]
         padding = n_tokens - 1 - states.shape[1]
         tokens = torch.cat([pooled[:, None], F.pad(states, (0, 0, 0, padding))], dim=1)

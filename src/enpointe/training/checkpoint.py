@@ -16,9 +16,17 @@ from enpointe.training.ema import EMA
 
 
 def save_checkpoint(
-    path: Path, network: nn.Module, ema: EMA, optimizers: Sequence[torch.optim.Optimizer], run_state: dict[str, Any]
+    path: Path,
+    network: nn.Module,
+    ema: EMA,
+    optimizers: Sequence[torch.optim.Optimizer],
+    run_state: dict[str, Any],
+    feeds: Sequence[dict[str, Any]],
 ) -> None:
     """Write all that a resumed run needs; the former checkpoint stays until the new one is whole.
+
+    Args:
+        feeds: where the feed of each process stands.
 
     Raises:
         OutputError: it cannot be written.
@@ -32,6 +40,7 @@ def save_checkpoint(
                 "ema_updates": ema.updates,
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                 "run_state": run_state,
+                "feeds": list(feeds),
             },
             temporary,
         )
@@ -45,8 +54,8 @@ def save_checkpoint(
 
 def read_checkpoint(
     path: Path, network: nn.Module, ema: EMA, optimizers: Sequence[torch.optim.Optimizer], device: torch.device
-) -> dict[str, Any]:
-    """Put a checkpoint back; returns its run state.
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Put a checkpoint back; returns its run state and where the feeds stood.
 
     Raises:
         WeightsError: damaged, or of another network or optimizer.
@@ -57,7 +66,7 @@ def read_checkpoint(
         ema.load(saved["ema"], saved["ema_updates"])
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        run_state: dict[str, Any] = saved["run_state"]
+        found: tuple[dict[str, Any], list[dict[str, Any]]] = (saved["run_state"], saved["feeds"])
     except Exception as error:
         raise WeightsError(f"{path}: expected a checkpoint of this recipe, found {error!r}") from error
-    return run_state
+    return found

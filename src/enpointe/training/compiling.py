@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from enpointe.training.batches import autocast
+from enpointe.training.precision import autocast
 from enpointe.training.task import Batch, Losses, Task
 
 
 class Objective:
-    """A task's losses on the device, through the compiled network as long as that works.
+    """A task's losses on the device, and their gradients, through the compiled network as long as that works.
 
     A compiler may be missing, or fail on a shape that a later phase brings: training then continues without,
     after one line of notice.
@@ -25,21 +25,30 @@ class Objective:
         network: nn.Module,
         device: torch.device,
         *,
+        dtype: torch.dtype = torch.float32,
         compiled: bool,
         report: Callable[[str], None],
     ) -> None:
-        self._task, self._network, self._device, self._report = task, network, device, report
+        self._task, self._network, self._report = task, network, report
+        self._device, self._dtype = device, dtype
         self._compiled: nn.Module | None = None
         if compiled:
             self._compiled = torch.compile(network, dynamic=False)  # type: ignore[assignment]
 
     def __call__(self, batch: Batch) -> Losses:
-        with autocast(self._device):
-            if self._compiled is not None:
-                try:
-                    return self._task.losses(self._compiled, batch)
-                except RuntimeError as error:  # the base of what the compiler raises; any other is raised again below
-                    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                    self._report(f"torch.compile does not work here, training continues without it: {reason}")
-                    self._compiled = None
-            return self._task.losses(self._network, batch)
+        """The losses; the gradients of their mean are added to the network's."""
+        if self._compiled is not None:
+            try:
+                return self._learn(self._compiled, batch)
+            except RuntimeError as error:  # the base of what the compiler raises; any other is raised again below
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                self._report(f"torch.compile does not work here, training continues without it: {reason}")
+                self._compiled = None
+                self._network.zero_grad(set_to_none=True)
+        return self._learn(self._network, batch)
+
+    def _learn(self, network: nn.Module, batch: Batch) -> Losses:
+        with autocast(self._device, self._dtype):
+            losses = self._task.losses(network, batch)
+        losses.value.mean().backward()
+        return losses

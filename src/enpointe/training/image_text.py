@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from enpointe.core.errors import InputError
 from enpointe.core.files import replacing_name
 from enpointe.core.progress import Progress, ProgressCallback, no_progress
 from enpointe.data.captions import caption, draw_paint, shown_slots
+from enpointe.data.datasets.dataset import check_share
+from enpointe.data.datasets.epochs import EpochStream, epoch_order
+from enpointe.data.example import Example
 from enpointe.data.pools.pool import Appearance, Pool
 from enpointe.data.procedural.colors import SYNONYMS, shade
 from enpointe.data.procedural.families import FAMILIES
@@ -62,6 +65,58 @@ class ImageText:
     captions: list[list[str]]
     color: list[str]
     kind: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureDataset:
+    """Rows of features as a data set: an example's key is its row, its cloud is empty.
+
+    Attributes:
+        features: of all rows.
+        training, reserved: the rows to train on, and those that are held out.
+        held_out: which of them; None for both.
+        rank, ranks: which share.
+    """
+
+    features: ImageText
+    training: tuple[int, ...]
+    reserved: tuple[int, ...]
+    held_out: bool | None = None
+    rank: int = 0
+    ranks: int = 1
+
+    @property
+    def size(self) -> int:
+        return len(self._share(self._rows))
+
+    def split(self, held_out: bool) -> Self:
+        return replace(self, held_out=held_out)
+
+    def share(self, rank: int, ranks: int) -> Self:
+        check_share(rank, ranks)
+        return replace(self, rank=rank, ranks=ranks)
+
+    def stream(self, seed: int = 0) -> EpochStream:
+        if not self.size:
+            raise InputError("expected features in this part of the data, found none")
+
+        def epoch(number: int) -> NDArray[np.int64]:
+            return self._share(epoch_order(self._rows, None, np.random.default_rng([seed, number])))
+
+        identity = {"rows": len(self._rows), "held_out": self.held_out, "rank": self.rank, "ranks": self.ranks}
+        return EpochStream(epoch, lambda row, _: self._example(row), seed, identity)
+
+    @property
+    def _rows(self) -> NDArray[np.int64]:
+        chosen = {False: self.training, True: self.reserved, None: self.training + self.reserved}[self.held_out]
+        return np.array(chosen, dtype=np.int64)
+
+    def _share(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return rows[self.rank * len(rows) // self.ranks : (self.rank + 1) * len(rows) // self.ranks]
+
+    def _example(self, row: int) -> Example:
+        empty = np.zeros((0, 3), np.float32)
+        return Example(str(row), empty, empty, tuple(self.features.captions[row]))
 
 
 def make_image_text(

@@ -1,7 +1,7 @@
 """One training loop for every task: budgeted in minutes or steps, killed and resumed at will.
 
-Every random draw is a function of (seed, step, rank), and a checkpoint holds all that changes; a run that
-was killed and resumed is the run that was never killed.
+Every random draw is a function of (seed, step, rank), and a checkpoint holds all that changes, the place in the data
+among it; a run that was killed and resumed is the run that was never killed.
 """
 
 from __future__ import annotations
@@ -22,18 +22,22 @@ from torch import nn
 from enpointe.checkpoints.weights import save_weights
 from enpointe.core.errors import InputError, OutputError
 from enpointe.core.files import replacing
+from enpointe.core.precision import find_dtype
 from enpointe.core.progress import Progress, ProgressCallback, no_progress
-from enpointe.training.batches import draw, prepared, share
 from enpointe.training.checkpoint import read_checkpoint, save_checkpoint
 from enpointe.training.compiling import Objective
 from enpointe.training.ema import EMA
+from enpointe.training.feed.feed import Feed
+from enpointe.training.feed.streaming import StreamingFeed
 from enpointe.training.log import Log
 from enpointe.training.optimizers import build_optimizers
 from enpointe.training.parallel import Group
+from enpointe.training.precision import autocast
 from enpointe.training.run_state import RunState
+from enpointe.training.seeds import seed_layers, share, torch_generator
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Task
-from enpointe.training.validation import fingerprint, save_image, validate
+from enpointe.training.validation import Validation, save_image
 
 E = TypeVar("E")
 
@@ -69,7 +73,8 @@ def train_task(
 
     Raises:
         InputError: no budget, or none above 0; a run that exists and is not resumed, or the other way round;
-            more processes than examples in a batch; Muon for a network without hidden matrices.
+            more processes than examples in a batch; Muon for a network without hidden matrices; data without what
+            the task needs. Nothing is written then.
         OutputError: the folder cannot be written.
         WeightsError: the checkpoint to resume from is damaged, or of another network.
     """
@@ -78,7 +83,10 @@ def train_task(
     if not group.leads:
         report, progress = _silent, no_progress
     training = _Run(task, settings, run, device, group, report, recipe=recipe, resume=resume)
-    training.train(minutes, steps, progress)
+    try:
+        training.train(minutes, steps, progress)
+    finally:
+        training.feed.close()
     return training.best
 
 
@@ -96,10 +104,6 @@ def _check(
             f"{run}: expected {'a run to resume' if resume else 'a new folder, or --resume'}, "
             f"found {'none' if resume else 'a run'}"
         )
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{run}: expected a folder to write a run into, found {error}") from error
 
 
 class _Run(Generic[E]):
@@ -120,24 +124,45 @@ class _Run(Generic[E]):
         self.task, self.settings, self.folder, self.device = task, settings, folder, device
         self.group, self.report, self.recipe = group, report, recipe
         self.best = folder / "best.safetensors"
+        self.dtype = find_dtype(settings.dtype, device)
+        self.validation = Validation(task, settings, device, self.dtype)
+        self.feed: Feed[E] = StreamingFeed(
+            task,
+            seed=settings.seed,
+            device=device,
+            dtype=self.dtype,
+            rank=group.rank,
+            ranks=group.size,
+            workers=settings.workers,
+        )
+        try:  # all that the data can lack has shown by now: nothing is written before
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: expected a folder to write a run into, found {error}") from error
         self.network = task.network.to(device)
         self.ema = EMA(self.network, settings.ema)
         self.optimizers = build_optimizers(
             self.network, settings.optimizer, settings.learning_rate, settings.weight_decay, settings.muon_scale
         )
         self.state = RunState()
-        held_out = fingerprint(task, settings)
         if resume:
-            self._resume(held_out)
-        self.state.held_out = held_out
+            self._resume()
+        self.state.held_out = self.validation.fingerprint
 
-    def _resume(self, held_out: str) -> None:
-        saved = read_checkpoint(self.folder / "checkpoint.pt", self.network, self.ema, self.optimizers, self.device)
+    def _resume(self) -> None:
+        path = self.folder / "checkpoint.pt"
+        saved, feeds = read_checkpoint(path, self.network, self.ema, self.optimizers, self.device)
         self.state = state = RunState(**saved)
         note = ""
-        if state.held_out != held_out:
+        try:
+            if len(feeds) != self.group.size:
+                raise InputError(f"expected the feeds of {self.group.size} processes, found {len(feeds)}")
+            self.feed.load_state_dict(feeds[self.group.rank])
+        except InputError as error:
+            note = f"; the data begin anew: {error}"
+        if state.held_out != self.validation.fingerprint:
             state.best = math.inf
-            note = "; other held-out examples than before: the best loss is counted anew"
+            note += "; other held-out examples than before: the best loss is counted anew"
         if not self.best.exists():  # then no loss has been reached that a new best must beat
             state.best = math.inf
         self.report(f"resumed at step {state.step}, {state.seconds / 60:.1f} minutes{note}")
@@ -145,10 +170,12 @@ class _Run(Generic[E]):
     def train(self, minutes: float | None, steps: int | None, progress: ProgressCallback) -> None:
         """Take steps until the budget is spent or a signal comes; validate and save now and then, and at the end."""
         state, settings, group = self.state, self.settings, self.group
-        objective = Objective(self.task, self.network, self.device, compiled=settings.compile, report=self.report)
+        objective = Objective(
+            self.task, self.network, self.device, dtype=self.dtype, compiled=settings.compile, report=self.report
+        )
         with _signals() as stop, self._log() as log:
             # All continue from here: by now each has read the checkpoint that the leader will replace.
-            state.seconds, stopped = group.agree(state.seconds, stop.is_set())
+            state.seconds, (stopped,) = group.agree(state.seconds, stop.is_set())
             started = time.monotonic()
             while state.spent(minutes, steps) < 1 and not stopped:
                 spent = state.spent(minutes, steps)
@@ -157,16 +184,21 @@ class _Run(Generic[E]):
                 state.step += 1
                 state.examples += phase.batch
                 state.seconds += time.monotonic() - started
+                save = False
                 if group.leads:  # what follows is not training: it is not counted into the minutes
                     progress(_progress(state, minutes, steps))
                     if state.step % 20 == 0:
                         self._report_step(log, float(loss), float(norm), rate)
                     self._periodic_jobs(log)
-                state.seconds, stopped = group.agree(state.seconds, stop.is_set())
+                    save = state.due("checkpoint", settings.checkpoint_every)
+                state.seconds, (stopped, save) = group.agree(state.seconds, stop.is_set(), save)
+                if save and not stopped:
+                    self._save()
                 started = time.monotonic()
             if group.leads:
                 self._validate(log)
-                self._save()
+            self._save()
+            if group.leads:
                 self._save_image(log)
                 with replacing(self.folder / "run_state.json") as file:
                     file.write(json.dumps(vars(state), indent=1).encode())
@@ -178,9 +210,11 @@ class _Run(Generic[E]):
                 parameters["lr"] = rate * parameters["scale"]
         group = self.group
         seed, step = self.settings.seed, self.state.step
-        batch = draw(self.task, phase, step, seed=seed, training=True, rank=group.rank, size=group.size)
-        loss = objective(prepared(self.task, batch, self.device)).value.mean()
-        loss.backward()
+        seed_layers(seed, step, group.rank)
+        generator = torch_generator(self.device, seed, step, group.rank)
+        with torch.no_grad(), autocast(self.device, self.dtype):
+            batch = self.task.prepare(self.feed.batch(step, phase), phase.examples, generator, training=True)
+        loss = objective(batch).value.detach().mean()
         group.average(self.network, share(phase.batch, group.rank, group.size) / phase.batch)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         if torch.isfinite(norm):  # a step that overflowed is left out
@@ -189,7 +223,7 @@ class _Run(Generic[E]):
             self.ema.update(self.network)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        return loss.detach(), norm
+        return loss, norm
 
     @contextlib.contextmanager
     def _log(self) -> Iterator[Log]:
@@ -209,12 +243,13 @@ class _Run(Generic[E]):
             self._validate(log)
         if self.state.due("image", self.settings.image_every):
             self._save_image(log)
-        if self.state.due("checkpoint", self.settings.checkpoint_every):
-            self._save()
 
     def _save(self) -> None:
-        path = self.folder / "checkpoint.pt"
-        save_checkpoint(path, self.network, self.ema, self.optimizers, vars(self.state))
+        """Every process takes part; the leader writes."""
+        feeds = self.group.gather(self.feed.state_dict())
+        if self.group.leads:
+            path = self.folder / "checkpoint.pt"
+            save_checkpoint(path, self.network, self.ema, self.optimizers, vars(self.state), feeds)
 
     def _save_image(self, log: Log) -> None:
         path = self.folder / "images" / f"{self.state.step:07d}.png"
@@ -223,7 +258,7 @@ class _Run(Generic[E]):
     def _validate(self, log: Log) -> None:
         """Write the averaged weights if they are the best so far."""
         state = self.state
-        loss, details = validate(self.task, self.network, self.ema, self.settings, self.device)
+        loss, details = self.validation(self.network, self.ema)
         minutes = state.seconds / 60
         self.report(f"step {state.step} minute {minutes:.1f} held-out loss {loss:.4f} {details}")
         log.scalars(state.step, {"held-out/loss": loss, **{f"held-out/{name}": v for name, v in details.items()}})

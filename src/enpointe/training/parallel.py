@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -44,13 +45,21 @@ class Group:
     def leads(self) -> bool:
         return self.rank == 0
 
-    def agree(self, seconds: float, stop: bool) -> tuple[float, bool]:
-        """The leader's seconds, and whether any process has to stop; every process must call this at the same point."""
+    def agree(self, seconds: float, *flags: bool) -> tuple[float, list[bool]]:
+        """The leader's seconds, and of each flag whether any process has it; all must call this at the same point."""
         if self.size == 1:
-            return seconds, stop
-        shared = torch.tensor([seconds if self.leads else 0.0, float(stop)], dtype=torch.float64)
+            return seconds, list(flags)
+        shared = torch.tensor([seconds if self.leads else 0.0, *map(float, flags)], dtype=torch.float64)
         dist.all_reduce(shared)
-        return float(shared[0]), bool(shared[1] > 0)
+        return float(shared[0]), [bool(flag > 0) for flag in shared[1:]]
+
+    def gather(self, value: Any) -> list[Any]:
+        """Everyone's values, to the leader; nothing to the others."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.gather_object(value, values if self.leads else None)
+        return values if self.leads else []
 
     def average(self, network: nn.Module, part: float) -> None:
         """Gradients become their mean over the whole batch, of which this process had such a part (0 to 1)."""

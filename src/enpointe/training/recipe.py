@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from enpointe.checkpoints.weights import load_into, read_weights
 from enpointe.core.device import find_device, keep_freed_memory
 from enpointe.core.errors import InputError
 from enpointe.core.progress import ProgressCallback, no_progress
+from enpointe.data.datasets import Dataset, open_dataset
 from enpointe.data.pools import pool
 from enpointe.training.loop import train_task
 from enpointe.training.parallel import Group, cores_for, processes
@@ -33,7 +34,7 @@ class Recipe(Generic[E]):
     settings: Settings[E]
     minutes: float
 
-    def make(self, data: pool.Pool, run: Path) -> Task[E]:
+    def make(self, data: Dataset, run: Path) -> Task[E]:
         """The task with fresh weights; see `TaskConfig.build`."""
         return self.task.build(data, run, seed=self.settings.seed)
 
@@ -42,11 +43,12 @@ def train(
     name: str,
     *,
     run_dir: Path,
-    data: Path | None = None,
+    data: Sequence[str | Path] = (),
+    weights: Sequence[float] | None = None,
     minutes: float | None = None,
     steps: int | None = None,
     resume: bool = False,
-    start: Path | None = None,
+    init: Path | None = None,
     device: str = "auto",
     n_processes: int = 1,
     report: Callable[[str], None] = print,
@@ -57,11 +59,12 @@ def train(
     Args:
         name: one of `RECIPES`.
         run_dir: where checkpoints, logs, images and weights go.
-        data: a pool made by `enpointe data build`; without one it is made, once, beside the run.
+        data: pools and shards made by `enpointe data build`; without any, a pool is made, once, beside the run.
+        weights: of several data: examples come from them in proportion to these; None: equally often.
         minutes, steps: the whole budget, earlier parts of a resumed run counted in; without either
             the recipe's minutes.
         resume: continue the run that is in `run_dir`.
-        start: a weight file of the same network, such as the embedded one, to start from in place of
+        init: a weight file of the same network, such as the embedded one, to start from in place of
             random weights.
         n_processes: that share every step, on a CPU; each holds the pool in its memory.
         report: takes the run's lines, such as its losses.
@@ -71,37 +74,54 @@ def train(
         Path of the best weights.
 
     Raises:
-        InputError: no such recipe, a run that is not as `resume` says, both `resume` and `start`, or several
+        InputError: no such recipe, a run that is not as `resume` says, both `resume` and `init`, data that the
+            recipe cannot learn from, or several
             processes where there are not as many cores or where the device is no CPU.
-        WeightsError: `start` is damaged, or of another network.
+        WeightsError: `init` is damaged, or of another network.
     """
     recipe = RECIPES[name]
-    if resume and start is not None:
+    if resume and init is not None:
         raise InputError("training: expected a run to resume or weights to start from, found both")
     found = find_device(device)
     if n_processes != 1 and found.type != "cpu":
         raise InputError(f"processes: expected 1 on {found.type}, found {n_processes}")
     cores_for(n_processes)
-    if data is None:
-        data = run_dir.parent / "pool.safetensors"
-        if not data.exists():
-            report(f"making {CLOUDS} objects: {data}")
-            data.parent.mkdir(parents=True, exist_ok=True)
-            pool.build(data, n_clouds=CLOUDS, progress=progress)
+    if not data:
+        made = run_dir.parent / "pool.safetensors"
+        if not made.exists():
+            report(f"making {CLOUDS} objects: {made}")
+            made.parent.mkdir(parents=True, exist_ok=True)
+            pool.build(made, n_clouds=CLOUDS, progress=progress)
+        data = (made,)
+    source = Source(tuple(data), None if weights is None else tuple(weights))
     if minutes is None and steps is None:
         minutes = recipe.minutes
-    recipe.task.make_data(pool.read(data), run_dir, progress)
-    work = partial(_train, name, data, start, run_dir, device=found, minutes=minutes, steps=steps, resume=resume)
+    recipe.task.make_data(source.open(), run_dir, progress)
+    work = partial(_train, name, source, init, run_dir, device=found, minutes=minutes, steps=steps, resume=resume)
     with processes(n_processes, work) as group:
         return work(group, report=report, progress=progress)
 
 
-def _train(name: str, data: Path, start: Path | None, run_dir: Path, group: Group, **options: Any) -> Path:
+@dataclass(frozen=True)
+class Source:
+    """Where a run's data are, and how often examples come from each place."""
+
+    places: tuple[str | Path, ...]
+    weights: tuple[float, ...] | None
+
+    def open(self) -> Dataset:
+        """See `open_dataset`."""
+        if len(self.places) == 1 and self.weights is None:
+            return open_dataset(self.places[0])
+        return open_dataset(self.places, self.weights)
+
+
+def _train(name: str, source: Source, init: Path | None, run_dir: Path, group: Group, **options: Any) -> Path:
     """What every process of a run does."""
     keep_freed_memory()
     recipe = RECIPES[name]
-    task = recipe.make(pool.read(data), run_dir)
-    if start is not None:
-        load_into(task.network, read_weights(start), start)
+    task = recipe.make(source.open(), run_dir)
+    if init is not None:
+        load_into(task.network, read_weights(init), init)
         task.network.requires_grad_(True).train()
     return train_task(task, recipe.settings, run_dir, recipe=name, group=group, **options)

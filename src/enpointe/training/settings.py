@@ -35,6 +35,8 @@ class Settings(Generic[E]):
         weight_decay, clip, ema: of AdamW, the gradient's norm, the moving average.
         seed: of weights, data and noise.
         compile: the network with torch.compile, where that works.
+        dtype: of products, see `core.precision.find_dtype`; weights are float32.
+        workers: processes that draw examples ahead, for each that trains; 0: none.
         validate_every, checkpoint_every, image_every: minutes of training between.
     """
 
@@ -48,6 +50,8 @@ class Settings(Generic[E]):
     ema: float = 0.999
     seed: int = 0
     compile: bool = True
+    dtype: str = "auto"
+    workers: int = 0
     validate_every: float = 5.0
     checkpoint_every: float = 2.0
     image_every: float = 15.0

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from enpointe.training.batches import autocast, draw, prepared
 from enpointe.training.ema import EMA
+from enpointe.training.feed.streaming import on_device
+from enpointe.training.feed.text import TextFeatures
 from enpointe.training.log import Log
+from enpointe.training.precision import autocast
+from enpointe.training.seeds import numpy_rng, torch_generator
 from enpointe.training.settings import Settings
-from enpointe.training.task import Batch, Losses, Task
+from enpointe.training.task import Collated, Losses, Task
 
 E = TypeVar("E")
 
@@ -24,37 +28,59 @@ BATCHES = 4
 """How many batches of the first phase are held out; always the same ones."""
 
 
-def held_out(task: Task[E], settings: Settings[E]) -> Iterator[Batch]:
-    """The batches that a run is validated on."""
-    return (draw(task, settings.phases[0], i, seed=settings.seed, training=False) for i in range(BATCHES))
+class Validation(Generic[E]):
+    """The held-out examples of a task, drawn once.
+
+    Attributes:
+        fingerprint: of these examples: losses can be compared only where it is the same.
+
+    Raises:
+        InputError: the task's data hold out nothing, or lack what the task needs.
+    """
+
+    def __init__(self, task: Task[E], settings: Settings[E], device: torch.device, dtype: torch.dtype) -> None:
+        self._task, self._device, self._dtype, self._seed = task, device, dtype, settings.seed
+        self._phase = phase = settings.phases[0]
+        stream = task.data.split(held_out=True).stream(settings.seed)
+        self._batches = [
+            task.collate(
+                list(islice(stream, phase.batch)),
+                phase.examples,
+                numpy_rng(settings.seed, number, training=False),
+                training=False,
+            )
+            for number in range(BATCHES)
+        ]
+        self.fingerprint = _digest(self._batches)
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module, ema: EMA) -> tuple[float, dict[str, float]]:
+        """The held-out loss; and beside it the loss by quarter of the noise level, and the task's metrics."""
+        task, parts = self._task, list[Losses]()
+        text = TextFeatures(self._device, task.text_tokens, self._dtype) if task.text_tokens else None
+        with averaged(network, ema):
+            for number, collated in enumerate(self._batches):
+                generator = torch_generator(self._device, self._seed, number, training=False)
+                batch = on_device(collated, self._device, text)
+                with autocast(self._device, self._dtype):
+                    ready = task.prepare(batch, self._phase.examples, generator, training=False)
+                    parts.append(task.losses(network, ready))
+        value = torch.cat([part.value for part in parts])
+        details = {name: torch.cat([part.metrics[name] for part in parts]).mean() for name in parts[0].metrics}
+        levels = [part.noise_level for part in parts if part.noise_level is not None]
+        if levels:
+            details |= _by_quarter(value, torch.cat(levels))
+        return float(value.mean()), {name: round(float(mean), 4) for name, mean in details.items()}
 
 
-def fingerprint(task: Task[E], settings: Settings[E]) -> str:
-    """Of the held-out examples: losses can be compared only where it is the same."""
+def _digest(batches: Sequence[Collated]) -> str:
     digest = hashlib.sha256()
-    for batch in held_out(task, settings):
-        for name, value in sorted(batch.items()):
+    for batch in batches:
+        for name, value in sorted(batch.arrays.items()):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.contiguous().numpy().tobytes())
+        digest.update("\n".join(batch.captions).encode())
     return digest.hexdigest()
-
-
-@torch.no_grad()
-def validate(
-    task: Task[E], network: nn.Module, ema: EMA, settings: Settings[E], device: torch.device
-) -> tuple[float, dict[str, float]]:
-    """The held-out loss, and what there is beside it: the loss by quarter of the noise level, the task's metrics."""
-    parts: list[Losses] = []
-    with averaged(network, ema):
-        for batch in held_out(task, settings):
-            with autocast(device):
-                parts.append(task.losses(network, prepared(task, batch, device)))
-    value = torch.cat([part.value for part in parts])
-    details = {name: torch.cat([part.metrics[name] for part in parts]).mean() for name in parts[0].metrics}
-    levels = [part.noise_level for part in parts if part.noise_level is not None]
-    if levels:
-        details |= _by_quarter(value, torch.cat(levels))
-    return float(value.mean()), {name: round(float(mean), 4) for name, mean in details.items()}
 
 
 def _by_quarter(value: Tensor, noise_level: Tensor) -> dict[str, Tensor]:

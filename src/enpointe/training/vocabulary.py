@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from enpointe.data.pools.pool import Pool
+from enpointe.data.datasets import Dataset, PoolDataset, parts_of
 from enpointe.data.procedural.colors import MATERIALS
 from enpointe.data.procedural.families import FAMILIES
 
 
-def vocabulary(pool: Pool, objects: Iterable[int]) -> list[dict[str, list[str]]]:
-    """The families among a pool's objects, by name, with the words that captions of these objects can have.
+def vocabulary(data: Dataset) -> list[dict[str, list[str]]]:
+    """The families among the objects of pools, by name, with the words that captions of these objects can have.
+
+    Only objects to train on count. Real models and shards have no family and are left out.
 
     Returns:
         for each family what `pipelines.families.pocket.things.Thing.from_json` reads: names, the usual one first,
-        adjectives, parts, phrases and materials. Real models have no family and are left out.
+        adjectives, parts, phrases and materials.
     """
     words: dict[str, tuple[set[str], set[str]]] = {}
-    for index in objects:
-        if pool.model(index) is None:
-            adjectives, phrases = words.setdefault(pool.family[index], (set(), set()))
-            adjectives.update(filter(None, pool.words[index][0]))
-            phrases.update(filter(None, pool.words[index][1]))
+    for part in parts_of(data):
+        if not isinstance(part, PoolDataset):
+            continue
+        for index in part.split(held_out=False).objects.tolist():
+            if part.pool.model(index) is None:
+                adjectives, phrases = words.setdefault(part.pool.family[index], (set(), set()))
+                adjectives.update(filter(None, part.pool.words[index][0]))
+                phrases.update(filter(None, part.pool.words[index][1]))
     things = []
     for name in sorted(words, key=lambda name: FAMILIES[name].names[0]):
         family = FAMILIES[name]

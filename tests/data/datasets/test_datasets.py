@@ -29,7 +29,7 @@ Open = Callable[[Path, Path], Dataset]
 KINDS: dict[str, Open] = {
     "pool": lambda pool, shards: open_dataset(pool),
     "shards": lambda pool, shards: open_dataset(shards),
-    "mixture": lambda pool, shards: open_dataset([pool, (shards, 2.0)]),
+    "mixture": lambda pool, shards: open_dataset([pool, shards], [1.0, 2.0]),
     "mixture in a mixture": lambda pool, shards: Mixture(
         ((open_dataset([pool, shards]), 1.0), (open_dataset(pool), 1.0))
     ),
@@ -64,7 +64,7 @@ def content(example: Example) -> tuple[object, ...]:
 def test_places_are_recognized(pool_path: Path, shards: Path, tmp_path: Path) -> None:
     assert isinstance(open_dataset(pool_path), PoolDataset)
     assert isinstance(open_dataset(str(shards)), ShardDataset)
-    assert isinstance(open_dataset([pool_path, (shards, 0.5)]), Mixture)
+    assert isinstance(open_dataset([pool_path, shards], [1.0, 0.5]), Mixture)
     build_shards(boxes(2), "memory://datasets/two", FakeRenderer, CONFIG, work=tmp_path / "work", method="fork")
     assert open_dataset("memory://datasets/two").size == 2
     (tmp_path / "text").write_text("no pool")
@@ -74,11 +74,18 @@ def test_places_are_recognized(pool_path: Path, shards: Path, tmp_path: Path) ->
         (tmp_path, "expected a finished set of shards"),
         ([pool_path, tmp_path], "expected a finished set of shards"),
         ([], "expected data sets with weights above 0"),
-        ([(pool_path, 0.0)], "expected data sets with weights above 0"),
-        ([(pool_path, float("nan"))], "expected data sets with weights above 0"),
     ):
         with pytest.raises(InputError, match=reason):
             open_dataset(place)
+    for weights, reason in (
+        ([0.0], "expected data sets with weights above 0"),
+        ([float("nan")], "expected data sets with weights above 0"),
+        ([1.0, 2.0], "expected one for each of 1 data sets, found 2"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            open_dataset([pool_path], weights)
+    with pytest.raises(InputError, match="expected none for one data set"):
+        open_dataset(pool_path, [1.0])
 
 
 # What examples are
@@ -262,7 +269,7 @@ def test_weights_of_buckets_count_in_training(shards: Path, tmp_path: Path) -> N
 
 
 def test_mixtures_have_the_ratio_of_their_weights(pool_path: Path, shards: Path) -> None:
-    mixture = open_dataset([(pool_path, 3.0), (shards, 1.0)])
+    mixture = open_dataset([pool_path, shards], [3.0, 1.0])
     assert mixture.size == OBJECTS + BOXES
     drawn = keys(mixture, 800, seed=9)
     of_shards = [key for key in drawn if key.startswith("box/")]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from enpointe.checkpoints.weights import load_into, read_weights
 from enpointe.core.config import from_dict
 from enpointe.core.errors import InputError
+from enpointe.data.datasets import PoolDataset, ShardDataset
 from enpointe.data.pools.models import RealModel
 from enpointe.data.pools.pool import Pool
 from enpointe.geometry.unit_ball import normalized
@@ -27,9 +28,12 @@ from enpointe.training.tasks.pocket_classifier import (
     ClassifierTask,
     ClassifierTaskConfig,
     categories,
+    category,
     degraded,
+    held_out_objects,
     quality,
 )
+from training.drawing import collated, drawn
 
 NETWORK = PointNet2Config(classes=2, width=0.125, samples=(12, 6), neighbours=(6, 6))
 CONFIG = ClassifierTaskConfig(NETWORK)
@@ -59,41 +63,49 @@ def both(data: Pool) -> Pool:
 
 def test_categories(both: Pool) -> None:
     """Families first, then what only models are; a model is the first of its nouns that is a category."""
-    names, labels = categories(both)
-    assert names == (*both.family[:8], "armchair", "cabinet", "door")
-    assert [names[label] for label in labels[:40]] == both.family[:40]
-    assert [names[label] if label >= 0 else None for label in labels[40:]] == ["armchair", "cabinet", None, "door"]
+    dataset = PoolDataset(both)
+    assert categories(dataset) == (*both.family[:8], "armchair", "cabinet", "door")
+    found = [category(dataset.nouns(i)) for i in range(len(both))]
+    assert found == [*both.family[:40], "armchair", "cabinet", None, "door"]
+
+
+def test_shards_have_no_categories(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ShardDataset, "__post_init__", lambda self: None)
+    with pytest.raises(InputError, match="expected pools, found shards"):
+        categories(ShardDataset("anywhere"))
 
 
 def test_one_category_is_refused(data: Pool) -> None:
     one = replace(data, family=data.family[:1] * len(data), slot=np.zeros_like(data.slot))
     with pytest.raises(InputError, match="at least 2 categories, found car"):
-        ClassifierTask(one, CONFIG)
+        ClassifierTask(PoolDataset(one), CONFIG)
 
 
 def test_a_batch_is_a_function_of_the_generator(both: Pool) -> None:
-    task = ClassifierTask(both, CONFIG)
-    one, two, other = (task.batch(np.random.default_rng(seed), 6, EXAMPLES, training=True) for seed in (3, 3, 4))
+    task = ClassifierTask(PoolDataset(both), CONFIG)
+    one, two, other = (collated(task, EXAMPLES, seed).arrays for seed in (3, 3, 4))
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert not any(torch.equal(one[key], other[key]) for key in one)
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_clouds_are_normalised_as_for_the_scores(both: Pool, training: bool) -> None:
-    task = ClassifierTask(both, CONFIG)
-    clouds = task.batch(np.random.default_rng(0), 32, EXAMPLES, training=training)["points"].mT
+    task = ClassifierTask(PoolDataset(both), CONFIG)
+    clouds = collated(task, EXAMPLES, n=32, training=training).arrays["points"].mT
     np.testing.assert_allclose(normalized(clouds.numpy()), clouds, atol=1e-6)
 
 
 def test_held_out_clouds_are_as_they_are(both: Pool) -> None:
     """Subsets of held-out objects' points, neither turned nor stretched, with their own labels."""
-    task = ClassifierTask(both, CONFIG)
-    assert set(task.held_out) <= set(both.split()[1])
-    made = task.batch(
-        np.random.default_rng(0), 12, ClassifierExamples(128), training=False
-    )  # all 128 that are stored, in some order
+    task = ClassifierTask(PoolDataset(both), CONFIG)
+    held_out = PoolDataset(both).split(held_out=True)
+    assert task.data.split(held_out=True).size == sum(category(held_out.nouns(i)) is not None for i in held_out.objects)
+    # All 128 points that are stored, in some order.
+    made = collated(task, ClassifierExamples(128), n=12, training=False).arrays
     wholes = {
-        label: normalized(both.stored_points(int(i))[None])[0] for i in task.held_out for label in [task.labels[i]]
+        task.classes.index(found): normalized(both.stored_points(int(i))[None])[0]
+        for i in held_out.objects
+        if (found := category(held_out.nouns(int(i)))) is not None
     }
     for points, label in zip(made["points"].mT, made["labels"], strict=True):
         whole = wholes[int(label)]
@@ -101,11 +113,12 @@ def test_held_out_clouds_are_as_they_are(both: Pool) -> None:
 
 
 def test_rare_categories_are_drawn_by_the_root_of_their_sizes(both: Pool) -> None:
-    task = ClassifierTask(both, CONFIG)
-    labels = task.batch(np.random.default_rng(0), 4000, ClassifierExamples(1), training=True)["labels"]
+    task = ClassifierTask(PoolDataset(both), CONFIG)
+    labels = collated(task, ClassifierExamples(1), n=4000).arrays["labels"]
     counts = torch.bincount(labels, minlength=len(task.classes)).numpy()
     training = both.split()[0]
-    sizes = np.bincount(task.labels[training][task.labels[training] >= 0], minlength=len(task.classes))
+    found = [category(PoolDataset(both).nouns(i)) for i in training]
+    sizes = np.array([found.count(name) for name in task.classes])
     assert CONFIG.model_weight > 1
     sizes = sizes * np.array([1] * 8 + [CONFIG.model_weight] * 3)  # the last three are of real models alone
     expected = 4000 * np.sqrt(sizes) / np.sqrt(sizes).sum()
@@ -134,7 +147,7 @@ class Noting(ClassifierTask):
     until = 0
 
     def __init__(self, data: Pool, config: ClassifierTaskConfig) -> None:
-        super().__init__(data, config)
+        super().__init__(PoolDataset(data), config)
         self.seen: list[float] = []
 
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
@@ -150,12 +163,12 @@ class Noting(ClassifierTask):
 def test_resumed_is_never_stopped(tiny: ModuleType, both: Pool, tmp_path: Path) -> None:
     """Dropout included."""
     straight, stopped, task = tmp_path / "straight", tmp_path / "stopped", Noting(both, CONFIG)
-    tiny.train(both, straight, SETTINGS, task=ClassifierTask(both, CONFIG), steps=6)
+    tiny.train(both, straight, SETTINGS, task=ClassifierTask(PoolDataset(both), CONFIG), steps=6)
     task.until = 3
     tiny.train(both, stopped, SETTINGS, task=task, steps=6)
     before = torch.load(stopped / "checkpoint.pt", weights_only=True)
     assert before["run_state"]["step"] == 3
-    tiny.train(both, stopped, SETTINGS, task=ClassifierTask(both, CONFIG), steps=6, resume=True)
+    tiny.train(both, stopped, SETTINGS, task=ClassifierTask(PoolDataset(both), CONFIG), steps=6, resume=True)
     one, two = (torch.load(run / "checkpoint.pt", weights_only=True)["network"] for run in (straight, stopped))
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert not all(torch.equal(one[key], before["network"][key]) for key in one)
@@ -182,7 +195,7 @@ def test_it_learns(tiny: ModuleType, both: Pool, tmp_path: Path) -> None:
     network = from_dict(PointNet2Config, weights.info["config"]).build()
     load_into(network, weights, best)
     with torch.no_grad():
-        found = task.losses(network, task.prepare(task.batch(np.random.default_rng(0), 8, EXAMPLES, training=True)))
+        found = task.losses(network, drawn(task, EXAMPLES, n=8))
         assert task.image(network).shape == (12, 12, 3)
     assert torch.allclose(found.metrics["probability"], (-found.value).exp())
 
@@ -196,9 +209,10 @@ class Guessing(PointNet2):
 
 
 def test_quality_of_a_network_that_always_answers_the_same(both: Pool) -> None:
-    task = ClassifierTask(both, CONFIG)
-    task.held_out = np.array([0, 1, 1, 6, 40, 41])  # the classes 0, 1, 1, 6, and of the models 8 and 9
-    found = quality(task, Guessing(classes=len(task.classes), width=0.1), sizes=(16,))
+    task, dataset = ClassifierTask(PoolDataset(both), CONFIG), PoolDataset(both)
+    # The classes 0, 1, 1, 6, and of the models 8 and 9.
+    objects = [(dataset[i], i >= 40) for i in (0, 1, 1, 6, 40, 41)]
+    found = quality(objects, task.classes, Guessing(classes=len(task.classes), width=0.1), sizes=(16,))
     assert found["objects"] == 6
     assert found["real models"] == 2
     at = found["16 points"]
@@ -208,3 +222,14 @@ def test_quality_of_a_network_that_always_answers_the_same(both: Pool) -> None:
     assert at["right, real models"] == 0
     assert at["mistakes"][0] == (task.classes[1], task.classes[0], 2)
     assert sum(times for _, _, times in at["mistakes"]) == 5
+
+
+def test_held_out_objects_and_which_are_real(both: Pool) -> None:
+    found = list(held_out_objects(ClassifierTask(PoolDataset(both), CONFIG).data))
+    held_out = PoolDataset(both).split(held_out=True)
+    expected = [
+        (held_out.nouns(i), both.model(i) is not None)
+        for i in held_out.objects.tolist()
+        if category(held_out.nouns(i)) is not None
+    ]
+    assert [(example.nouns, real) for example, real in found] == expected

@@ -44,6 +44,7 @@ from enpointe.training.tasks.pocket_joint import (
     JointTaskConfig,
     related,
 )
+from training.drawing import drawn
 
 NETWORK = JointConfig(texts=6, pictures=10, hidden=16, width=8, dropout=0.0)
 CONFIG = JointTaskConfig(NETWORK, objects=200)
@@ -82,7 +83,7 @@ SETTINGS = Settings(
 @pytest.mark.slow
 def test_it_learns(objects: Pool, features: ImageText, tmp_path: Path) -> None:
     task = JointTask(objects, features, CONFIG)
-    held_out = task.batch(np.random.default_rng(5), 64, EXAMPLES, training=False)
+    held_out = drawn(task, EXAMPLES, 5, 64, training=False)
 
     def own_is_nearest() -> float:
         with torch.no_grad():
@@ -103,8 +104,7 @@ def test_a_batch_is_a_function_of_its_generator_and_keeps_to_its_objects(objects
     task = JointTask(objects, features, CONFIG)
     again = JointTask(objects, features, CONFIG)
     for training in (True, False):
-        one = task.batch(np.random.default_rng(3), 32, EXAMPLES, training=training)
-        other = again.batch(np.random.default_rng(3), 32, EXAMPLES, training=training)
+        one, other = (drawn(each, EXAMPLES, 3, 32, training=training) for each in (task, again))
         assert all(torch.equal(one[key], other[key]) for key in one)
         kept = np.isin(features.index, objects.split(0.1)[1]) != training
         there = torch.from_numpy(features.images[kept].reshape(-1, 10)).float()
@@ -120,7 +120,7 @@ def test_a_batch_is_a_function_of_its_generator_and_keeps_to_its_objects(objects
 def test_no_held_out_prompt_is_trained_on(objects: Pool, features: ImageText) -> None:
     task = JointTask(objects, features, CONFIG)
     assert "a red car" in PROMPTS_HELD_OUT
-    batch = task.batch(np.random.default_rng(1), 200, EXAMPLES, training=True)
+    batch = drawn(task, EXAMPLES, 1, 200)
     forbidden = torch.from_numpy(features.texts[:, 2]).float()
     assert not any((forbidden == row).all(1).any() for row in batch["texts"])
 
@@ -128,7 +128,7 @@ def test_no_held_out_prompt_is_trained_on(objects: Pool, features: ImageText) ->
 def test_texts_that_are_also_true_are_no_negative_examples(objects: Pool, features: ImageText) -> None:
     """All is red here: pairs that share a noun are left out, and no others."""
     task = JointTask(objects, features, CONFIG)
-    batch = task.batch(np.random.default_rng(2), 64, JointExamples(noise=0.0), training=True)
+    batch = drawn(task, JointExamples(noise=0.0), 2, 64)
     also = batch["also"].numpy()
     assert not also.diagonal().any()
     images = torch.from_numpy(features.images.reshape(-1, 10)).float()
@@ -152,11 +152,11 @@ def test_another_color_of_the_same_noun_is_a_negative_example(objects: Pool, fea
     index = np.where(features.index < 36, 0, features.index)
     one_family = replace(features, index=index, color=color, captions=captions)
     task = JointTask(objects, one_family, CONFIG)
-    batch = task.batch(np.random.default_rng(2), 64, EXAMPLES, training=True)
+    batch = drawn(task, EXAMPLES, 2, 64)
     part = batch["also"].float().mean()
     assert 0.4 < part < 0.6
     colorless = replace(one_family, captions=[["a thing"] * CAPTIONS for _ in color])
-    batch = JointTask(objects, colorless, CONFIG).batch(np.random.default_rng(2), 64, EXAMPLES, training=True)
+    batch = drawn(JointTask(objects, colorless, CONFIG), EXAMPLES, 2, 64)
     assert batch["also"].float().mean() > 0.9
 
 
@@ -232,7 +232,7 @@ def test_a_recipe_from_a_pool_to_weights(small_recipe: str, tmp_path: Path) -> N
     """Half of what is drawn from a pool of two objects is held out."""
     pools.build(tmp_path / "two.pool", n_clouds=2, n_points=300, n_queries=16, workers=1)
     seen: list[Progress] = []
-    options: dict[str, Any] = {"run_dir": tmp_path / "run", "data": tmp_path / "two.pool", "device": "cpu"}
+    options: dict[str, Any] = {"run_dir": tmp_path / "run", "data": [tmp_path / "two.pool"], "device": "cpu"}
     options |= {"progress": seen.append, "report": lambda _: None}
     best = train(small_recipe, steps=1, **options)
     heads, weights = read_network(best, JointHeads)

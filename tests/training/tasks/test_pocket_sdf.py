@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 from enpointe.core.errors import InputError
+from enpointe.data.datasets import PoolDataset, ShardDataset
 from enpointe.data.pools.pool import Pool
 from enpointe.nn.sight import SightSDF, SightSDFConfig, nearest_offsets
 from enpointe.training.task import Batch
@@ -25,6 +26,7 @@ from enpointe.training.tasks.pocket_sdf import (
     SDFTaskConfig,
     degraded,
 )
+from training.drawing import collated, drawn
 
 CONFIG = SDFTaskConfig(SightSDFConfig(width=16, layers=2, nearest=4, grids=(6, 9)))
 STORED = 128
@@ -34,9 +36,9 @@ STORED = 128
 def batch(
     pool: Pool | SDFTask, seed: int = 0, n: int = 6, *, training: bool = True, n_queries: int = 4, **options: Any
 ) -> Batch:
-    task = pool if isinstance(pool, SDFTask) else SDFTask(pool, CONFIG)
+    task = pool if isinstance(pool, SDFTask) else SDFTask(PoolDataset(pool), CONFIG)
     examples = SDFExamples(STORED, n_queries, **options)
-    return task.batch(np.random.default_rng(seed), n, examples, training=training)
+    return collated(task, examples, seed, n, training=training).arrays
 
 
 @pytest.fixture
@@ -117,13 +119,13 @@ def test_clouds_are_jittered_and_queries_are_not(surface: Pool) -> None:
 
 def test_held_out_objects_are_not_trained_on(surface: Pool) -> None:
     marked = replace(surface, sdf=np.repeat(np.arange(8.0)[:, None], STORED, 1).astype(np.float16))
-    task = SDFTask(marked, CONFIG)
+    task = SDFTask(PoolDataset(marked), CONFIG)
     assert set(batch(task, n=60)["distances"].unique().tolist()) == {-float(i) for i in range(7)}
     assert set(batch(task, n=20, training=False)["distances"].unique().tolist()) == {-7.0}
 
 
 def test_clouds_of_one_phase_are_dense_and_sparse(data: Pool) -> None:
-    task = SDFTask(data, CONFIG)
+    task = SDFTask(PoolDataset(data), CONFIG)
     sizes = {batch(task, seed)["points"].shape[2] for seed in range(40)}
     assert STORED / 4 <= min(sizes) < 0.4 * STORED
     assert 0.9 * STORED < max(sizes) <= STORED
@@ -138,10 +140,10 @@ def test_some_clouds_have_stray_points() -> None:
 
 
 def test_features_of_queries(data: Pool) -> None:
-    task = SDFTask(data, CONFIG)
+    task = SDFTask(PoolDataset(data), CONFIG)
     network = task.network
     assert isinstance(network, SightSDF)
-    made = task.prepare(batch(task, n_queries=16))
+    made = drawn(task, SDFExamples(STORED, 16))
     nearest = nearest_offsets(made["points"], made["queries"], CONFIG.network.nearest)
     with torch.no_grad():
         decoded = network.decode(network.encode(made["points"]), made["queries"], nearest)
@@ -161,8 +163,8 @@ class Fixed(nn.Module):
 
 
 def test_the_loss_of_an_oracle(data: Pool) -> None:
-    task = SDFTask(data, CONFIG)
-    made = task.prepare(batch(task, n_queries=16))
+    task = SDFTask(PoolDataset(data), CONFIG)
+    made = drawn(task, SDFExamples(STORED, 16))
     wanted = made["distances"]
     right, turned, off = (task.losses(Fixed(values), made) for values in (wanted, -wanted, wanted + 0.01))
 
@@ -192,6 +194,12 @@ def test_objects_without_distances_are_left_out(data: Pool) -> None:
     known[:5] = np.nan
     known[5:7] = 0.25
     known[7] = 0.5
-    task = SDFTask(replace(data, sdf=known), CONFIG)
+    task = SDFTask(PoolDataset(replace(data, sdf=known)), CONFIG)
     assert (batch(task, n=40)["distances"] == -0.25).all()
     assert (batch(task, n=40, training=False)["distances"] == -0.5).all()
+
+
+def test_shards_have_no_distances(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ShardDataset, "__post_init__", lambda self: None)
+    with pytest.raises(InputError, match="expected pools, found shards, which have no signed distances"):
+        SDFTask(ShardDataset("anywhere"), CONFIG)

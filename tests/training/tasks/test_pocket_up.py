@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from enpointe.core.errors import InputError
+from enpointe.data.datasets import PoolDataset
 from enpointe.data.pools.pool import Pool
 from enpointe.data.pools.rows import SCALE
 from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.pipelines.families.pocket.upsampling import CellShape, spacing
 from enpointe.training.task import Batch
 from enpointe.training.tasks.pocket_up import UpsamplerExamples, UpsamplerTask, UpsamplerTaskConfig
+from training.drawing import drawn
 
 CONFIG = PointTransformerConfig(
     width=32, layers=1, heads=2, input_channels=12, output_channels=6, time_as_token=False, low_res=True
@@ -44,8 +46,10 @@ def shapes(data: Pool) -> Pool:
 def batch(
     pool: Pool, seed: int = 0, n: int = 6, *, training: bool = True, shape: CellShape | None = None, **options: Any
 ) -> Batch:
-    task = UpsamplerTask(pool, UpsamplerTaskConfig(CONFIG, shape or CellShape()))
-    return task.batch(np.random.default_rng(seed), n, UpsamplerExamples(COARSE, **options), training=training)
+    """`n` cells, four of each cloud if there are so many."""
+    task = UpsamplerTask(PoolDataset(pool), UpsamplerTaskConfig(CONFIG, shape or CellShape()))
+    cells = 4 if n % 4 == 0 else 1
+    return drawn(task, UpsamplerExamples(COARSE, cells=cells, **options), seed, n // cells, training=training)
 
 
 def places(local: Tensor) -> Tensor:
@@ -143,8 +147,8 @@ class Oracle(nn.Module):
 
 
 def test_the_loss_of_an_oracle_is_zero(shapes: Pool) -> None:
-    task = UpsamplerTask(shapes, UpsamplerTaskConfig(CONFIG))
-    made = task.prepare(task.batch(np.random.default_rng(0), 16, UpsamplerExamples(COARSE), training=True))
+    task = UpsamplerTask(PoolDataset(shapes), UpsamplerTaskConfig(CONFIG))
+    made = drawn(task, UpsamplerExamples(COARSE), n=4)
     right, wrong = (task.losses(Oracle(made, error), made) for error in (0.0, 0.5))
     assert right.value.shape == (16,)
     assert right.noise_level is not None
@@ -155,21 +159,21 @@ def test_the_loss_of_an_oracle_is_zero(shapes: Pool) -> None:
 
 
 def test_losses_of_a_silent_network_are_the_velocities(shapes: Pool) -> None:
-    task = UpsamplerTask(shapes, UpsamplerTaskConfig(CONFIG))  # a fresh network answers 0
-    made = task.batch(np.random.default_rng(0), 4, UpsamplerExamples(COARSE), training=True)
+    task = UpsamplerTask(PoolDataset(shapes), UpsamplerTaskConfig(CONFIG))  # a fresh network answers 0
+    made = drawn(task, UpsamplerExamples(COARSE), n=1)
     angle = torch.atan(made["sigma"])[:, None, None]
     velocity = angle.cos() * made["noise"] - angle.sin() * made["x0"]
     assert torch.allclose(task.losses(task.network, made).value, velocity.square().mean((1, 2)), rtol=1e-4)
 
 
 def test_the_weights_say_which_cells_they_are_for(shapes: Pool) -> None:
-    task = UpsamplerTask(shapes, UpsamplerTaskConfig(CONFIG, CellShape(10, 20, 2)))
+    task = UpsamplerTask(PoolDataset(shapes), UpsamplerTaskConfig(CONFIG, CellShape(10, 20, 2)))
     assert CellShape(**task.network_info["cell"]) == CellShape(10, 20, 2)
     assert PointTransformerConfig(**task.network_info["config"]) == CONFIG
 
 
 def test_clouds_too_small_for_coarse_and_dense_points(data: Pool) -> None:
-    task = UpsamplerTask(data, UpsamplerTaskConfig(CONFIG))
-    assert len(task.batch(np.random.default_rng(0), 2, UpsamplerExamples(32), training=True)["x0"]) == 2
+    task = UpsamplerTask(PoolDataset(data), UpsamplerTaskConfig(CONFIG))
+    assert len(drawn(task, UpsamplerExamples(32, cells=1), n=2)["x0"]) == 2
     with pytest.raises(InputError, match="at least 132 points, found 128"):
-        task.batch(np.random.default_rng(0), 2, UpsamplerExamples(33), training=True)
+        drawn(task, UpsamplerExamples(33), n=2)

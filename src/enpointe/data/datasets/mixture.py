@@ -31,9 +31,13 @@ class Mixture:
     rank: int = 0
 
     def __post_init__(self) -> None:
-        weights = [weight for _, weight in self.parts]
+        self.check([weight for _, weight in self.parts])
+
+    @staticmethod
+    def check(weights: Sequence[float]) -> None:
+        """InputError where there are none, or one is not positive."""
         if not weights or not all(0 < weight < float("inf") for weight in weights):
-            raise InputError(f"mixture: expected data sets with weights above 0, found weights {weights}")
+            raise InputError(f"mixture: expected data sets with weights above 0, found weights {list(weights)}")
 
     @property
     def size(self) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enpointe.core.errors import InputError
-from enpointe.data.datasets.dataset import Stream, check_identity, check_share, count
+from enpointe.data.datasets.dataset import check_share
+from enpointe.data.datasets.epochs import EpochStream, epoch_order
 from enpointe.data.example import Distances, Example
 from enpointe.data.pools.pool import Pool, read
 
@@ -26,12 +26,16 @@ class PoolDataset:
         pool: in memory.
         held_out: only the objects that `Pool.split` holds out, or only the others; None for all.
         rank, ranks: which share.
+        weights: one for each of the pool's objects, not negative: how often it comes in an epoch, in proportion. An
+            object of weight 0 is left out everywhere; where objects are held out, the others come once each. None:
+            all once.
     """
 
     pool: Pool
     held_out: bool | None = None
     rank: int = 0
     ranks: int = 1
+    weights: NDArray[np.float64] | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -50,8 +54,14 @@ class PoolDataset:
         check_share(rank, ranks)
         return replace(self, rank=rank, ranks=ranks)
 
-    def stream(self, seed: int = 0) -> PoolStream:
-        return PoolStream(self, seed)
+    def weighted(self, weights: NDArray[np.float64]) -> Self:
+        """The same objects, drawn with these weights, see the attribute; times those that they have."""
+        return replace(self, weights=weights if self.weights is None else weights * self.weights)
+
+    def stream(self, seed: int = 0) -> EpochStream:
+        if not self.size:
+            raise InputError(f"expected objects in this part of the pool, found none among {len(self.pool)}")
+        return EpochStream(lambda number: self.epoch(seed, number), self.example, seed, self._identity)
 
     def __len__(self) -> int:
         """How many objects there are in all shares of this split."""
@@ -64,58 +74,36 @@ class PoolDataset:
 
     @cached_property
     def objects(self) -> NDArray[np.int64]:
-        """The pool's indices in this split, all shares of it."""
-        if self.held_out is None:
-            return np.arange(len(self.pool))
-        return self.pool.split()[int(self.held_out)]
+        """The pool's indices in this split, all shares of it, in their order."""
+        chosen = np.arange(len(self.pool)) if self.held_out is None else self.pool.split()[int(self.held_out)]
+        return chosen if self.weights is None else chosen[self.weights[chosen] > 0]
 
     def example(self, index: int, rng: np.random.Generator) -> Example:
         """All points of the pool's object `index`, freshly painted and captioned."""
         drawn = self.pool.draw(index, self.pool.points.shape[1], rng)
         known = self.pool.has_distance(index)
-        return replace(drawn, distances=Distances(*self.pool.distances(index))) if known else drawn
+        distances = Distances(*self.pool.distances(index)) if known else None
+        return replace(drawn, nouns=self.nouns(index), distances=distances)
+
+    def nouns(self, index: int) -> tuple[str, ...]:
+        """What the pool's object `index` is: a model's nouns, a procedural object's family."""
+        model = self.pool.model(index)
+        return (self.pool.family[index],) if model is None else model.nouns
 
     def epoch(self, seed: int, number: int) -> NDArray[np.int64]:
         """The pool's indices in this share, in the order of an epoch."""
         low, high = self._bounds()
-        return np.random.default_rng([seed, number, 1]).permutation(self.objects)[low:high]
+        weights = None if self.weights is None or self.held_out else self.weights[self.objects]
+        return epoch_order(self.objects, weights, np.random.default_rng([seed, number, 1]))[low:high]
 
     def _bounds(self) -> tuple[int, int]:
         total = len(self.objects)
         return self.rank * total // self.ranks, (self.rank + 1) * total // self.ranks
 
-
-class PoolStream(Stream):
-    """See `PoolDataset.stream`."""
-
-    def __init__(self, dataset: PoolDataset, seed: int) -> None:
-        if not dataset.size:
-            raise InputError(f"expected objects in this part of the pool, found none among {len(dataset.pool)}")
-        self._dataset, self._seed = dataset, seed
-        self._go_to(0, 0)
-
-    def __next__(self) -> Example:
-        if self._done == len(self._order):
-            self._go_to(self._epoch + 1, 0)
-        index = int(self._order[self._done])
-        self._done += 1
-        return self._dataset.example(index, np.random.default_rng([self._seed, self._epoch, 2, index]))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**self._identity, "epoch": self._epoch, "done": self._done}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        check_identity(state, self._identity)
-        self._go_to(count(state, "epoch"), count(state, "done"))
-
-    def _go_to(self, epoch: int, done: int) -> None:
-        self._epoch, self._done = epoch, done
-        self._order = self._dataset.epoch(self._seed, epoch)
-
     @cached_property
     def _identity(self) -> dict[str, Any]:
-        part = self._dataset
+        weights = None if self.weights is None else zlib.crc32(np.ascontiguousarray(self.weights).tobytes())
         return {
-            "pool": zlib.crc32(np.ascontiguousarray(part.pool.points[:, 0]).tobytes()), "held_out": part.held_out,
-            "rank": part.rank, "ranks": part.ranks, "seed": self._seed,
+            "pool": zlib.crc32(np.ascontiguousarray(self.pool.points[:, 0]).tobytes()), "held_out": self.held_out,
+            "rank": self.rank, "ranks": self.ranks, "weights": weights,
         }  # fmt: skip

@@ -102,5 +102,5 @@ def to_example(record: Record) -> Example:
         np.asarray(cloud.points, np.float32),
         np.asarray(cloud.colors, np.float32),
         record.captions,
-        record.views,
+        views=record.views,
     )

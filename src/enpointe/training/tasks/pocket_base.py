@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from enpointe.checkpoints.embedded import text_encoder
 from enpointe.core.errors import InputError
-from enpointe.data.pools.pool import Pool
+from enpointe.data.datasets import Dataset, PoolDataset, map_parts
 from enpointe.data.pools.typical import typical
-from enpointe.data.procedural.families import FAMILIES
 from enpointe.diffusion.denoiser import VelocityDenoiser
 from enpointe.diffusion.guidance import Guidance
 from enpointe.diffusion.loss import velocity_loss
@@ -28,6 +27,7 @@ from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.pipelines.stage import Stage
 from enpointe.render.contact_sheet import contact_sheet
 from enpointe.render.software.splats import splat
+from enpointe.training.clouds import CloudTask
 from enpointe.training.levels import normal_levels
 from enpointe.training.recipe import Recipe
 from enpointe.training.settings import Phase, Settings
@@ -48,9 +48,9 @@ that can be done. After 75 minutes around sigma 1 its squared error was 0.191 at
 0.05, where knowing the very object would give 0.189, 0.307 and 0.689."""
 
 
-def to_model(points: NDArray[np.float32], colors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """points (n, 3) with longest side 1 and colors (n, 3) in [0, 1] -> (6, n) in about [-1, 1]."""
-    return np.concatenate([points * 2, colors * 2 - 1], axis=1).T.astype(np.float32)
+def to_model(points: Tensor, colors: Tensor) -> Tensor:
+    """points (n, P, 3) with longest side 1 and colors (n, P, 3) in [0, 1] -> (n, 6, P) in about [-1, 1]."""
+    return torch.cat([points * 2, colors * 2 - 1], dim=-1).transpose(1, 2).contiguous()
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class BaseTaskConfig(TaskConfig["BaseExamples"]):
     Attributes:
         network: it takes a grid condition named "text".
         text_tokens: how many tokens a text becomes.
-        families: which of the pool's objects to learn; None for all.
-        typical_share: of each family only this share of the objects, those most alike, see `data.pools.typical`.
+        families: which objects of pools to learn; None for all.
+        typical_share: of each family only this share of a pool's objects, those most alike, see `data.pools.typical`.
     """
 
     network: PointTransformerConfig
@@ -69,7 +69,7 @@ class BaseTaskConfig(TaskConfig["BaseExamples"]):
     families: tuple[str, ...] | None = None
     typical_share: float = 1.0
 
-    def build(self, data: Pool, run: Path, *, seed: int) -> BaseTask:
+    def build(self, data: Dataset, run: Path, *, seed: int) -> BaseTask:
         return BaseTask(data, self, seed=seed)
 
 
@@ -88,51 +88,38 @@ class BaseExamples:
     levels: VelocityProcess = LEVELS
 
 
-class BaseTask:
+class BaseTask(CloudTask[BaseExamples]):
     """Velocity prediction over whole clouds, conditioned on the text's tokens.
 
     Raises:
-        InputError: the pool has no objects of the config's families, or none to hold out.
+        InputError: a pool has no objects of the config's families, or none to hold out.
     """
 
-    def __init__(self, pool: Pool, config: BaseTaskConfig, *, seed: int = 0) -> None:
+    def __init__(self, data: Dataset, config: BaseTaskConfig, *, seed: int = 0) -> None:
         torch.manual_seed(seed)
         self.network: nn.Module = config.network.build()
-        chosen = sorted(set(pool.family if config.families is None else config.families))
-        known = typical(pool, np.flatnonzero(np.isin(np.array(pool.family), chosen)), config.typical_share)
-        self._training, self._held_out = (part[np.isin(part, known)] for part in pool.split())
-        if not len(self._training) or not len(self._held_out):
-            raise InputError(f"pool: expected objects of {', '.join(chosen)}, found too few among {len(pool)}")
+        self.data = map_parts(data, lambda part: _chosen(part, config))
+        self.text_tokens = config.text_tokens
+        words = vocabulary(self.data)
         self.network_info: dict[str, Any] = {
             **config.network.described(),
             "prediction": "velocity",
             "text_tokens": config.text_tokens,
-            "nouns": sorted({noun for name in chosen if name in FAMILIES for noun in FAMILIES[name].names}),
-            "vocabulary": vocabulary(pool, self._training.tolist()),
+            "nouns": sorted({noun for thing in words for noun in thing["names"]}),
+            "vocabulary": words,
         }
-        self._pool = pool
-        self._tokens = config.text_tokens
 
-    def batch(self, rng: np.random.Generator, n: int, examples: BaseExamples, *, training: bool) -> Batch:
-        """Clouds x0 (n, 6, n_points), noise like it, sigma (n,), and the texts as bytes (n, length)."""
-        indices = rng.choice(self._training if training else self._held_out, n)
-        drawn = [self._pool.draw(int(i), examples.n_points, rng) for i in indices]
-        texts = [example.caption if rng.random() >= examples.drop else "" for example in drawn]
-        x0 = torch.from_numpy(np.stack([to_model(e.points, e.colors) for e in drawn]))
-        noise = torch.from_numpy(rng.standard_normal(x0.shape, dtype=np.float32))
-        bytes_of = [text.encode() for text in texts]
-        raw = torch.zeros(n, max(map(len, bytes_of)) + 1, dtype=torch.uint8)
-        for row, data in enumerate(bytes_of):
-            raw[row, : len(data)] = torch.tensor(list(data), dtype=torch.uint8)
-        return {"x0": x0, "noise": noise, "sigma": examples.levels.training_sigmas(normal_levels(rng, n)), "texts": raw}
-
-    def prepare(self, batch: Batch) -> Batch:
-        """Encodes the texts into tokens (n, 384, L)."""
-        texts = [bytes(row.tolist()).rstrip(b"\0").decode() for row in batch["texts"].cpu()]
-        encoder = text_encoder(batch["x0"].device)
-        with torch.autocast(batch["x0"].device.type, dtype=torch.bfloat16):
-            tokens = encoder.condition(texts, self._tokens)
-        return {**batch, "text": tokens.float().clone()}
+    def prepare(self, batch: Batch, settings: BaseExamples, generator: torch.Generator, *, training: bool) -> Batch:
+        """Clouds x0 (n, 6, n_points), noise like it, sigma (n,), text (n, 384, L), zeros where it is dropped."""
+        x0 = to_model(batch["points"], batch["colors"])
+        n, device = len(x0), x0.device
+        keep = torch.rand(n, generator=generator, device=device) >= settings.drop
+        return {
+            "x0": x0,
+            "noise": torch.randn(x0.shape, generator=generator, device=device),
+            "sigma": settings.levels.training_sigmas(normal_levels(n, generator)),
+            "text": (batch["text"] * keep[:, None, None]).transpose(1, 2),
+        }
 
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
         """Squared error of the velocity; the noise level is the angle on the VP circle as a part of pi/2."""
@@ -143,12 +130,26 @@ class BaseTask:
     def image(self, network: nn.Module) -> NDArray[np.uint8]:
         """The prompts of `PROMPTS`, seed 0, 512 points, 16 steps, guidance 3."""
         device = next(network.parameters()).device
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            text = text_encoder(device).condition(PROMPTS, self._tokens).float()
-            clouds = sample(network, {"grids": {"text": text}}, len(PROMPTS), 512)
+        text = text_encoder(device).condition(PROMPTS, self.text_tokens).float()
+        clouds = sample(network, {"grids": {"text": text}}, len(PROMPTS), 512)
         rows = clouds.cpu().numpy().transpose(0, 2, 1)
         images = [splat(row[:, :3] / 2, (row[:, 3:] + 1) / 2, azimuth=35, size=160) for row in rows]
         return contact_sheet(images, columns=8)
+
+
+def _chosen(part: Dataset, config: BaseTaskConfig) -> Dataset:
+    """Of a pool the objects that the config names; shards as they are."""
+    if not isinstance(part, PoolDataset):
+        return part
+    pool = part.pool
+    chosen = sorted(set(pool.family if config.families is None else config.families))
+    known = typical(pool, np.flatnonzero(np.isin(np.array(pool.family), chosen)), config.typical_share)
+    weights = np.zeros(len(pool))
+    weights[known] = 1
+    part = part.weighted(weights)
+    if not len(part.split(held_out=False)) or not len(part.split(held_out=True)):
+        raise InputError(f"pool: expected objects of {', '.join(chosen)}, found too few among {len(pool)}")
+    return part
 
 
 def sample(network: nn.Module, cond: dict[str, Any], n: int, n_points: int, steps: int = 16) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from enpointe.core.errors import InputError
-from enpointe.data.pools.pool import Pool
+from enpointe.data.datasets import Dataset, PoolDataset, map_parts, parts_of
+from enpointe.data.example import Example
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.geometry.unit_ball import normalized
 from enpointe.nn.pointnet2 import Grouping, PointNet2, PointNet2Config, PointNet2Output
+from enpointe.training.clouds import window
 from enpointe.training.recipe import Recipe
 from enpointe.training.settings import Phase, Settings
-from enpointe.training.task import Batch, Losses, TaskConfig
+from enpointe.training.task import Batch, Collated, Losses, TaskConfig
 from enpointe.training.tasks import RECIPES
 
 MODEL_CATEGORIES = ("cabinet", "door", "window")
@@ -35,7 +39,7 @@ class ClassifierTaskConfig(TaskConfig["ClassifierExamples"]):
     """The classifier.
 
     Attributes:
-        network: its `classes` is replaced by how many occur in the pool.
+        network: its `classes` is replaced by how many occur in the data.
         model_weight: a real model is drawn as often as so many procedural objects of its category: each has a shape
             of its own, and they are few. At 1, after half an hour, all of 720 held-out procedural objects were
             classified correctly and 35 of 59 real models.
@@ -44,7 +48,7 @@ class ClassifierTaskConfig(TaskConfig["ClassifierExamples"]):
     network: PointNet2Config
     model_weight: float = 5.0
 
-    def build(self, data: Pool, run: Path, *, seed: int) -> ClassifierTask:
+    def build(self, data: Dataset, run: Path, *, seed: int) -> ClassifierTask:
         return ClassifierTask(data, self, seed=seed)
 
 
@@ -67,23 +71,32 @@ class ClassifierExamples:
     jitter: float = 0.02
 
 
-def categories(pool: Pool) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """The categories that occur in a pool, in a fixed order, and each object's among them, -1 for none.
-
-    A procedural object's category is its family. A real model's is the first of its nouns, the closest first,
-    that is one of a family's names or in MODEL_CATEGORIES; half of the models have none.
-    """
-    of_noun = {name: name for name in MODEL_CATEGORIES}
+@lru_cache
+def _of_noun() -> dict[str, str]:
+    found = {name: name for name in MODEL_CATEGORIES}
     for family in reversed(FAMILIES.values()):  # of families that share a name, the first has it
-        of_noun |= dict.fromkeys(family.names, family.name)
-    of_noun |= {name: name for name in FAMILIES}
-    found: list[str | None] = []
-    for index, name in enumerate(pool.family):
-        model = pool.model(index)
-        found.append(name if model is None else next((of_noun[n] for n in model.nouns if n in of_noun), None))
-    names = tuple(name for name in (*FAMILIES, *MODEL_CATEGORIES) if name in found)
-    place = {name: i for i, name in enumerate(names)}
-    return names, np.array([-1 if name is None else place[name] for name in found], dtype=np.int64)
+        found |= dict.fromkeys(family.names, family.name)
+    return found | {name: name for name in FAMILIES}
+
+
+def category(nouns: Sequence[str]) -> str | None:
+    """A procedural object's category is its family. A real model's is the first of its nouns, the closest first,
+    that is one of a family's names or in MODEL_CATEGORIES; half of the models have none."""
+    return next((_of_noun()[noun] for noun in nouns if noun in _of_noun()), None)
+
+
+def categories(data: Dataset) -> tuple[str, ...]:
+    """The categories that occur among the objects of pools, in a fixed order.
+
+    Raises:
+        InputError: some of the data are shards, which do not say what their objects are.
+    """
+    found = set()
+    for part in parts_of(data):
+        if not isinstance(part, PoolDataset):
+            raise InputError("classifier's data: expected pools, found shards, whose objects have no categories")
+        found |= {category(part.nouns(index)) for index in range(len(part.pool))}
+    return tuple(name for name in (*FAMILIES, *MODEL_CATEGORIES) if name in found)
 
 
 class ClassifierTask:
@@ -93,16 +106,16 @@ class ClassifierTask:
     more often than procedural objects.
 
     Attributes:
-        classes: the categories that occur in the pool.
-        labels: of each of its objects, -1 for none.
-        held_out: the objects to validate on.
+        classes: the categories that occur in the data.
 
     Raises:
-        InputError: the pool has fewer than two categories.
+        InputError: the data have fewer than two categories.
     """
 
-    def __init__(self, pool: Pool, config: ClassifierTaskConfig, *, seed: int = 0) -> None:
-        self.classes, self.labels = categories(pool)
+    text_tokens = 0
+
+    def __init__(self, data: Dataset, config: ClassifierTaskConfig, *, seed: int = 0) -> None:
+        self.classes = categories(data)
         if len(self.classes) < 2:
             raise InputError(f"classifier's data: expected at least 2 categories, found {', '.join(self.classes)}")
         network = replace(config.network, classes=len(self.classes))
@@ -113,51 +126,19 @@ class ClassifierTask:
             **network.described(),
             "classes": list(self.classes),
         }
-        self._pool = pool
-        training, self.held_out = (part[self.labels[part] >= 0] for part in pool.split())
-        self._training = [training[self.labels[training] == label] for label in range(len(self.classes))]
-        weights = [
-            np.array([config.model_weight if self.is_real(int(i)) else 1.0 for i in objects])
-            for objects in self._training
-        ]
-        self._within = [weight / weight.sum() for weight in weights]
-        share = np.sqrt([weight.sum() for weight in weights])
-        self._share = share / share.sum()
+        self.data = map_parts(data, lambda part: _balanced(part, config.model_weight))
+        self.collate = LabelCollate(self.classes)
 
-    def batch(self, rng: np.random.Generator, n: int, examples: ClassifierExamples, *, training: bool) -> Batch:
-        """Clouds (n, 3, n_points) in the unit ball, labels (n,), where sampling starts (n,), a seed for the dropout."""
-        n_points = examples.n_points
+    def prepare(
+        self, batch: Batch, settings: ClassifierExamples, generator: torch.Generator, *, training: bool
+    ) -> Batch:
+        """Groups the points by their neighbors, which no compiler makes faster."""
+        points = batch["points"]
+        n, device = len(points), points.device
+        start = torch.zeros(n, dtype=torch.long, device=device)
         if training:
-            drawn = rng.choice(len(self._share), n, p=self._share)
-            indices = np.array([rng.choice(self._training[label], p=self._within[label]) for label in drawn])
-            clouds = [degraded(self.cloud(int(index), n_points, rng), examples, rng) for index in indices]
-        else:
-            indices = rng.choice(self.held_out, n)
-            clouds = [self.cloud(int(index), n_points, rng) for index in indices]
-        points = normalized(np.stack(clouds)).astype(np.float32)
-        return {
-            "points": torch.from_numpy(points).transpose(1, 2).contiguous(),
-            "labels": torch.from_numpy(self.labels[indices]),
-            "start": torch.from_numpy(rng.integers(n_points, size=n) if training else np.zeros(n, np.int64)),
-            "seed": torch.tensor(int(rng.integers(2**31))),
-        }
-
-    def cloud(self, index: int, n_points: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """`n_points` points of an object (n_points, 3), repeated if it has fewer."""
-        points = self._pool.stored_points(index)
-        return points[(int(rng.integers(len(points))) + np.arange(n_points)) % len(points)]
-
-    def is_real(self, index: int) -> bool:
-        """Whether an object is a real model, not a procedural one."""
-        return self._pool.model(index) is not None
-
-    def prepare(self, batch: Batch) -> Batch:
-        """Groups the points by their neighbors, which no compiler makes faster, and seeds the dropout.
-
-        Without that seed, a resumed run would drop other activations than a run that was never stopped.
-        """
-        torch.manual_seed(int(batch["seed"]))
-        groups = self._pointnet.group(batch["points"], batch["start"])
+            start = torch.randint(settings.n_points, (n,), generator=generator, device=device)
+        groups = self._pointnet.group(points, start)
         found = {f"{key} {i}": value for i, group in enumerate(groups) for key, value in group._asdict().items()}
         return {**batch, **found}
 
@@ -169,17 +150,60 @@ class ClassifierTask:
 
     def image(self, network: nn.Module) -> NDArray[np.uint8]:
         """Probabilities of held-out objects: a row of squares for each category, bright where it is predicted."""
-        rng = np.random.default_rng(0)
         device = next(network.parameters()).device
-        examples = ClassifierExamples(n_points=1024)
+        settings = ClassifierExamples(n_points=1024)
+        stream = self.data.split(held_out=True).stream()
         table = torch.zeros(len(self.classes), len(self.classes))
-        for _ in range(8):
-            batch = {key: value.to(device) for key, value in self.batch(rng, 16, examples, training=False).items()}
-            probabilities = _classified(network, self.prepare(batch)).log_probs.exp().float().cpu()
-            table.index_add_(0, batch["labels"].cpu(), probabilities)
+        for step in range(8):
+            made = self.collate(list(islice(stream, 16)), settings, np.random.default_rng(step), training=False)
+            batch = {key: value.to(device) for key, value in made.arrays.items()}
+            ready = self.prepare(batch, settings, torch.Generator(device), training=False)
+            table.index_add_(0, batch["labels"].cpu(), _classified(network, ready).log_probs.exp().float().cpu())
         table = table / table.sum(dim=1, keepdim=True).clamp_min(1e-9)
         gray = (255 * table.numpy()).astype(np.uint8).repeat(6, axis=0).repeat(6, axis=1)
         return np.repeat(gray[..., None], 3, axis=2)
+
+
+@dataclass(frozen=True)
+class LabelCollate:
+    """Clouds and the numbers of their categories.
+
+    Attributes:
+        classes: the categories.
+    """
+
+    classes: tuple[str, ...]
+
+    def __call__(
+        self, examples: Sequence[Example], settings: ClassifierExamples, rng: np.random.Generator, *, training: bool
+    ) -> Collated:
+        """Clouds (n, 3, n_points) in the unit ball, labels (n,). Held-out clouds are not degraded."""
+        clouds = [window(example, settings.n_points, rng)[0] for example in examples]
+        if training:
+            clouds = [degraded(cloud, settings, rng) for cloud in clouds]
+        points = torch.from_numpy(normalized(np.stack(clouds)).astype(np.float32))
+        labels = torch.tensor([self.label(example) for example in examples])
+        return Collated({"points": points.transpose(1, 2).contiguous(), "labels": labels})
+
+    def label(self, example: Example) -> int:
+        """The number of an example's category."""
+        found = category(example.nouns)
+        assert found is not None, "objects without a category have weight 0"
+        return self.classes.index(found)
+
+
+def _balanced(part: Dataset, model_weight: float) -> PoolDataset:
+    """A pool's objects that have a category; these are drawn by the square root of their sizes."""
+    assert isinstance(part, PoolDataset)
+    size = len(part.pool)
+    names = [category(part.nouns(index)) for index in range(size)]
+    weights = np.array([0.0 if name is None else 1.0 for name in names])
+    weights[[part.pool.model(index) is not None for index in range(size)]] *= model_weight
+    total: dict[str | None, float] = {}
+    for index in part.split(held_out=False).objects:
+        total[names[index]] = total.get(names[index], 0.0) + weights[index]
+    # sqrt(total) of a category, shared out by the weights of its objects; a held-out one may have no total.
+    return part.weighted(weights / np.sqrt([total.get(name) or 1.0 for name in names]))
 
 
 def _classified(network: nn.Module, batch: Batch) -> PointNet2Output:
@@ -198,12 +222,26 @@ def degraded(cloud: NDArray[np.float32], examples: ClassifierExamples, rng: np.r
     return ((cloud * stretch) @ turn.T + noise).astype(np.float32)
 
 
+def held_out_objects(data: Dataset) -> Iterator[tuple[Example, bool]]:
+    """The held-out objects of a classifier's data, and of each whether it is a real model."""
+    for part in parts_of(data.split(held_out=True)):
+        assert isinstance(part, PoolDataset)
+        for place, index in enumerate(part.objects.tolist()):
+            yield part[place], part.pool.model(index) is not None
+
+
 @torch.inference_mode()
-def quality(task: ClassifierTask, network: PointNet2, sizes: Sequence[int] = (1024, 4096)) -> dict[str, Any]:
-    """How well a network classifies all held-out objects, at several numbers of points.
+def quality(
+    objects: Iterable[tuple[Example, bool]],
+    classes: Sequence[str],
+    network: PointNet2,
+    sizes: Sequence[int] = (1024, 4096),
+) -> dict[str, Any]:
+    """How well a network classifies objects, at several numbers of points.
 
     Args:
-        network: in evaluation mode, of the task's classes.
+        objects: such as `held_out_objects`.
+        network: in evaluation mode, of these classes.
         sizes: points of a cloud.
 
     Returns:
@@ -211,17 +249,17 @@ def quality(task: ClassifierTask, network: PointNet2, sizes: Sequence[int] = (10
         categories, and right among the five most probable; the share of the real models alone; and the commonest
         mistakes as [category, predicted, times].
     """
-    labels = task.labels[task.held_out]
-    real = np.array([task.is_real(int(index)) for index in task.held_out])
+    examples, is_real = zip(*objects, strict=True)
+    label = LabelCollate(tuple(classes)).label
+    labels, real = np.array([label(example) for example in examples]), np.array(is_real)
     found: dict[str, Any] = {"objects": len(labels), "real models": int(real.sum())}
     for size in sizes:
         rng = np.random.default_rng(0)
         ranked = []
         for first in range(0, len(labels), 8):
-            part = task.held_out[first : first + 8]
-            clouds = normalized(np.stack([task.cloud(int(index), size, rng) for index in part]))
+            clouds = normalized(np.stack([window(one, size, rng)[0] for one in examples[first : first + 8]]))
             points = torch.from_numpy(clouds.astype(np.float32)).transpose(1, 2)
-            ranked.append(network(points).log_probs.topk(min(5, len(task.classes)), dim=1).indices.numpy())
+            ranked.append(network(points).log_probs.topk(min(5, len(classes)), dim=1).indices.numpy())
         order = np.concatenate(ranked)
         right = order[:, 0] == labels
         found[f"{size} points"] = {
@@ -231,7 +269,7 @@ def quality(task: ClassifierTask, network: PointNet2, sizes: Sequence[int] = (10
             ),
             "right among five": _rounded((order == labels[:, None]).any(axis=1)),
             "right, real models": _rounded(right[real]) if real.any() else None,
-            "mistakes": _mistakes(task.classes, labels[~right], order[~right, 0]),
+            "mistakes": _mistakes(classes, labels[~right], order[~right, 0]),
         }
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,25 @@ from torch import Tensor, nn
 
 from enpointe.core.errors import InputError
 from enpointe.core.progress import ProgressCallback, no_progress
+from enpointe.data.datasets import Dataset, Mixture, PoolDataset
+from enpointe.data.example import Example
 from enpointe.data.pools.pool import Pool
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.encoders.minilm import WIDTH as TEXT_WIDTH
 from enpointe.nn.efficientnet import CHANNELS, STATISTICS
 from enpointe.nn.joint import JointConfig
-from enpointe.training.image_text import CAPTIONS, VIEWS, ImageText, make_image_text, names_color, read_image_text
+from enpointe.training.image_text import (
+    CAPTIONS,
+    VIEWS,
+    FeatureDataset,
+    ImageText,
+    make_image_text,
+    names_color,
+    read_image_text,
+)
 from enpointe.training.recipe import Recipe
 from enpointe.training.settings import Phase, Settings
-from enpointe.training.task import Batch, Losses, TaskConfig
+from enpointe.training.task import Batch, Collated, Losses, TaskConfig
 from enpointe.training.tasks import RECIPES
 from enpointe.training.tasks.pocket_base import PROMPTS
 
@@ -48,12 +59,12 @@ class JointTaskConfig(TaskConfig["JointExamples"]):
     network: JointConfig
     objects: int
 
-    def make_data(self, data: Pool, run: Path, progress: ProgressCallback = no_progress) -> None:
+    def make_data(self, data: Dataset, run: Path, progress: ProgressCallback = no_progress) -> None:
         """Images and captions as features: a quarter of an hour for 9,000 objects, on a core that is idle."""
-        make_image_text(data, run / "image_text", self.objects, progress=progress)
+        make_image_text(_only_pool(data), run / "image_text", self.objects, progress=progress)
 
-    def build(self, data: Pool, run: Path, *, seed: int) -> JointTask:
-        return JointTask(data, read_image_text(run / "image_text"), self, seed=seed)
+    def build(self, data: Dataset, run: Path, *, seed: int) -> JointTask:
+        return JointTask(_only_pool(data), read_image_text(run / "image_text"), self, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,8 @@ class JointTask:
         InputError: the features are not of this pool, or too few.
     """
 
+    text_tokens = 0
+
     def __init__(self, pool: Pool, features: ImageText, config: JointTaskConfig, *, seed: int = 0) -> None:
         sizes = config.network
         if features.index.max() >= len(pool):
@@ -91,54 +104,27 @@ class JointTask:
         if found != (sizes.texts, sizes.pictures):
             raise InputError(f"features: expected sizes {(sizes.texts, sizes.pictures)}, found {found}")
         held_out = np.isin(features.index, pool.split(HELD_OUT)[1])
-        self._training, self._held_out = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-        if not len(self._training) or not len(self._held_out):
+        collate = JointCollate(pool, features)
+        training = [row for row in np.flatnonzero(~held_out).tolist() if collate.captions(row)]
+        self.data: Dataset = FeatureDataset(features, tuple(training), tuple(np.flatnonzero(held_out).tolist()))
+        if not self.data.split(held_out=False).size or not self.data.split(held_out=True).size:
             raise InputError(f"features: expected more than {len(features.index)} objects, some of them held out")
         torch.manual_seed(seed)
         heads = sizes.build()
         self.network: nn.Module = heads
         self.network_info: dict[str, Any] = sizes.described()
-        self._features = features
-        groups = sorted({pool.family[i] for i in features.index})
-        self._group = np.array([groups.index(pool.family[i]) for i in features.index])
-        self._related = related([_nouns(pool, name) for name in groups])
-        colors = sorted(set(features.color))
-        self._color = np.array([colors.index(name) if name else -1 for name in features.color])
-        rows = list(zip(features.captions, features.color, strict=True))
-        # The color is not known of texts that name none, and of models in their own; -1 agrees with any.
-        self._colored = np.array([[bool(name) and names_color(text, name) for text in texts] for texts, name in rows])
-        self._allowed = [np.flatnonzero([text not in PROMPTS_HELD_OUT for text in texts]) for texts, _ in rows]
-        self._training = np.array([i for i in self._training if len(self._allowed[i])], dtype=np.int64)
-        heads.pictures.standardize(torch.from_numpy(features.images[self._training]).float().flatten(0, 1))
+        self.collate = collate
+        heads.pictures.standardize(torch.from_numpy(features.images[training]).float().flatten(0, 1))
+        heads.texts.standardize(torch.from_numpy(features.texts[training]).float().flatten(0, 1))
         self._spread = heads.pictures.spread.clone()
-        heads.texts.standardize(torch.from_numpy(features.texts[self._training]).float().flatten(0, 1))
 
-    def batch(self, rng: np.random.Generator, n: int, examples: JointExamples, *, training: bool) -> Batch:
-        """Features of images (n, f) and texts (n, 384), and which text is also true of which image (n, n)."""
-        rows = rng.choice(self._training if training else self._held_out, n)
-        view = rng.integers(VIEWS, size=n)
+    def prepare(self, batch: Batch, settings: JointExamples, generator: torch.Generator, *, training: bool) -> Batch:
+        """Noise on the images' features."""
+        images = batch["images"]
         if training:
-            which = np.array([rng.choice(self._allowed[row]) for row in rows])
-        else:
-            which = rng.integers(CAPTIONS, size=n)
-        group, color = self._group[rows], self._color[rows]
-        named = np.where(self._colored[rows, which], color, -1)
-        agree = (named[None] == color[:, None]) | (named[None] < 0) | (color[:, None] < 0)
-        also = self._related[group[:, None], group[None]] & agree
-        np.fill_diagonal(also, False)
-        images = torch.from_numpy(self._features.images[rows, view]).float()
-        if training:
-            noise = torch.from_numpy(rng.standard_normal(images.shape, dtype=np.float32))
-            images += examples.noise * self._spread * noise
-        return {
-            "images": images,
-            "texts": torch.from_numpy(self._features.texts[rows, which]).float(),
-            "also": torch.from_numpy(also),
-        }
-
-    def prepare(self, batch: Batch) -> Batch:
-        """The batch as it is."""
-        return batch
+            noise = torch.randn(images.shape, generator=generator, device=images.device)
+            images = images + settings.noise * self._spread.to(images.device) * noise
+        return {**batch, "images": images}
 
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
         """Mean of both cross entropies; also the share of texts that an image is nearer to than to its own."""
@@ -153,11 +139,61 @@ class JointTask:
     def image(self, network: nn.Module) -> NDArray[np.uint8]:
         """Cosines of 64 held-out images (rows) and their texts (columns), black -1 to white 1."""
         device = next(network.parameters()).device
-        batch = self.batch(np.random.default_rng(0), 64, JointExamples(), training=False)
+        examples = list(islice(self.data.split(held_out=True).stream(), 64))
+        batch = self.collate(examples, JointExamples(), np.random.default_rng(0), training=False).arrays
         texts, images, _ = network(batch["texts"].to(device), batch["images"].to(device))
         cosines: Tensor = (images.float() @ texts.float().T).detach().cpu()
         gray = ((cosines.numpy() + 1) * 127.5).clip(0, 255).astype(np.uint8)
         return np.repeat(np.kron(gray, np.ones((8, 8), np.uint8))[..., None], 3, axis=2)
+
+
+class JointCollate:
+    """Features of images and of one caption of each, by their rows."""
+
+    def __init__(self, pool: Pool, features: ImageText) -> None:
+        self._features = features
+        groups = sorted({pool.family[i] for i in features.index})
+        self._group = np.array([groups.index(pool.family[i]) for i in features.index])
+        self._related = related([_nouns(pool, name) for name in groups])
+        colors = sorted(set(features.color))
+        self._color = np.array([colors.index(name) if name else -1 for name in features.color])
+        rows = list(zip(features.captions, features.color, strict=True))
+        # The color is not known of texts that name none, and of models in their own; -1 agrees with any.
+        self._colored = np.array([[bool(name) and names_color(text, name) for text in texts] for texts, name in rows])
+
+    def captions(self, row: int) -> list[int]:
+        """Which captions of a row may be trained on."""
+        return [i for i, text in enumerate(self._features.captions[row]) if text not in PROMPTS_HELD_OUT]
+
+    def __call__(
+        self, examples: Sequence[Example], settings: JointExamples, rng: np.random.Generator, *, training: bool
+    ) -> Collated:
+        """Features of images (n, f) and texts (n, 384), and which text is also true of which image (n, n)."""
+        rows = np.array([int(example.key) for example in examples])
+        view = rng.integers(VIEWS, size=len(rows))
+        if training:
+            which = np.array([rng.choice(self.captions(row)) for row in rows])
+        else:
+            which = rng.integers(CAPTIONS, size=len(rows))
+        group, color = self._group[rows], self._color[rows]
+        named = np.where(self._colored[rows, which], color, -1)
+        agree = (named[None] == color[:, None]) | (named[None] < 0) | (color[:, None] < 0)
+        also = self._related[group[:, None], group[None]] & agree
+        np.fill_diagonal(also, False)
+        return Collated(
+            {
+                "images": torch.from_numpy(self._features.images[rows, view]).float(),
+                "texts": torch.from_numpy(self._features.texts[rows, which]).float(),
+                "also": torch.from_numpy(also),
+            }
+        )
+
+
+def _only_pool(data: Dataset) -> Pool:
+    if not isinstance(data, PoolDataset):
+        found = "a mixture" if isinstance(data, Mixture) else "shards"
+        raise InputError(f"joint model's data: expected one pool, found {found}")
+    return data.pool
 
 
 def related(nouns: Sequence[Sequence[str]]) -> NDArray[np.bool_]:

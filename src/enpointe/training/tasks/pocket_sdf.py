@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from enpointe.core.errors import InputError, MeshError
-from enpointe.data.pools.pool import Pool
+from enpointe.data.datasets import Dataset, PoolDataset, map_parts
+from enpointe.data.example import Example
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.field import sdf_field
@@ -22,9 +25,10 @@ from enpointe.meshing.marching_cubes import mesh_from_field
 from enpointe.nn.sight import SightSDF, SightSDFConfig, nearest_offsets
 from enpointe.render.contact_sheet import contact_sheet
 from enpointe.render.software.orthographic import views
+from enpointe.training.clouds import window
 from enpointe.training.recipe import Recipe
 from enpointe.training.settings import Phase, Settings
-from enpointe.training.task import Batch, Losses, TaskConfig
+from enpointe.training.task import Batch, Collated, Losses, TaskConfig
 from enpointe.training.tasks import RECIPES
 
 SOFT = 0.05
@@ -41,7 +45,7 @@ class SDFTaskConfig(TaskConfig["SDFExamples"]):
 
     network: SightSDFConfig
 
-    def build(self, data: Pool, run: Path, *, seed: int) -> SDFTask:
+    def build(self, data: Dataset, run: Path, *, seed: int) -> SDFTask:
         return SDFTask(data, self, seed=seed)
 
 
@@ -65,39 +69,17 @@ class SDFExamples:
 class SDFTask:
     """Regression of the signed distance, positive inside, from clouds that are turned, thinned and degraded."""
 
-    def __init__(self, pool: Pool, config: SDFTaskConfig, *, seed: int = 0) -> None:
+    text_tokens = 0
+
+    def __init__(self, data: Dataset, config: SDFTaskConfig, *, seed: int = 0) -> None:
         torch.manual_seed(seed)
         self._sight = config.network.build()
         self.network: nn.Module = self._sight
         self.network_info: dict[str, Any] = config.network.described()
-        self._pool = pool
-        # Real models have no distances.
-        self._training, self._held_out = (
-            np.array([i for i in part if pool.has_distance(int(i))], dtype=np.int64) for part in pool.split()
-        )
+        self.data = map_parts(data, _with_distances)
+        self.collate = QueryCollate(self._sight.nearest)
 
-    def batch(self, rng: np.random.Generator, n: int, examples: SDFExamples, *, training: bool) -> Batch:
-        """Clouds (n, 3, P) with P at most n_points, queries (n, 3, Q), distances (n, Q) positive inside.
-
-        Raises:
-            InputError: the pool has fewer distances of a cloud than `n_queries`.
-        """
-        stored, n_queries = self._pool.sdf.shape[1], examples.n_queries
-        if stored < n_queries:
-            raise InputError(f"distances' data: expected at least {n_queries} queries of each cloud, found {stored}")
-        indices = rng.choice(self._training if training else self._held_out, n)
-        size = max(self._sight.nearest, round(examples.n_points * examples.sparsest ** -rng.random()))
-        made: list[tuple[NDArray[Any], ...]] = []
-        for index in indices:
-            cloud = degraded(self._pool.draw(int(index), size, rng).points, examples.jitter, rng)
-            queries, distances = self._pool.distances(int(index))
-            pick = rng.choice(stored, n_queries, replace=False)
-            turn = _turn(rng)
-            made.append(((cloud @ turn.T).T, (queries[pick] @ turn.T).T, -distances[pick]))
-        stacked = [torch.from_numpy(np.stack(arrays).astype(np.float32)) for arrays in zip(*made, strict=True)]
-        return dict(zip(("points", "queries", "distances"), stacked, strict=True))
-
-    def prepare(self, batch: Batch) -> Batch:
+    def prepare(self, batch: Batch, settings: SDFExamples, generator: torch.Generator, *, training: bool) -> Batch:
         """Finds the features of the queries."""
         points, queries = batch["points"], batch["queries"]
         nearest = nearest_offsets(points, queries, self._sight.nearest)
@@ -116,17 +98,61 @@ class SDFTask:
     def image(self, network: nn.Module) -> NDArray[np.uint8]:
         """Meshes of held-out objects."""
         assert isinstance(network, SightSDF)
-        rng = np.random.default_rng(0)
         images = []
-        for index in rng.choice(self._held_out, 6, replace=False):
-            example = self._pool.draw(int(index), 2048, rng)
-            cloud = PointCloud(example.points, example.colors)
+        for example in islice(self.data.split(held_out=True).stream(), 6):
+            cloud = PointCloud(*window(example, 2048, np.random.default_rng(0)))
             device = next(network.parameters()).device
             shown: PointCloud | Mesh = cloud
             with contextlib.suppress(MeshError):  # a network at its beginning has no surface
                 shown = mesh_from_field(sdf_field(network, cloud.points, device), cloud, grid_size=48)
             images.append(views(shown, n=4, size=160))
         return contact_sheet(images, columns=1)
+
+
+def _with_distances(part: Dataset) -> Dataset:
+    """Of a pool the objects whose distances are known, which those of real models are not."""
+    if not isinstance(part, PoolDataset):
+        raise InputError("distances' data: expected pools, found shards, which have no signed distances")
+    known = np.array([part.pool.has_distance(i) for i in range(len(part.pool))], dtype=np.float64)
+    part = part.weighted(known)
+    if not len(part.split(held_out=False)) or not len(part.split(held_out=True)):
+        raise InputError(f"distances' data: expected objects with distances, found too few among {len(part.pool)}")
+    return part
+
+
+@dataclass(frozen=True)
+class QueryCollate:
+    """Clouds that are turned, thinned and degraded, with queries.
+
+    Attributes:
+        nearest: points that a query looks at: a cloud has at least as many.
+    """
+
+    nearest: int
+
+    def __call__(
+        self, examples: Sequence[Example], settings: SDFExamples, rng: np.random.Generator, *, training: bool
+    ) -> Collated:
+        """Clouds (n, 3, P) with P at most n_points, queries (n, 3, Q), distances (n, Q) positive inside.
+
+        Raises:
+            InputError: fewer distances of a cloud than `n_queries`.
+        """
+        size = max(self.nearest, round(settings.n_points * settings.sparsest ** -rng.random()))
+        made: list[tuple[NDArray[Any], ...]] = []
+        for example in examples:
+            known = example.distances
+            stored = 0 if known is None else len(known.values)
+            if known is None or stored < settings.n_queries:
+                raise InputError(
+                    f"distances' data: expected at least {settings.n_queries} queries of each cloud, found {stored}"
+                )
+            cloud = degraded(window(example, size, rng)[0], settings.jitter, rng)
+            pick = rng.choice(stored, settings.n_queries, replace=False)
+            turn = _turn(rng)
+            made.append(((cloud @ turn.T).T, (known.queries[pick] @ turn.T).T, -known.values[pick]))
+        stacked = [torch.from_numpy(np.stack(arrays).astype(np.float32)) for arrays in zip(*made, strict=True)]
+        return Collated(dict(zip(("points", "queries", "distances"), stacked, strict=True)))
 
 
 def degraded(cloud: NDArray[np.float32], jitter: float, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from scipy.spatial import cKDTree
 from torch import nn
 
 from enpointe.core.errors import InputError
-from enpointe.data.pools.pool import Pool
+from enpointe.data.datasets import Dataset
+from enpointe.data.example import Example
 from enpointe.diffusion.loss import velocity_loss
 from enpointe.diffusion.schedule import VelocityProcess
 from enpointe.geometry.point_cloud import PointCloud
@@ -30,14 +33,13 @@ from enpointe.pipelines.families.pocket.upsampling import (
 )
 from enpointe.render.contact_sheet import contact_sheet
 from enpointe.render.software.splats import splat
+from enpointe.training.clouds import window
 from enpointe.training.levels import normal_levels
 from enpointe.training.recipe import Recipe
 from enpointe.training.settings import Phase, Settings
-from enpointe.training.task import Batch, Losses, TaskConfig
+from enpointe.training.task import Batch, Collated, Losses, TaskConfig
 from enpointe.training.tasks import RECIPES
 
-CELLS = 4
-"""Cells used of one cloud; making the cloud costs more than cutting it."""
 DENSITY = 4
 """A dense cloud has so many times the points of its coarse one."""
 NEAR = 6
@@ -59,7 +61,7 @@ class UpsamplerTaskConfig(TaskConfig["UpsamplerExamples"]):
     network: PointTransformerConfig
     shape: CellShape = field(default_factory=CellShape)
 
-    def build(self, data: Pool, run: Path, *, seed: int) -> UpsamplerTask:
+    def build(self, data: Dataset, run: Path, *, seed: int) -> UpsamplerTask:
         return UpsamplerTask(data, self, seed=seed)
 
 
@@ -72,10 +74,12 @@ class UpsamplerExamples:
         jitter: its points are displaced by noise of up to this standard deviation, their colors by three times as
             much.
         levels: of the noise that the network removes.
+        cells: used of one cloud; making the cloud costs more than cutting it.
     """
 
     n_points: int
     jitter: float = 0.01
+    cells: int = 4
     levels: VelocityProcess = LEVELS
 
 
@@ -86,67 +90,26 @@ class UpsamplerTask:
     what the upsampler meets later was made by a network.
     """
 
-    def __init__(self, pool: Pool, config: UpsamplerTaskConfig, *, seed: int = 0) -> None:
+    text_tokens = 0
+
+    def __init__(self, data: Dataset, config: UpsamplerTaskConfig, *, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        self._shape = config.shape
+        self.data = data
         self.network: nn.Module = config.network.build()
         self.network_info: dict[str, Any] = {
             **config.network.described(),
             "prediction": "velocity",
-            "cell": {**vars(self._shape)},
+            "cell": {**vars(config.shape)},
         }
-        self._pool = pool
-        self._training, self._held_out = pool.split()
+        self.collate = CellCollate(config.shape)
 
-    def batch(self, rng: np.random.Generator, n: int, examples: UpsamplerExamples, *, training: bool) -> Batch:
-        """Cells of coarse clouds.
-
-        x0 and noise (n, 6, anchors * children), anchors like it, low_res (n, 6, context), sigma (n,).
-
-        Raises:
-            InputError: clouds too small to hold the coarse points and, apart from them, the dense ones.
-        """
-        n_points = examples.n_points
-        stored = self._pool.points.shape[1]
-        if stored < DENSITY * n_points:
-            raise InputError(
-                f"upsampler's data: expected clouds of at least {DENSITY * n_points} points, found {stored}"
-            )
-        options = self._training if training else self._held_out
-        shape = self._shape
-        low_res: list[NDArray[np.float32]] = []
-        anchors: list[NDArray[np.float32]] = []
-        x0: list[NDArray[np.float32]] = []
-        while len(x0) < n:
-            example = self._pool.draw(int(rng.choice(options)), DENSITY * n_points, rng)
-            spread = rng.uniform(0, examples.jitter)
-            points = example.points[:n_points] + rng.normal(0, spread, (n_points, 3)).astype(np.float32)
-            colors = example.colors[:n_points] + rng.normal(0, 3 * spread, (n_points, 3)).astype(np.float32)
-            dense, dense_colors = example.points[n_points:], example.colors[n_points:]
-            tree, dense_tree = cKDTree(points), cKDTree(dense)
-            groups = cells(points, shape.anchors)
-            for i in rng.choice(len(groups), min(CELLS, len(groups)), replace=False):
-                cell = np.resize(groups[i], shape.anchors)
-                context = surroundings(tree, points, groups[i], shape)
-                frame = CellFrame.around(points[context])
-                near = dense_tree.query(points[cell], k=max(NEAR, shape.children))[1]
-                child = rng.permuted(near, axis=1)[:, : shape.children].ravel()
-                parent = frame.to_local(points[cell], colors[cell]).repeat(shape.children, axis=1)
-                low_res.append(frame.to_local(points[context], colors[context]))
-                anchors.append(parent)
-                x0.append(offsets(frame.to_local(dense[child], dense_colors[child]), parent, shape))
-        stacked = torch.from_numpy(np.stack(x0[:n]))
-        return {
-            "x0": stacked,
-            "anchors": torch.from_numpy(np.stack(anchors[:n])),
-            "low_res": torch.from_numpy(np.stack(low_res[:n])),
-            "noise": torch.from_numpy(rng.standard_normal(stacked.shape, dtype=np.float32)),
-            "sigma": examples.levels.training_sigmas(normal_levels(rng, n)),
-        }
-
-    def prepare(self, batch: Batch) -> Batch:
-        """The batch as it is."""
-        return batch
+    def prepare(
+        self, batch: Batch, settings: UpsamplerExamples, generator: torch.Generator, *, training: bool
+    ) -> Batch:
+        """Noise like x0, and sigma (n,)."""
+        x0 = batch["x0"]
+        noise = torch.randn(x0.shape, generator=generator, device=x0.device)
+        return {**batch, "noise": noise, "sigma": settings.levels.training_sigmas(normal_levels(len(x0), generator))}
 
     def losses(self, network: nn.Module, batch: Batch) -> Losses:
         """Squared error of the velocity; the noise level is the angle on the VP circle as a part of pi/2."""
@@ -157,16 +120,61 @@ class UpsamplerTask:
 
     def image(self, network: nn.Module) -> NDArray[np.uint8]:
         """Held-out clouds of 1,024 points above the same with 4,096."""
-        rng = np.random.default_rng(0)
         device = next(network.parameters()).device
         coarse, fine = [], []
-        for index in rng.choice(self._held_out, 6, replace=False):
-            example = self._pool.draw(int(index), 1024, rng)
-            cloud = PointCloud(example.points, example.colors)
-            dense = upsample(network, cloud, 4096, seed=0, shape=self._shape, device=device)
+        for example in islice(self.data.split(held_out=True).stream(), 6):
+            cloud = PointCloud(*window(example, 1024, np.random.default_rng(0)))
+            dense = upsample(network, cloud, 4096, seed=0, shape=self.collate.shape, device=device)
             coarse.append(splat(cloud.points, cloud.colors, 35, size=200))
             fine.append(splat(dense.points, dense.colors, 35, size=200))
         return contact_sheet([*coarse, *fine], columns=len(coarse))
+
+
+@dataclass(frozen=True)
+class CellCollate:
+    """Cells of coarse clouds, with the points that are to be added to them."""
+
+    shape: CellShape
+
+    def __call__(
+        self, examples: Sequence[Example], settings: UpsamplerExamples, rng: np.random.Generator, *, training: bool
+    ) -> Collated:
+        """`settings.cells` of each example: x0 (n, 6, anchors * children), anchors like it, low_res (n, 6, context).
+
+        Raises:
+            InputError: clouds too small to hold the coarse points and, apart from them, the dense ones.
+        """
+        made: list[tuple[NDArray[np.float32], ...]] = []
+        for example in examples:
+            made += self._cells(example, settings, rng)
+        x0, anchors, low_res = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*made, strict=True))
+        return Collated({"x0": x0, "anchors": anchors, "low_res": low_res})
+
+    def _cells(
+        self, example: Example, settings: UpsamplerExamples, rng: np.random.Generator
+    ) -> Iterator[tuple[NDArray[np.float32], ...]]:
+        n_points, shape = settings.n_points, self.shape
+        if len(example.points) < DENSITY * n_points:
+            raise InputError(
+                f"upsampler's data: expected clouds of at least {DENSITY * n_points} points, "
+                f"found {len(example.points)}"
+            )
+        all_points, all_colors = window(example, DENSITY * n_points, rng)
+        spread = rng.uniform(0, settings.jitter)
+        points = all_points[:n_points] + rng.normal(0, spread, (n_points, 3)).astype(np.float32)
+        colors = all_colors[:n_points] + rng.normal(0, 3 * spread, (n_points, 3)).astype(np.float32)
+        dense, dense_colors = all_points[n_points:], all_colors[n_points:]
+        tree, dense_tree = cKDTree(points), cKDTree(dense)
+        groups = cells(points, shape.anchors)
+        for i in rng.choice(len(groups), min(settings.cells, len(groups)), replace=False):
+            cell = np.resize(groups[i], shape.anchors)
+            context = surroundings(tree, points, groups[i], shape)
+            frame = CellFrame.around(points[context])
+            near = dense_tree.query(points[cell], k=max(NEAR, shape.children))[1]
+            child = rng.permuted(near, axis=1)[:, : shape.children].ravel()
+            parent = frame.to_local(points[cell], colors[cell]).repeat(shape.children, axis=1)
+            x0 = offsets(frame.to_local(dense[child], dense_colors[child]), parent, shape)
+            yield x0, parent, frame.to_local(points[context], colors[context])
 
 
 RECIPES.register("pocket-up")(
@@ -183,7 +191,7 @@ RECIPES.register("pocket-up")(
                 position_bands=6,
             )
         ),
-        Settings(phases=(Phase(until=1.0, batch=16, examples=UpsamplerExamples(n_points=1024)),), optimizer="muon"),
+        Settings(phases=(Phase(until=1.0, batch=4, examples=UpsamplerExamples(n_points=1024)),), optimizer="muon"),
         minutes=45,
     )
 )
