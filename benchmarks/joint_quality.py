@@ -158,7 +158,7 @@ def real(assets: Sequence[Asset]) -> Set:
         faces = np.arange(3 * len(normal.triangles)).reshape(-1, 3)
         # A little inside of each corner: a swatch's neighbor is another color.
         colors = [
-            sample_colors(normal, np.arange(len(faces)), np.tile(corner * 0.9 + 0.1 / 3, (len(faces), 1)))[0]
+            sample_colors(normal, np.arange(len(faces)), np.tile(corner * 0.9 + 0.1 / 3, (len(faces), 1)))
             for corner in corners
         ]
         vertices = normal.triangles.reshape(-1, 3).astype(np.float32)

@@ -77,7 +77,7 @@ class Surface:
         face, weights = scatter(self.area, n, rng)
         return (
             np.einsum("nk,nkd->nd", weights, self.triangles[face]), self.normals[face],
-            sample_colors(self.model, face, weights)[0],
+            sample_colors(self.model, face, weights),
         )  # fmt: skip
 
 

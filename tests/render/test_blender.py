@@ -121,9 +121,8 @@ def test_both_renderers_agree_on_real_models(blender: BlenderRenderer, raster: R
 def test_both_renderers_agree_on_textures(
     blender: BlenderRenderer, raster: RasterRenderer, linear: bool, holes: bool, smooth: bool
 ) -> None:
-    palette = None if smooth else np.zeros((1, 1), np.int64)
     tint = np.array([1, 0.5, 0.8], np.float32)
-    material = Material(tint, image(holes=holes), linear=linear, palette=palette)
+    material = Material(tint, image(holes=holes), linear=linear, smooth=smooth)
     model = card(material, plain(0.1, 0.9, 0.3), shade=0.6)
     model = replace(model, uv=model.uv * 2 - 7.25)
     views = [look_at_center(FRONT, size=SIZE), look_at_center(-FRONT, size=SIZE)]
@@ -152,7 +151,7 @@ def test_depth_is_that_of_the_plane_and_color_exact(blender: BlenderRenderer) ->
 def test_a_hole_shows_what_is_behind(blender: BlenderRenderer) -> None:
     texture = np.full((4, 4, 4), 255, np.uint8)
     texture[1:3, 1:3, 3] = 0
-    material = Material(np.ones(3, np.float32), texture, palette=np.zeros((1, 1), np.int64))
+    material = Material(np.ones(3, np.float32), texture, smooth=False)
     camera = look_at_center(np.array([0.0, -1, 0]), size=SIZE)
     (view,) = blender.render(card(material, plain(0, 0, 1)), [camera])
     middle, edge = (SIZE // 2, SIZE // 2), (SIZE // 2, SIZE // 4)

@@ -273,7 +273,7 @@ def test_images_are_interpolated_and_swatches_are_not(renderer: Renderer) -> Non
     camera = look_at_center(FRONT, size=SIZE)
     (smooth,) = renderer.render(card(texture), [camera])
     np.testing.assert_allclose(middle_of(smooth, 0.125)[:3], 0.75 * 255, atol=4)
-    (swatches,) = renderer.render(card(texture, palette=np.array([[1, 2]])), [camera])
+    (swatches,) = renderer.render(card(texture, smooth=False), [camera])
     assert set(np.unique(swatches.color[swatches.opaque])) == {0, 255}
 
 

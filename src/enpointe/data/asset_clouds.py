@@ -24,15 +24,11 @@ class AssetCloud:
         points: (n, 3) in the unit frame: centered, longest side 1, z up, front along -y.
         colors: (n, 3) sRGB in [0, 1].
         normals: (n, 3) unit, on the side from which the point is seen.
-        material: (n,) the material at each point; a swatch of a palette counts as one.
-        material_colors: (m, 3) mean sRGB color of each, the commonest first.
     """
 
     points: NDArray[np.float32]
     colors: NDArray[np.float32]
     normals: NDArray[np.float32]
-    material: NDArray[np.uint8]
-    material_colors: NDArray[np.float32]
 
 
 def sample_asset(asset: Asset, n_points: int, rng: np.random.Generator) -> AssetCloud:
@@ -76,11 +72,11 @@ def sample_model(model: Model, n_points: int, rng: np.random.Generator) -> Asset
         seen, towards = maps.visible(points, normals)
     pick = np.flatnonzero(seen)
     pick = pick[:n_points] if len(pick) >= n_points else np.concatenate([pick, rng.choice(pick, n_points - len(pick))])
-    colors, number = sample_colors(model, face[pick], weights[pick])
+    colors = sample_colors(model, face[pick], weights[pick])
     inward = np.einsum("nd,nd->n", normals[pick], towards[pick]) < 0
     outward = np.where(inward[:, None], -normals[pick], normals[pick])
     # Cut-outs and hidden parts do not count for the frame, hence once more.
-    return AssetCloud(_centered(points[pick]), colors, outward, *_compact(number, colors))
+    return AssetCloud(_centered(points[pick]), colors, outward)
 
 
 def _centered(points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -99,14 +95,3 @@ def scatter(
     rng.shuffle(face)
     root, second = np.sqrt(rng.random(n)), rng.random(n)
     return face, np.stack([1 - root, root * (1 - second), root * second], axis=1)
-
-
-def _compact(number: NDArray[np.int64], colors: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Materials numbered by how common they are; beyond 256 the rarest share one."""
-    _, index, count = np.unique(number, return_inverse=True, return_counts=True)
-    rank = np.empty(len(count), np.int64)
-    rank[np.argsort(-count, kind="stable")] = np.arange(len(count))
-    material = np.minimum(rank[index], 255)
-    total = np.bincount(material)
-    mean = np.stack([np.bincount(material, colors[:, c]) / total for c in range(3)], axis=1)
-    return material.astype(np.uint8), mean.astype(np.float32)

@@ -143,7 +143,7 @@ def read_model(
     limits: AssetLimits = CLOUD_LIMITS,
     strict: bool = False,
     keep: Callable[[str], bool] = lambda node: True,
-    palette: tuple[int, int] | None = None,
+    palette: bool = False,
 ) -> Model:
     """A model from the bytes of a file, z up.
 
@@ -152,7 +152,7 @@ def read_model(
         files: what it may refer to.
         strict: whether a missing or damaged texture or material file is an error; else it is done without.
         keep: chooses among the nodes of a glTF scene by name.
-        palette: (rows, columns) of swatches that every texture of a glTF file is known to hold.
+        palette: whether every texture of a glTF file is known to be a sheet of swatches.
 
     Raises:
         InputError: the file is damaged, empty, beyond the limits, or refers to files outside its folder.

@@ -33,7 +33,13 @@ OWN = np.array([[1.055 * 0.8 ** (1 / 2.4) - 0.055, 0, 0], [0, 1.055 * 0.6 ** (1 
 """The same as sRGB."""
 SIZE: dict[str, Any] = {"n_clouds": 4, "n_points": 300, "n_queries": 8, "workers": 1}
 CRATE = RealModel(
-    "c", ("crate of carrots", "crate"), np.array([[0.8, 0, 0], [0, 0.6, 0]], np.float32), "CC0-1.0", "K", "S"
+    "c",
+    ("crate of carrots", "crate"),
+    np.array([[0.8, 0, 0], [0, 0.6, 0]], np.float32),
+    "CC0-1.0",
+    "K",
+    "S",
+    (0.9, 0.1),
 )
 WORDS = {word for color in PAINT for word in (color, *SYNONYMS.get(color, ()))}
 
@@ -97,7 +103,7 @@ def test_any_number_of_workers_gives_the_same_bytes(assets: list[Asset], mixed_p
     assert (tmp_path / "p").read_bytes() == mixed_path.read_bytes()
 
 
-def test_a_model_keeps_its_materials_and_attribution(mixed: pool.Pool) -> None:
+def test_a_model_keeps_its_colours_and_attribution(mixed: pool.Pool) -> None:
     model = mixed.model(4)
     assert model is not None
     assert mixed.model(3) is None
@@ -140,7 +146,7 @@ def test_draws_of_a_model_are_its_points_in_the_colours_of_its_caption(mixed: po
 def test_a_paint_looks_like_its_word() -> None:
     rng, seen = np.random.default_rng(0), 0
     for _ in range(200):
-        colors, text = _drawn(CRATE, 0.9, rng)
+        colors, text = _drawn(CRATE, rng)
         found = re.match(rf"(?:an? )?({'|'.join(sorted(PAINT, key=len, reverse=True))}) crate", text)
         assert np.array_equal(colors[1], CRATE.colors[1])
         if found:
@@ -150,17 +156,33 @@ def test_a_paint_looks_like_its_word() -> None:
     assert np.array_equal(CRATE.colors[0], np.array([0.8, 0, 0], np.float32))
 
 
-def test_nothing_is_painted_where_no_material_prevails_or_the_noun_says_a_colour() -> None:
+def test_nothing_is_painted_where_no_hue_prevails_or_the_noun_says_a_colour() -> None:
     rng = np.random.default_rng(0)
-    for model, share in ((CRATE, 0.4), (replace(CRATE, nouns=("golden sword",)), 0.9)):
+    motley = replace(CRATE, colors=np.eye(3, dtype=np.float32), shares=(0.4, 0.3, 0.3))
+    for model in (motley, replace(CRATE, shares=()), replace(CRATE, nouns=("golden sword",))):
         for _ in range(50):
-            colors, text = _drawn(model, share, rng)
+            colors, text = _drawn(model, rng)
             assert colors is model.colors
             assert text.removeprefix("a ") in model.nouns
     stool = replace(CRATE, nouns=("wooden stool", "stool"))
-    texts = {_drawn(stool, 0.9, rng)[1] for _ in range(200)}
+    texts = {_drawn(stool, rng)[1] for _ in range(200)}
     assert {"a wooden stool", "a stool"} < texts
     assert not any(re.search(r"\w+ wooden stool", text.removeprefix("a ")) for text in texts)
+
+
+def test_all_swatches_of_the_commonest_hue_are_painted_darker_and_lighter_as_they_were() -> None:
+    """A car in two blues with black wheels becomes one in two reds with black wheels."""
+    colors = np.array([[0.2, 0.3, 0.9], [0.1, 0.15, 0.5], [0.05, 0.05, 0.05]], np.float32)
+    car = RealModel("c", ("car",), colors, "", "", "", (0.5, 0.3, 0.2))
+    rng, painted = np.random.default_rng(0), 0
+    for _ in range(100):
+        drawn, paint = car.draw_colors(rng)
+        assert np.array_equal(drawn[2], colors[2])
+        if paint is not None:
+            painted += 1
+            assert drawn[0].sum() > drawn[1].sum()
+            assert not np.allclose(drawn[:2], colors[:2])
+    assert 20 < painted < 60
 
 
 def test_no_paint_of_a_pair_that_is_held_out() -> None:
@@ -172,7 +194,7 @@ def test_no_paint_of_a_pair_that_is_held_out() -> None:
         assert forbidden
         words = "|".join(w for color in forbidden for w in (color, *SYNONYMS.get(color, ())))
         model = replace(CRATE, nouns=(noun,))
-        texts = [_drawn(model, 0.9, rng)[1] for _ in range(400)]
+        texts = [_drawn(model, rng)[1] for _ in range(400)]
         assert len(set(texts)) > 10
         assert not any(re.match(rf"(an? )?({words}) ", text) for text in texts)
 
@@ -214,15 +236,21 @@ def test_a_tenth_of_the_models_is_held_out_in_every_pool(small_pool: pool.Pool) 
     assert set(again) == set(of_models)
 
 
-def test_a_pool_without_models_in_its_header_is_read(pool_path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [None, 1, pool.VERSION + 1, "2"])
+def test_another_version_is_refused(pool_path: Path, tmp_path: Path, version: object) -> None:
     with safe_open(pool_path, "numpy") as file:
         arrays = {name: file.get_tensor(name) for name in ("points", "slot", "queries", "sdf")}
         header = json.loads(file.metadata()["enpointe-pool"])
-    assert header.pop("models") == []
-    save_file(arrays, tmp_path / "old", metadata={"enpointe-pool": json.dumps(header)})
-    old, new = pool.read(tmp_path / "old"), pool.read(pool_path)
-    assert old.models == new.models == ()
-    assert np.array_equal(old.split()[1], new.split()[1])
+    assert header.pop("version") == pool.VERSION
+    save_file(
+        arrays,
+        tmp_path / "p",
+        metadata={"enpointe-pool": json.dumps(header | ({"version": version} if version else {}))},
+    )
+    with pytest.raises(
+        InputError, match=f"expected a pool of version {pool.VERSION}, found version {version or 1}; build"
+    ):
+        pool.read(tmp_path / "p")
 
 
 DAMAGE: dict[str, Any] = {
@@ -232,6 +260,8 @@ DAMAGE: dict[str, Any] = {
     "no colours at all": lambda models: models[0].pop("colors"),
     "odd colours": lambda models: models[0]["colors"].__setitem__(0, [0.5, 0.5, 1.5]),
     "infinite colours": lambda models: models[0]["colors"].__setitem__(0, [0.5, 0.5, float("nan")]),
+    "no shares": lambda models: models[0].update(shares=[]),
+    "odd shares": lambda models: models[0]["shares"].__setitem__(0, 1.5),
     "no nouns": lambda models: models[0].update(nouns=[]),
     "odd nouns": lambda models: models[0].update(nouns=[1]),
     "no attribution": lambda models: models[0].pop("licence"),
@@ -256,7 +286,7 @@ def test_a_pool_of_no_clouds(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def _drawn(model: RealModel, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str]:
+def _drawn(model: RealModel, rng: np.random.Generator) -> tuple[NDArray[np.float32], str]:
     """Colors of one draw and a caption."""
-    colors, paint = model.draw_colors(share, rng)
+    colors, paint = model.draw_colors(rng)
     return colors, model.caption(paint, rng)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,12 @@ from enpointe.data.captions import color_word, held_out, with_article
 from enpointe.data.procedural.colors import COLORS, PAINT, shade
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.splits import is_held_out
+from enpointe.data.swatches import dominant, repainted
 
 REPAINTED = 0.4
 """How often a model is painted anew."""
 DOMINANT = 0.5
-"""Only a material that covers this share of the points may be painted: less does not make a thing blue."""
+"""Only a hue that covers this share of the points may be painted: less does not make a thing blue."""
 _COLOR_WORD = re.compile(rf"\b({'|'.join(COLORS)})\b")
 
 
@@ -30,8 +31,9 @@ class RealModel:
     Attributes:
         key: unique and lasting; it decides whether the model is held out.
         nouns: words for it, the closest first.
-        colors: (m, 3) in [0, 1], its materials' own, the commonest first.
+        colors: (m, 3) sRGB in [0, 1], its own swatches, the commonest first; see `swatches`.
         licence, creator, source: the attribution.
+        shares: (m,) of the points that each swatch covers; without them it is never painted.
     """
 
     key: str
@@ -40,28 +42,35 @@ class RealModel:
     licence: str
     creator: str
     source: str
+    shares: tuple[float, ...] = ()
 
     @property
     def held_out(self) -> bool:
         """See `splits.is_held_out`."""
         return is_held_out(self.key)
 
-    def draw_colors(self, share: float, rng: np.random.Generator) -> tuple[NDArray[np.float32], str | None]:
-        """Colors (m, 3) of the materials for one draw, and the paint of the commonest one, None for its own.
+    def draw_colors(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], str | None]:
+        """Colors (m, 3) of the swatches for one draw, and the paint of the commonest hue, None for its own.
 
-        Now and then the commonest material, which covers `share` of the points, is painted.
+        Now and then all swatches of the commonest hue are painted, darker and lighter as they were.
         """
         paints = _paints(self.nouns)
-        if share < DOMINANT or not self._paintable or not paints or rng.random() >= REPAINTED:
+        if not self._dominant or not self._paintable or not paints or rng.random() >= REPAINTED:
             return self.colors, None
         paint = paints[int(rng.integers(len(paints)))]
-        colors = self.colors.copy()
-        colors[0] = shade(paint, rng)
-        return colors, paint
+        color = np.array(shade(paint, rng), np.float32)
+        return repainted(self.colors, self._dominant, np.array(self.shares), color), paint
 
     def caption(self, paint: str | None, rng: np.random.Generator) -> str:
         """A caption: it names the thing, and its paint if it was painted."""
         return model_caption(self.nouns if paint is None else self._paintable, paint, rng)
+
+    @cached_property
+    def _dominant(self) -> tuple[int, ...]:
+        """The swatches of the commonest hue, none where it covers too little."""
+        shares = np.array(self.shares)
+        chosen = dominant(self.colors, shares) if self.shares else ()
+        return chosen if shares[list(chosen)].sum() >= DOMINANT else ()
 
     @property
     def _paintable(self) -> tuple[str, ...]:
@@ -70,7 +79,8 @@ class RealModel:
 
     def header(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        return {**asdict(self), "colors": self.colors.astype(np.float64).round(4).tolist()}
+        colors, shares = self.colors.astype(np.float64).round(4).tolist(), np.round(self.shares, 4).tolist()
+        return {**asdict(self), "colors": colors, "shares": shares}
 
     @staticmethod
     def of_header(header: Mapping[str, Any]) -> RealModel:
@@ -86,7 +96,10 @@ class RealModel:
         nouns = tuple(header["nouns"])
         if not nouns or not all(isinstance(word, str) for word in (key, licence, creator, source, *nouns)):
             raise ValueError("expected the name, nouns and attribution of a model as texts")
-        return RealModel(key, nouns, colors, licence, creator, source)
+        shares = tuple(map(float, header["shares"]))
+        if len(shares) != len(colors) or not all(0 <= share <= 1 for share in shares):
+            raise ValueError(f"expected {len(colors)} shares in [0, 1] of a model's colors, found {shares}")
+        return RealModel(key, nouns, colors, licence, creator, source, shares)
 
 
 def model_caption(nouns: Sequence[str], color: str | None, rng: np.random.Generator) -> str:

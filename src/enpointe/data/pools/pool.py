@@ -34,6 +34,8 @@ from enpointe.data.procedural.colors import shade
 from enpointe.data.procedural.families import CYCLE, FAMILIES
 
 _HEADER = "enpointe-pool"
+VERSION = 2
+"""Of the file. Other versions are refused: in the first, real models had materials in place of swatches."""
 _MODEL = "model"
 """The family of a real model is this, a slash and its number."""
 
@@ -59,7 +61,7 @@ class Pool:
 
     Attributes:
         points: (n, P, 3) int16. Each object's points are in random order.
-        slot: (n, P) uint8, the paint slot of its family, or the material of its model, that each point belongs to.
+        slot: (n, P) uint8, the paint slot of its family, or the swatch of its model, that each point belongs to.
         queries, sdf: (n, Q, 3) int16 and (n, Q) float16: signed distances, negative inside; NaN if not known.
         family: the family of each object, or "model/I" for the I-th of `models`.
         words: adjectives and phrases of each object.
@@ -92,7 +94,7 @@ class Pool:
         """Fresh paint for object `index`, and the captions that go with it."""
         model = self.model(index)
         if model is not None:
-            rgb, painted = model.draw_colors(float((self.slot[index] == 0).mean()), rng)
+            rgb, painted = model.draw_colors(rng)
             return Appearance(rgb, painted, partial(model.caption, painted))
         family = FAMILIES[self.family[index]]
         paint = draw_paint(family, rng)
@@ -190,7 +192,7 @@ def build(
         "queries": np.empty((size, n_queries, 3), np.int16),
         "sdf": np.empty((size, n_queries), np.float16),
     }
-    header: dict[str, Any] = {"family": [], "words": [], "seed": seed, "models": []}
+    header: dict[str, Any] = {"version": VERSION, "family": [], "words": [], "seed": seed, "models": []}
     left_out: list[str] = []
     with ProcessPoolExecutor(workers or os.cpu_count()) as executor:
         procedural = executor.map(procedural_row, jobs, chunksize=16)
@@ -225,16 +227,23 @@ def read(path: Path) -> Pool:
     """Read a pool file into memory.
 
     Raises:
-        InputError: the file is absent, damaged, or made by other families than these.
+        InputError: the file is absent, damaged, of another version, or made by other families than these.
     """
     try:
         with safe_open(str(path), "numpy") as file:
             header = json.loads((file.metadata() or {})[_HEADER])
+            version = header.get("version", 1)
+            if version != VERSION:
+                raise InputError(
+                    f"{path}: expected a pool of version {VERSION}, found version {version}; build it anew"
+                )
             arrays = {name: file.get_tensor(name) for name in ("points", "slot", "queries", "sdf")}
         words = [(list(a), list(p)) for a, p in header["words"]]
-        models = tuple(RealModel.of_header(model) for model in header.get("models", ()))  # older pools have none
+        models = tuple(RealModel.of_header(model) for model in header["models"])
         pool = Pool(**arrays, family=list(header["family"]), words=words, models=models)
         _check(pool)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"{path}: expected a pool made by 'enpointe data build', found {error!r}") from error
     return pool

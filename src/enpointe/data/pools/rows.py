@@ -14,6 +14,7 @@ from enpointe.data.assets import Asset
 from enpointe.data.pools.models import RealModel
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
+from enpointe.data.swatches import swatches
 
 SCALE = 32767 / 0.625
 """Positions are 16-bit; queries may lie a little outside the unit cube."""
@@ -67,12 +68,12 @@ def model_row(job: tuple[Asset, int, int, int, int]) -> Row | str:
     thickness = float(np.ptp(cloud.points, axis=0).min())
     if thickness < FLAT:
         return f"{asset.key}: expected a solid thing, found one whose thinnest side is {thickness:.1%} of its longest"
-    model = RealModel(
-        asset.key, asset.nouns, cloud.material_colors.clip(0, 1), asset.licence, asset.creator, asset.source
-    )
+    slot, colors = swatches(cloud.colors)
+    shares = tuple((np.bincount(slot) / len(slot)).tolist())
+    model = RealModel(asset.key, asset.nouns, colors, asset.licence, asset.creator, asset.source, shares)
     return Row(
         np.round(cloud.points * SCALE).astype(np.int16),
-        cloud.material,
+        slot,
         np.zeros((n_queries, 3), np.int16),
         np.full(n_queries, np.nan, np.float16),
         model=model,

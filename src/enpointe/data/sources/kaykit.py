@@ -17,8 +17,6 @@ from enpointe.io.assets.limits import LIMITS, AssetLimits
 if TYPE_CHECKING:
     from enpointe.io.assets.model import Model
 
-PALETTE = (4, 16)
-"""Rows and columns of swatches on a KayKit texture."""
 CHARACTERS = ("barbarian", "knight", "mage", "rogue")
 """Their files also hold all the weapons of their kind, lying over each other in their hands."""
 
@@ -179,4 +177,4 @@ def _load(path: Path, limits: AssetLimits) -> Model:
         return own or character not in CHARACTERS
 
     files = FolderFiles(path.parent, limits)
-    return read_model(files.get(path.name), path.suffix.lower(), files, limits=limits, keep=keep, palette=PALETTE)
+    return read_model(files.get(path.name), path.suffix.lower(), files, limits=limits, keep=keep, palette=True)

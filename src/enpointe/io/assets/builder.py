@@ -26,7 +26,7 @@ class ModelBuilder:
     Attributes:
         limits: that it keeps.
         keep: chooses among a scene's nodes by name.
-        palette: (rows, columns) of swatches that every texture is known to hold.
+        palette: whether every texture is known to be a sheet of swatches.
         lost: why each texture and material file that could not be read is done without.
         has_colors: whether the file gives a color to any of what was added.
     """
@@ -37,7 +37,7 @@ class ModelBuilder:
         *,
         strict: bool = False,
         keep: Callable[[str], bool] = lambda node: True,
-        palette: tuple[int, int] | None = None,
+        palette: bool = False,
     ) -> None:
         """`strict` makes a texture or material file that cannot be read an error."""
         self.limits, self.keep, self.palette = limits, keep, palette

@@ -23,22 +23,14 @@ class Material:
         color: (3,) sRGB in [0, 1]; multiplies the texture where there is one.
         texture: (h, w, 4) uint8 sRGB and coverage, row 0 at v = 1.
         linear: whether `color` multiplies in linear light (glTF) or as displayed (OBJ).
-        palette: (rows, columns) swatch numbers of a texture that is a sheet of swatches: each of them
-            is a material of its own for whoever paints anew.
+        smooth: whether an image shows the texture interpolated (as displayed, coverage weighing color). Sheets of
+            swatches are not: next to one lies another that has nothing to do with it.
     """
 
     color: NDArray[np.float32]
     texture: NDArray[np.uint8] | None = None
     linear: bool = False
-    palette: NDArray[np.int64] | None = None
-
-    @property
-    def smooth(self) -> bool:
-        """Whether an image shows its texture interpolated (as displayed, coverage weighing color).
-
-        Swatches are not: next to one lies another that has nothing to do with it.
-        """
-        return self.palette is None
+    smooth: bool = True
 
 
 @dataclass(frozen=True)
@@ -107,29 +99,20 @@ def solid_points(
 
 def sample_colors(
     model: Model, face: NDArray[np.integer[Any]], weights: NDArray[np.float64], *, interpolate: bool = False
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """What n points on faces (n,) at barycentric weights (n, 3) look like; see `solid_points`.
-
-    Returns sRGB colors (n, 3) in [0, 1] and a number (n,) of each point's material or swatch, in no
-    particular order.
-    """
+) -> NDArray[np.float32]:
+    """sRGB colors (n, 3) in [0, 1] of n points on faces (n,) at barycentric weights (n, 3); see `solid_points`."""
     material = model.material[face]
     colors = np.stack([one.color for one in model.materials]).astype(np.float32)[material]
-    swatches = [0 if one.palette is None else int(one.palette.max()) for one in model.materials]
-    number = (np.arange(len(swatches)) + np.cumsum([0, *swatches[:-1]]))[material]
     for index, one in enumerate(model.materials):
         if one.texture is None or len(at := np.flatnonzero(material == index)) == 0:
             continue
         texture = (_texels(model, one, face[at], weights[at], interpolate)[:, :3] / 255).astype(np.float32)
         colors[at] = to_srgb(to_linear(texture) * to_linear(one.color)) if one.linear else texture * one.color
-        if one.palette is not None:
-            # Of the whole face, not of the point: a face that touches a swatch's edge stays in one piece.
-            number[at] += _at(one.palette, model.uv[face[at]].mean(axis=1))
     if not (model.shade == 1).all():
         shade = np.einsum("nk,nkd->nd", weights, model.shade[face]).astype(np.float32)
         tinted = np.flatnonzero((shade < 0.999).any(axis=1))
         colors[tinted] = to_srgb(to_linear(colors[tinted]) * shade[tinted])
-    return colors.clip(0, 1), number
+    return colors.clip(0, 1)
 
 
 def _texels(

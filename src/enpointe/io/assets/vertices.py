@@ -61,11 +61,11 @@ def _places(
         place = grouped([*columns, *shade.T])
         first = first_of(place)
     if not textured.any():  # any face around shows the color
-        return place, first, sample_colors(model, first // 3, np.eye(3)[first % 3])[0]
+        return place, first, sample_colors(model, first // 3, np.eye(3)[first % 3])
     middle = model.uv.mean(axis=1, keepdims=True)
     inset = replace(model, uv=model.uv + INSET * (middle - model.uv))
     corner = np.arange(len(vertex))
-    color, _ = sample_colors(inset, corner // 3, np.eye(3)[corner % 3])
+    color = sample_colors(inset, corner // 3, np.eye(3)[corner % 3])
     count = np.bincount(place)
     mean = np.stack([np.bincount(place, color[:, i]) / count for i in range(3)], axis=1)
     return place, first, mean.astype(np.float32)

@@ -64,12 +64,10 @@ class Surfaces:
             number = self.builder.add_material(Material(color, linear=True), colored=factor is not None)
             return Surface(number, number)
         texture = _cut(texture, described)
-        palette = self.builder.palette
-        swatches = None if palette is None else _swatches(texture, palette)
         placing = info.get("extensions", {}).get(_TRANSFORM, {})
         return Surface(
             plain=self.builder.add_material(Material(mean_color(texture) * color, linear=True)),
-            textured=self.builder.add_material(Material(color, texture, linear=True, palette=swatches)),
+            textured=self.builder.add_material(Material(color, texture, linear=True, smooth=not self.builder.palette)),
             uv_set=int(placing.get("texCoord", info.get("texCoord", 0))),
             uv_from_file=_uv_transform(placing) if placing else None,
         )
@@ -94,7 +92,7 @@ class Surfaces:
             name, data = (f"image {source}" if uri.startswith("data:") else uri), self.document.fetch(uri)
         else:
             name, data = f"image {source}", bytes(self.document.view(image["bufferView"]))
-        return read_texture(data, name, self.document.limits, shrink=self.builder.palette is None)
+        return read_texture(data, name, self.document.limits, shrink=not self.builder.palette)
 
 
 def _base(described: dict[str, Any]) -> tuple[Any, dict[str, Any] | None]:
@@ -134,15 +132,3 @@ def _uv_transform(placing: dict[str, Any]) -> NDArray[np.float64]:
     scale, offset = placing.get("scale", (1, 1)), placing.get("offset", (0, 0))
     matrix = np.array([[cosine, sine], [-sine, cosine]]) * np.array(scale, float)
     return np.concatenate([matrix, np.array(offset, float).reshape(2, 1)], axis=1)
-
-
-def _swatches(texture: NDArray[np.uint8], palette: tuple[int, int]) -> NDArray[np.int64]:
-    """Numbers of the swatches on a sheet; cells that look the same are one swatch."""
-    rows, columns = palette
-    h, w = texture.shape[0] // rows, texture.shape[1] // columns
-    if h == 0 or w == 0:
-        return np.zeros((1, 1), np.int64)
-    cells = texture[: rows * h, : columns * w, :3].reshape(rows, h, columns, w, 3)
-    mean = cells[:, :: max(h // 16, 1), :, :: max(w // 16, 1)].mean(axis=(1, 3))
-    _, number = np.unique(np.round(mean / 8).reshape(-1, 3), axis=0, return_inverse=True)
-    return number.reshape(rows, columns)

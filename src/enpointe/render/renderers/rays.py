@@ -102,7 +102,7 @@ def _view(scene: _Scene, camera: Camera) -> View:
     inside &= covered > 0
     there = np.flatnonzero(covered)
     color = np.zeros((len(covered), 4), np.uint8)
-    rgb, _ = sample_colors(scene.model, hits.face[there], hits.weights(there), interpolate=True)
+    rgb = sample_colors(scene.model, hits.face[there], hits.weights(there), interpolate=True)
     color[there, :3] = np.rint(rgb * 255)
     color[:, 3] = np.rint(covered * 255 / len(_SAMPLES))
     depth = np.where(inside, hits.depth, np.float32(np.inf))

@@ -69,7 +69,7 @@ def _view(model: Model, camera: Camera) -> View:
     # Where the center shows nothing, the first sample that shows something has the color.
     shown = np.where(inside, _CENTER, hit.argmax(axis=1))[there]
     seen = face[there, shown]
-    rgb, _ = sample_colors(model, seen, in_space(seen, _samples(weights)[there, shown]), interpolate=True)
+    rgb = sample_colors(model, seen, in_space(seen, _samples(weights)[there, shown]), interpolate=True)
     color = np.zeros((len(face), 4), np.uint8)
     color[there, :3] = np.rint(rgb * 255)
     color[:, 3] = np.rint(covered * 255 / _SIDE**2)
