@@ -122,9 +122,11 @@ def stop_and_resume(run: Path, group: Group) -> None:
 class Joined:
     """Feeds one process with what two would draw."""
 
-    def __init__(self, task: Task[None], *, rank: int, ranks: int, **options: Any) -> None:
-        assert (rank, ranks) == (0, 1)
-        self.feeds = [StreamingFeed(task, rank=rank, ranks=2, **options) for rank in (0, 1)]
+    def __init__(
+        self, task: Task[None], settings: Settings[None], device: torch.device, dtype: torch.dtype, *_: object
+    ) -> None:
+        options: dict[str, Any] = {"seed": settings.seed, "device": device, "dtype": dtype, "ranks": 2}
+        self.feeds = [StreamingFeed(task, rank=rank, **options) for rank in (0, 1)]
 
     def batch(self, step: int, phase: Phase[None]) -> Batch:
         parts = [feed.batch(step, phase) for feed in self.feeds]
@@ -145,7 +147,7 @@ def main() -> None:
     run = Path(sys.argv[1])
     with processes(2, partial(stop_and_resume, run)) as group:
         stop_and_resume(run, group)
-    with patch.object(loop, "StreamingFeed", Joined):
+    with patch.object(loop, "open_feed", Joined):
         train(run / "alone", Group())
 
 

@@ -57,6 +57,9 @@ def add_parser(commands: opt.Commands[Any]) -> None:
 
 def run(options: argparse.Namespace) -> None:
     run_dir = Path("runs") / options.name if options.run_dir is None else Path(options.run_dir)
+    for place in options.data:
+        if "://" not in place and not Path(place).exists():
+            raise InputError(f"argument --data: expected an existing pool or folder of shards, found no {place!r}")
     if options.weights is not None and len(options.weights) != len(options.data):
         places, weights = len(options.data), len(options.weights)
         raise InputError(f"argument --weights: expected one for each of {places} --data, found {weights}")

@@ -28,7 +28,7 @@ from enpointe.training.checkpoint import read_checkpoint, save_checkpoint
 from enpointe.training.compiling import Objective
 from enpointe.training.ema import EMA
 from enpointe.training.feed.feed import Feed
-from enpointe.training.feed.streaming import StreamingFeed
+from enpointe.training.feed.opening import open_feed
 from enpointe.training.log import Log
 from enpointe.training.optimizers import build_optimizers
 from enpointe.training.parallel import Group
@@ -82,7 +82,7 @@ def train_task(
     _check(settings, run, minutes, steps, resume, group)
     if not group.leads:
         report, progress = _silent, no_progress
-    training = _Run(task, settings, run, device, group, report, recipe=recipe, resume=resume)
+    training = _Run(task, settings, run, device, group, report, progress, recipe=recipe, resume=resume)
     try:
         training.train(minutes, steps, progress)
     finally:
@@ -117,6 +117,7 @@ class _Run(Generic[E]):
         device: torch.device,
         group: Group,
         report: Callable[[str], None],
+        progress: ProgressCallback,
         *,
         recipe: str | None,
         resume: bool,
@@ -126,15 +127,7 @@ class _Run(Generic[E]):
         self.best = folder / "best.safetensors"
         self.dtype = find_dtype(settings.dtype, device)
         self.validation = Validation(task, settings, device, self.dtype)
-        self.feed: Feed[E] = StreamingFeed(
-            task,
-            seed=settings.seed,
-            device=device,
-            dtype=self.dtype,
-            rank=group.rank,
-            ranks=group.size,
-            workers=settings.workers,
-        )
+        self.feed: Feed[E] = open_feed(task, settings, device, self.dtype, group, progress)
         try:  # all that the data can lack has shown by now: nothing is written before
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+PREPARE, LAYERS, FEED = range(3)
+"""What draws are for: those for different uses are independent."""
+
 
 def numpy_rng(seed: int, step: int, rank: int = 0, *, training: bool = True) -> np.random.Generator:
     """For what is drawn on the CPU."""
@@ -12,15 +15,15 @@ def numpy_rng(seed: int, step: int, rank: int = 0, *, training: bool = True) -> 
 
 
 def torch_generator(
-    device: torch.device, seed: int, step: int, rank: int = 0, *, training: bool = True
+    device: torch.device, seed: int, step: int, rank: int = 0, *, training: bool = True, use: int = PREPARE
 ) -> torch.Generator:
     """For what is drawn on a device."""
-    return torch.Generator(device).manual_seed(_number(seed, step, rank, training, 0))
+    return torch.Generator(device).manual_seed(_number(seed, step, rank, training, use))
 
 
 def seed_layers(seed: int, step: int, rank: int = 0) -> None:
     """Seeds what layers draw for themselves, such as dropout."""
-    torch.manual_seed(_number(seed, step, rank, True, 1))
+    torch.manual_seed(_number(seed, step, rank, True, LAYERS))
 
 
 def _number(seed: int, step: int, rank: int, training: bool, use: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 E = TypeVar("E")
 
@@ -36,7 +36,10 @@ class Settings(Generic[E]):
         seed: of weights, data and noise.
         compile: the network with torch.compile, where that works.
         dtype: of products, see `core.precision.find_dtype`; weights are float32.
+        feed: "stream" draws examples as the training goes, "resident" has all of them in the device's memory (tasks of
+            clouds and captions, pools); "auto": the latter on a GPU where it is possible.
         workers: processes that draw examples ahead, for each that trains; 0: none.
+        appearances: of each object in the device's memory.
         validate_every, checkpoint_every, image_every: minutes of training between.
     """
 
@@ -51,7 +54,9 @@ class Settings(Generic[E]):
     seed: int = 0
     compile: bool = True
     dtype: str = "auto"
+    feed: Literal["auto", "stream", "resident"] = "auto"
     workers: int = 0
+    appearances: int = 12
     validate_every: float = 5.0
     checkpoint_every: float = 2.0
     image_every: float = 15.0

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,14 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def rows(self, indices: NDArray[np.int64]) -> Pool:
+        """These objects alone, with all real models."""
+        arrays: dict[str, Any] = {name: getattr(self, name)[indices] for name in ("points", "slot", "queries", "sdf")}
+        lists: dict[str, Any] = {
+            name: [getattr(self, name)[i] for i in indices.tolist()] for name in ("family", "words")
+        }
+        return replace(self, **arrays, **lists)
 
     def draw(self, index: int, n_points: int, rng: np.random.Generator) -> Example:
         """Object `index`, freshly painted and captioned, as `n_points` of its points (repeated if it has fewer)."""
