@@ -162,8 +162,14 @@ def test_a_failing_write_becomes_one_line_and_leaves_nothing(
         (["data", "show", "--family", "dragon"], "'dragon'"),
         (["data", "show", "--data", "none"], "none: expected a pool"),
         (["data", "show", "--data", "none", "--family", "car"], "not allowed with"),
-        (["data", "build", "--out", "data.safetensors", "--kaykit", "none"], "none: expected a folder of models"),
-        (["data", "build", "--out", "data.safetensors", "--sweethome", "none"], "none: expected .sh3f libraries"),
+        (["data", "build", "--out", "data.safetensors", "--add", "kaykit=none"], "none: expected a folder of models"),
+        (["data", "build", "--out", "data.safetensors", "--add", "folder"], "expected a folder with source 'folder'"),
+        (
+            ["data", "build", "--out", "data.safetensors", "--add", "attic=x"],
+            "found 'attic'",
+        ),
+        (["data", "attribution", "none"], "none: expected a pool"),
+        (["data", "build", "--out", "data.safetensors", "--add", "sweethome3d=none"], "none: expected .sh3f libraries"),
         (["data", "build", "--out", "data.bin"], "data.bin"),
         (["data", "build", "--out", "data.safetensors", "--points", "63"], "from 64 to 16384, got '63'"),
         (["data", "build", "--out", "data.safetensors", "--queries", "16385"], "from 16 to 16384, got '16385'"),
@@ -215,14 +221,25 @@ def test_real_models_among_the_data_are_built_named_and_shown(
         (tmp_path / pack / "pack").mkdir(parents=True)
         (tmp_path / pack / "pack" / f"{name}.glb").write_bytes(trimesh.creation.box().export(file_type="glb"))
     (tmp_path / "two" / "pack" / "mug.glb").write_bytes(b"glTF")
+    (tmp_path / "two" / "captions.csv").write_text(
+        "id,caption,licence,creator\npack/keg.glb,A keg of beer.,CC-BY-4.0,Ann\n"
+    )
     size = ["--clouds", "3", "--points", "64", "--queries", "16", "--workers", "1", "--json"]
-    assert main(["data", "build", "--out", "pool.safetensors", *size, "--kaykit", "one", "--kaykit", "two"]) == 0
+    assert (
+        main(["data", "build", "--out", "pool.safetensors", *size, "--add", "kaykit=one", "--add", "folder=two"]) == 0
+    )
     streams = capsys.readouterr()
     told = json.loads(streams.out)
     assert (told["clouds"], told["models"], len(told["left_out"])) == (3, 2, 1)
-    assert streams.err.startswith("enpointe: warning: left out kaykit/pack/mug: ")
+    assert streams.err.startswith("enpointe: warning: left out folder/pack/mug.glb: ")
     assert streams.err.count("\n") == 1
-    assert [model.nouns[0] for model in pool.read(tmp_path / "pool.safetensors").models] == ["crate", "keg"]
+    assert [model.nouns[0] for model in pool.read(tmp_path / "pool.safetensors").models] == ["crate", "keg of beer"]
+
+    assert main(["data", "attribution", "pool.safetensors", "--out", "whose.md"]) == 0
+    assert capsys.readouterr().out == "wrote whose.md: 2 models of 2 creators\n"
+    text = (tmp_path / "whose.md").read_text()
+    assert "## two: CC-BY-4.0 (https://creativecommons.org/licenses/by/4.0/)\n\n- Ann: folder/pack/keg.glb\n" in text
+    assert "kaykit/pack/crate" in text
 
     assert main(["data", "show", "--data", "pool.safetensors", "--out", "sheet.png", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {

@@ -98,6 +98,24 @@ def test_what_cannot_be_read_and_what_is_flat_is_left_out_by_name(assets: list[A
     assert re.match(r"kaykit/pack/rug: expected a solid thing, found one whose thinnest side is 1\.\d%", flat)
 
 
+def test_captions_that_came_with_a_model_are_its_words(assets: list[Asset], tmp_path: Path) -> None:
+    """Without their articles and stops; a second model of the same key, and one without words, are left out."""
+    crate = assets[1] if assets[1].key.endswith("crate_carrots") else assets[0]
+    long = "Four crates stand upon each other in a corner of a barn that is red"
+    told = replace(crate, key="a", captions=("A crate of carrots.", "the box", long))
+    silent = replace(crate, key="b", nouns=())
+    left_out = pool.build(tmp_path / "p", models=[told, told, silent], **SIZE)
+    assert left_out == [
+        "a: expected models with keys of their own, found it twice", "b: expected captions or nouns, found none",
+    ]  # fmt: skip
+    (model,) = pool.read(tmp_path / "p").models
+    assert model.nouns == ("crate of carrots", "box", long)
+    rng = np.random.default_rng(0)
+    captions = {model.caption(None, rng) for _ in range(200)}
+    assert captions == {"a crate of carrots", "crate of carrots", "a box", "box", long}
+    assert not any("blue Four" in model.caption("blue", rng) for _ in range(200))
+
+
 def test_any_number_of_workers_gives_the_same_bytes(assets: list[Asset], mixed_path: Path, tmp_path: Path) -> None:
     pool.build(tmp_path / "p", models=assets, **{**SIZE, "workers": 2})
     assert (tmp_path / "p").read_bytes() == mixed_path.read_bytes()

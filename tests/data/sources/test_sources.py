@@ -279,6 +279,20 @@ def test_a_folder_says_its_files_names_or_its_own(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["captions.csv", "captions.jsonl"])
+def test_a_table_in_the_folder_is_found_by_itself(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.obj").write_bytes(obj())
+    row = (
+        "id,caption\na.obj,a small thing\n" if name.endswith("csv") else '{"id": "a.obj", "caption": "a small thing"}\n'
+    )
+    (tmp_path / name).write_text(row)
+    (asset,) = Folder().open(tmp_path)
+    assert asset.captions == ("a small thing",)
+    (tmp_path / "other.csv").write_text("id,caption\na.obj,another\n")
+    (asset,) = Folder(captions=tmp_path / "other.csv").open(tmp_path)
+    assert asset.captions == ("another",)
+
+
 def test_captions_licence_and_creator_come_from_the_table(tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()

@@ -12,6 +12,7 @@ from enpointe.cli.console import report, warn
 from enpointe.core.errors import InputError
 from enpointe.core.files import check_file, writing
 from enpointe.core.progress import ProgressBar
+from enpointe.data.sources import SOURCES, open_source
 
 if TYPE_CHECKING:
     from enpointe.data.assets import Asset
@@ -35,13 +36,9 @@ def add_options(group: opt.Options) -> list[str]:
             "needs 512)",
         ),
         group.add_argument(
-            "--kaykit", action="append", default=[], metavar="DIR",
-            help="also the models of the KayKit packs in this folder; may be repeated",
-        ),
-        group.add_argument(
-            "--sweethome", action="append", nargs="?", default=[], metavar="DIR",
-            help="also the models of the Sweet Home 3D libraries in this folder (default: where Debian's package "
-            "sweethome3d-furniture puts them); may be repeated",
+            "--add", action="append", default=[], metavar="SOURCE[=DIR]",
+            help=f"also the models of a source ({', '.join(SOURCES)}), in its folder (default: where Debian puts it); "
+            "may be repeated",
         ),
     ]  # fmt: skip
     return [action.dest for action in added]
@@ -76,13 +73,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _real_models(options: argparse.Namespace) -> list[Asset]:
-    from enpointe.data.sources import open_source
     from enpointe.io.assets.limits import CLOUD_LIMITS
 
-    places = [("kaykit", folder) for folder in options.kaykit]
-    places += [("sweethome3d", folder) for folder in options.sweethome]
+    places = [place.partition("=") for place in options.add]
     return [
         asset
-        for name, folder in places
-        for asset in open_source(name, None if folder is None else Path(folder), limits=CLOUD_LIMITS)
+        for name, _, folder in places
+        for asset in open_source(name, Path(folder) if folder else None, limits=CLOUD_LIMITS)
     ]

@@ -21,6 +21,8 @@ REPAINTED = 0.4
 """How often a model is painted anew."""
 DOMINANT = 0.5
 """Only a hue that covers this share of the points may be painted: less does not make a thing blue."""
+LONGEST = 8
+"""Words of a noun phrase."""
 _COLOR_WORD = re.compile(rf"\b({'|'.join(COLORS)})\b")
 
 
@@ -30,7 +32,7 @@ class RealModel:
 
     Attributes:
         key: unique and lasting; it decides whether the model is held out.
-        nouns: words for it, the closest first.
+        nouns: words for it without an article, the closest first; also whole sentences.
         colors: (m, 3) sRGB in [0, 1], its own swatches, the commonest first; see `swatches`.
         licence, creator, source: the attribution.
         shares: (m,) of the points that each swatch covers; without them it is never painted.
@@ -75,7 +77,7 @@ class RealModel:
     @property
     def _paintable(self) -> tuple[str, ...]:
         """Words that hold in any paint: a stool that is painted blue is no longer "a blue wooden stool"."""
-        return tuple(noun for noun in self.nouns if not _COLOR_WORD.search(noun))
+        return tuple(noun for noun in self.nouns if is_phrase(noun) and not _COLOR_WORD.search(noun))
 
     def header(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -107,7 +109,12 @@ def model_caption(nouns: Sequence[str], color: str | None, rng: np.random.Genera
     first = len(nouns) == 1 or rng.random() < 0.6
     noun = nouns[0] if first else nouns[1 + int(rng.integers(len(nouns) - 1))]
     phrase = noun if color is None else f"{color_word(color, rng)} {noun}"
-    return with_article(phrase) if rng.random() < 0.8 and not is_plural(noun) else phrase
+    return with_article(phrase) if rng.random() < 0.8 and is_phrase(noun) and not is_plural(noun) else phrase
+
+
+def is_phrase(noun: str) -> bool:
+    """Whether it names a thing in a few words; other captions are said as they are."""
+    return len(noun.split()) <= LONGEST
 
 
 def is_plural(noun: str) -> bool:

@@ -183,7 +183,7 @@ def build(
         progress: called after each object, with how many are done.
 
     Returns:
-        The models that were left out, since they cannot be read or are flat: "KEY: why" of each.
+        The models that were left out, since they cannot be read, are flat or come twice: "KEY: why" of each.
 
     Raises:
         InputError: `n_clouds` is not positive.
@@ -205,10 +205,14 @@ def build(
     with ProcessPoolExecutor(workers or os.cpu_count()) as executor:
         procedural = executor.map(procedural_row, jobs, chunksize=16)
         real = executor.map(model_row, model_jobs, chunksize=4)
+        keys: set[str] = set()
         for done, row in enumerate(itertools.chain(procedural, real), start=1):
+            if isinstance(row, Row) and row.model is not None and row.model.key in keys:
+                row = f"{row.model.key}: expected models with keys of their own, found it twice"
             if isinstance(row, str):
                 left_out.append(row)
             else:
+                keys.update([row.model.key] if row.model is not None else [])
                 _add(row, arrays, header)
             progress(Progress("clouds", done, size))
     _write(path, {name: array[: len(header["family"])] for name, array in arrays.items()}, header)

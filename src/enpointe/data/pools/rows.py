@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from enpointe.data.swatches import swatches
 
 SCALE = 32767 / 0.625
 """Positions are 16-bit; queries may lie a little outside the unit cube."""
+_ARTICLE = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
 FLAT = 0.02
 """A model whose thinnest side is below this part of its longest (a poster, a road marking) is no solid thing."""
 
@@ -68,9 +70,12 @@ def model_row(job: tuple[Asset, int, int, int, int]) -> Row | str:
     thickness = float(np.ptp(cloud.points, axis=0).min())
     if thickness < FLAT:
         return f"{asset.key}: expected a solid thing, found one whose thinnest side is {thickness:.1%} of its longest"
+    nouns = tuple(_ARTICLE.sub("", caption.rstrip(".")) for caption in asset.captions) or asset.nouns
+    if not nouns:
+        return f"{asset.key}: expected captions or nouns, found none"
     slot, colors = swatches(cloud.colors)
     shares = tuple((np.bincount(slot) / len(slot)).tolist())
-    model = RealModel(asset.key, asset.nouns, colors, asset.licence, asset.creator, asset.source, shares)
+    model = RealModel(asset.key, nouns, colors, asset.licence, asset.creator, asset.source, shares)
     return Row(
         np.round(cloud.points * SCALE).astype(np.int16),
         slot,

@@ -22,6 +22,8 @@ from enpointe.io.assets.limits import LIMITS, AssetLimits
 if TYPE_CHECKING:
     from enpointe.io.assets.model import Model
 
+TABLES = ("captions.csv", "captions.jsonl")
+"""A table of captions that is found by itself, in the folder of the models."""
 MODEL_FOLDERS = ("gltf", "mesh", "meshes", "model", "models", "obj", "source")
 """Folders that hold a model beside those of its textures, as "models" and "images" of ShapeNet's objects."""
 
@@ -35,13 +37,16 @@ class Folder(Source):
     and hidden files are skipped. Whether a file can be read shows when it is loaded.
 
     Attributes:
-        captions: a table of the models' captions, see `caption_table.read_captions`. Where it has none, those that a
-            glTF file has inside serve, then its name, or its folder's.
+        captions: a table of the models' captions, see `caption_table.read_captions`; by default one of `TABLES`, if
+            there is one. Where it has none, those that a glTF file has inside serve, then its name, or its folder's.
         licence, creator: of the models for which neither the table nor the file has one.
     """
 
     captions: Path | None = field(
-        default=None, metadata=option("captions of the models, .csv or .jsonl (Cap3D's too)", "FILE", Path)
+        default=None,
+        metadata=option(
+            "captions of the models, .csv or .jsonl (Cap3D's too; default: captions.csv there)", "FILE", Path
+        ),
     )
     licence: str = field(default="unknown", metadata=option("of models for which no table has one", "ID"))
     creator: str = field(default="unknown", metadata=option("of models for which no table has one", "NAME"))
@@ -50,7 +55,9 @@ class Folder(Source):
         from enpointe.data.model_files import load_model, model_suffixes
 
         root = existing_folder(path, "folder")
-        table = CaptionTable({}) if self.captions is None else read_captions(self.captions)
+        beside = (root / name for name in TABLES)
+        captions = self.captions or next((table for table in beside if table.is_file()), None)
+        table = CaptionTable({}) if captions is None else read_captions(captions)
         suffixes = model_suffixes()
         found = []
         for parent, folders, names in os.walk(root, onerror=_unreadable):
