@@ -237,6 +237,26 @@ def test_plurals(noun: str, expected: bool) -> None:
     assert is_plural(noun) == expected
 
 
+def test_weights_draw_a_noun_by_the_root_of_its_count(small_pool: pool.Pool) -> None:
+    """Sixteen houses, one of them red, and a bear; the models' rows stand in another order than in the header."""
+    nouns = ["bear", *["house"] * 15, "red house"]
+    models = tuple(replace(CRATE, key=str(i), nouns=(noun,)) for i, noun in enumerate(nouns))
+    order = [*range(1, 17), 0]
+    family = [*small_pool.family, *(f"model/{i}" for i in order)]
+    rows = np.concatenate([np.arange(20), np.zeros(17, int)])
+    arrays = {name: getattr(small_pool, name)[rows] for name in ("points", "slot", "queries", "sdf")}
+    mixed = pool.Pool(**arrays, family=family, words=[([], [])] * 37, models=models)
+    for weights, share in ((mixed.weights(), 17 / 37), (mixed.weights(real=0.3), 0.3)):
+        chances = weights / weights.sum()
+        assert len(set(chances[:20])) == 1
+        assert chances[20:].sum() == pytest.approx(share)
+        assert chances[20:36].sum() == pytest.approx(4 * chances[36])
+    assert np.array_equal(small_pool.weights(real=0.3), np.ones(20))
+    for wrong in (0, 1, -1, float("nan")):
+        with pytest.raises(InputError, match="share of real models: expected more than 0"):
+            mixed.weights(real=wrong)
+
+
 def test_a_tenth_of_the_models_is_held_out_in_every_pool(small_pool: pool.Pool) -> None:
     models = tuple(replace(CRATE, key=f"kaykit/pack/{i}") for i in range(1000))
     # Twice the twenty procedural objects, with all models in between.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
@@ -45,6 +46,11 @@ class RealModel:
     creator: str
     source: str
     shares: tuple[float, ...] = ()
+
+    @property
+    def noun(self) -> str:
+        """The closest noun, without colors."""
+        return " ".join(_COLOR_WORD.sub(" ", self.nouns[0]).split()) or self.nouns[0]
 
     @property
     def held_out(self) -> bool:
@@ -102,6 +108,16 @@ class RealModel:
         if len(shares) != len(colors) or not all(0 <= share <= 1 for share in shares):
             raise ValueError(f"expected {len(colors)} shares in [0, 1] of a model's colors, found {shares}")
         return RealModel(key, nouns, colors, licence, creator, source, shares)
+
+
+def noun_weights(models: Sequence[RealModel]) -> NDArray[np.float64]:
+    """How often to draw each of n >= 1 models, with mean 1: a noun in proportion to the root of its models' number.
+
+    Among fifty houses and two bears a bear comes a fifth as often as a house, not a twenty-fifth.
+    """
+    count = Counter(model.noun for model in models)
+    weights = np.array([count[model.noun] ** -0.5 for model in models])
+    return weights / weights.mean()
 
 
 def model_caption(nouns: Sequence[str], color: str | None, rng: np.random.Generator) -> str:

@@ -28,7 +28,7 @@ from enpointe.core.progress import Progress, ProgressCallback, no_progress
 from enpointe.data.assets import Asset
 from enpointe.data.captions import caption, draw_paint
 from enpointe.data.example import Example
-from enpointe.data.pools.models import RealModel
+from enpointe.data.pools.models import RealModel, noun_weights
 from enpointe.data.pools.rows import SCALE, Row, model_row, procedural_row
 from enpointe.data.procedural.colors import shade
 from enpointe.data.procedural.families import CYCLE, FAMILIES
@@ -156,6 +156,26 @@ class Pool:
         kept = [i for i, model in enumerate(models) if model is not None and model.held_out]
         validation = np.array(sorted(procedural[cut:] + kept), dtype=np.int64)
         return np.setdiff1d(np.arange(len(self)), validation), validation
+
+    def weights(self, real: float | None = None) -> NDArray[np.float64]:
+        """How often to draw each object, (n,), in proportion: real models by `noun_weights`, the others alike.
+
+        Args:
+            real: share of draws that are real models, where there are any; None: as many as there are.
+
+        Raises:
+            InputError: the share is not above 0 and below 1.
+        """
+        if real is not None and not 0 < real < 1:
+            raise InputError(f"share of real models: expected more than 0 and less than 1, found {real}")
+        weights = np.ones(len(self))
+        chosen = np.array([self.model(i) is not None for i in range(len(self))])
+        if chosen.any():
+            # In the order of their rows, which need not be that of `models`.
+            weights[chosen] = noun_weights([model for i in range(len(self)) if (model := self.model(i)) is not None])
+            if real is not None and not chosen.all():
+                weights[chosen] *= real / (1 - real) * (~chosen).sum() / chosen.sum()
+        return weights
 
     def _window(self, n_points: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Which points to take. They lie in random order, so that any window of them is a fair subset."""
