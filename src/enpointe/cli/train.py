@@ -37,7 +37,18 @@ def add_parser(commands: opt.Commands[Any]) -> None:
         help="a budget of steps, in place of minutes or beside them: the first that is spent ends the run",
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="continue the run in --run where it stopped")
-    parser.add_argument("--init", metavar="FILE", help="weights of the same model to start from")
+    parser.add_argument(
+        "--init", metavar="WHAT",
+        help="weights of the same model to start from: a file, or a name such as pocket-base or base40M-textvec",
+    )  # fmt: skip
+    parser.add_argument(
+        "--low-rank", type=opt.whole(1, 4096), metavar="RANK",
+        help="learn only factors of this rank beside the model's matrices (LoRA); --resume needs it again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--set", dest="changes", nargs="+", default=(), metavar="NAME=VALUE",
+        help="change the recipe's settings, such as learning_rate=1e-5 batch=8; --resume needs the same again",
+    )  # fmt: skip
     parser.add_argument("--run", dest="run_dir", metavar="DIR", help="folder of the run (default: runs/NAME)")
     parser.add_argument(
         "--data", nargs="+", default=(), metavar="PLACE",
@@ -65,10 +76,8 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"argument --weights: expected one for each of {places} --data, found {weights}")
     if run_dir.exists() and not run_dir.is_dir():
         raise InputError(f"argument --run: expected a folder, found a file: {run_dir}")
-    init = None if options.init is None else Path(options.init)
-    if init is not None and (options.resume or not init.is_file()):
-        found = "--resume beside it" if options.resume else f"no {options.init!r}"
-        raise InputError(f"argument --init: expected an existing weight file for a new run, found {found}")
+    if options.init is not None and options.resume:
+        raise InputError("argument --init: expected a new run, found --resume beside it")
     if options.resume and not run_dir.is_dir():
         raise InputError(f"argument --resume: expected the folder of an earlier run, found no {run_dir}")
     from tqdm import tqdm
@@ -81,7 +90,9 @@ def run(options: argparse.Namespace) -> None:
             minutes=options.minutes,
             steps=options.steps,
             resume=options.resume,
-            init=init,
+            init=options.init,
+            low_rank=options.low_rank,
+            changes=options.changes,
             device=options.device,
             n_processes=options.processes,
             run_dir=run_dir,

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from enpointe.training.precision import autocast
-from enpointe.training.task import Batch, Losses, Task
+from enpointe.training.task import Batch, Task
 
 
 class Objective:
@@ -17,6 +17,9 @@ class Objective:
 
     A compiler may be missing, or fail on a shape that a later phase brings: training then continues without,
     after one line of notice.
+
+    Args:
+        microbatch: examples that go through the network at a time, see `Settings`.
     """
 
     def __init__(
@@ -26,17 +29,18 @@ class Objective:
         device: torch.device,
         *,
         dtype: torch.dtype = torch.float32,
+        microbatch: int | None = None,
         compiled: bool,
         report: Callable[[str], None],
     ) -> None:
         self._task, self._network, self._report = task, network, report
-        self._device, self._dtype = device, dtype
+        self._device, self._dtype, self._microbatch = device, dtype, microbatch
         self._compiled: nn.Module | None = None
         if compiled:
             self._compiled = torch.compile(network, dynamic=False)  # type: ignore[assignment]
 
-    def __call__(self, batch: Batch) -> Losses:
-        """The losses; the gradients of their mean are added to the network's."""
+    def __call__(self, batch: Batch) -> Tensor:
+        """The examples' losses, without gradients; the gradients of their mean are added to the network's."""
         if self._compiled is not None:
             try:
                 return self._learn(self._compiled, batch)
@@ -47,8 +51,13 @@ class Objective:
                 self._network.zero_grad(set_to_none=True)
         return self._learn(self._network, batch)
 
-    def _learn(self, network: nn.Module, batch: Batch) -> Losses:
-        with autocast(self._device, self._dtype):
-            losses = self._task.losses(network, batch)
-        losses.value.mean().backward()
-        return losses
+    def _learn(self, network: nn.Module, batch: Batch) -> Tensor:
+        n = len(next(iter(batch.values())))
+        size, values = min(self._microbatch or n, n), []
+        for start in range(0, n, size):
+            part = {name: value[start : start + size] for name, value in batch.items()} if size < n else batch
+            with autocast(self._device, self._dtype):
+                value = self._task.losses(network, part).value
+            (value.mean() * (min(size, n - start) / n)).backward()
+            values.append(value.detach())
+        return torch.cat(values)

@@ -30,6 +30,7 @@ from enpointe.training.ema import EMA
 from enpointe.training.feed.feed import Feed
 from enpointe.training.feed.opening import open_feed
 from enpointe.training.log import Log
+from enpointe.training.low_rank import merged
 from enpointe.training.optimizers import build_optimizers
 from enpointe.training.parallel import Group
 from enpointe.training.precision import autocast
@@ -164,7 +165,13 @@ class _Run(Generic[E]):
         """Take steps until the budget is spent or a signal comes; validate and save now and then, and at the end."""
         state, settings, group = self.state, self.settings, self.group
         objective = Objective(
-            self.task, self.network, self.device, dtype=self.dtype, compiled=settings.compile, report=self.report
+            self.task,
+            self.network,
+            self.device,
+            dtype=self.dtype,
+            microbatch=settings.microbatch,
+            compiled=settings.compile,
+            report=self.report,
         )
         with _signals() as stop, self._log() as log:
             # All continue from here: by now each has read the checkpoint that the leader will replace.
@@ -207,7 +214,7 @@ class _Run(Generic[E]):
         generator = torch_generator(self.device, seed, step, group.rank)
         with torch.no_grad(), autocast(self.device, self.dtype):
             batch = self.task.prepare(self.feed.batch(step, phase), phase.examples, generator, training=True)
-        loss = objective(batch).value.detach().mean()
+        loss = objective(batch).mean()
         group.average(self.network, share(phase.batch, group.rank, group.size) / phase.batch)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         if torch.isfinite(norm):  # a step that overflowed is left out
@@ -266,7 +273,8 @@ class _Run(Generic[E]):
                 "seed": self.settings.seed,
                 "held_out_loss": round(loss, 5),
             }
-            save_weights(self.best, self.ema.state, {**self.task.network_info, "training": about}, storage="float32")
+            info = {**self.task.network_info, "training": about}
+            save_weights(self.best, merged(self.ema.state), info, storage="float32")
 
 
 def _progress(state: RunState, minutes: float | None, steps: int | None) -> Progress:

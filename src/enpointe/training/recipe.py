@@ -8,13 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from enpointe.checkpoints.weights import load_into, read_weights
+from enpointe.checkpoints.weights import load_into
 from enpointe.core.device import find_device, keep_freed_memory
 from enpointe.core.errors import InputError
 from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.data.datasets import Dataset, open_dataset
 from enpointe.data.pools import pool
+from enpointe.training.changes import changed
 from enpointe.training.loop import train_task
+from enpointe.training.low_rank import add_low_rank
 from enpointe.training.parallel import Group, cores_for, processes
 from enpointe.training.settings import Settings
 from enpointe.training.task import Task, TaskConfig
@@ -28,11 +30,12 @@ CLOUDS = 16_000
 
 @dataclass(frozen=True)
 class Recipe(Generic[E]):
-    """A task, how it is trained, and for how many minutes on a plain CPU."""
+    """A task, how it is trained, and how long where a run does not say: minutes on a plain CPU, or steps."""
 
     task: TaskConfig[E]
     settings: Settings[E]
-    minutes: float
+    minutes: float | None = None
+    steps: int | None = None
 
     def make(self, data: Dataset, run: Path) -> Task[E]:
         """The task with fresh weights; see `TaskConfig.build`."""
@@ -48,7 +51,9 @@ def train(
     minutes: float | None = None,
     steps: int | None = None,
     resume: bool = False,
-    init: Path | None = None,
+    init: str | Path | None = None,
+    low_rank: int | None = None,
+    changes: Sequence[str] = (),
     device: str = "auto",
     n_processes: int = 1,
     report: Callable[[str], None] = print,
@@ -64,8 +69,11 @@ def train(
         minutes, steps: the whole budget, earlier parts of a resumed run counted in; without either
             the recipe's minutes.
         resume: continue the run that is in `run_dir`.
-        init: a weight file of the same network, such as the embedded one, to start from in place of
-            random weights.
+        init: a weight file of the same network, or a name that stands for one ("pocket-base",
+            "base40M-textvec"), to start from in place of random weights.
+        low_rank: learn only factors of this rank beside the network's matrices, see `training.low_rank`; a resumed
+            run has to be given the same.
+        changes: of the recipe's settings, see `changed`; again, the same for a resumed run.
         n_processes: that share every step, on a CPU; each holds the pool in its memory.
         report: takes the run's lines, such as its losses.
         progress: called as data are made and steps are done.
@@ -80,6 +88,7 @@ def train(
         WeightsError: `init` is damaged, or of another network.
     """
     recipe = RECIPES[name]
+    changed(recipe.settings, changes)
     if resume and init is not None:
         raise InputError("training: expected a run to resume or weights to start from, found both")
     found = find_device(device)
@@ -95,9 +104,10 @@ def train(
         data = (made,)
     source = Source(tuple(data), None if weights is None else tuple(weights))
     if minutes is None and steps is None:
-        minutes = recipe.minutes
+        minutes, steps = recipe.minutes, recipe.steps
     recipe.task.make_data(source.open(), run_dir, progress)
-    work = partial(_train, name, source, init, run_dir, device=found, minutes=minutes, steps=steps, resume=resume)
+    start = Start(None if init is None else str(init), low_rank, tuple(changes))
+    work = partial(_train, name, source, start, run_dir, device=found, minutes=minutes, steps=steps, resume=resume)
     with processes(n_processes, work) as group:
         return work(group, report=report, progress=progress)
 
@@ -116,12 +126,33 @@ class Source:
         return open_dataset(self.places, self.weights)
 
 
-def _train(name: str, source: Source, init: Path | None, run_dir: Path, group: Group, **options: Any) -> Path:
+@dataclass(frozen=True)
+class Start:
+    """What a run has of its own beside the recipe; see `train`."""
+
+    init: str | None
+    low_rank: int | None
+    changes: tuple[str, ...]
+
+    def apply(self, task: Task[Any], config: TaskConfig[Any]) -> None:
+        """Gives the task's network its first weights and factors, and notes them for the header of what is saved."""
+        info = task.network_info
+        if self.init is not None:
+            weights = config.read_init(self.init)
+            load_into(task.network, weights, self.init)
+            task.network.requires_grad_(True).train()
+            info["init"] = {"name": self.init, "sha256": weights.sha256}
+        if self.low_rank is not None:
+            add_low_rank(task.network, self.low_rank)
+            info["low_rank"] = self.low_rank
+        if self.changes:
+            info["changes"] = list(self.changes)
+
+
+def _train(name: str, source: Source, start: Start, run_dir: Path, group: Group, **options: Any) -> Path:
     """What every process of a run does."""
     keep_freed_memory()
     recipe = RECIPES[name]
     task = recipe.make(source.open(), run_dir)
-    if init is not None:
-        load_into(task.network, read_weights(init), init)
-        task.network.requires_grad_(True).train()
-    return train_task(task, recipe.settings, run_dir, recipe=name, group=group, **options)
+    start.apply(task, recipe.task)
+    return train_task(task, changed(recipe.settings, start.changes), run_dir, recipe=name, group=group, **options)

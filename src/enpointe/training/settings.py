@@ -38,6 +38,8 @@ class Settings(Generic[E]):
         dtype: of products, see `core.precision.find_dtype`; weights are float32.
         feed: "stream" draws examples as the training goes, "resident" has all of them in the device's memory (tasks of
             clouds and captions, pools); "auto": the latter on a GPU where it is possible.
+        microbatch: examples of a step that go through the network at a time, to take less memory; None: all. For tasks
+            in which each example has its own loss, and its own row of everything in a batch.
         workers: processes that draw examples ahead, for each that trains; 0: none.
         appearances: of each object in the device's memory.
         validate_every, checkpoint_every, image_every: minutes of training between.
@@ -55,6 +57,7 @@ class Settings(Generic[E]):
     compile: bool = True
     dtype: str = "auto"
     feed: Literal["auto", "stream", "resident"] = "auto"
+    microbatch: int | None = None
     workers: int = 0
     appearances: int = 12
     validate_every: float = 5.0

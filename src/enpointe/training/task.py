@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from enpointe.checkpoints.registry import ASSETS
+from enpointe.checkpoints.weights import Weights, read_weights
 from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.data.datasets.dataset import Dataset
 from enpointe.data.example import Example
@@ -108,6 +110,18 @@ class TaskConfig(ABC, Generic[E]):
         Raises:
             InputError: data that the task cannot learn from; names what they lack.
         """
+
+    def read_init(self, init: str) -> Weights:
+        """Weights of this network to start from.
+
+        Args:
+            init: a weight file's path, or the name of one that comes with the package, such as "pocket-base".
+
+        Raises:
+            WeightsError: there is none, or it is damaged.
+        """
+        path, embedded = Path(init), ASSETS / f"{init}.safetensors"
+        return read_weights(embedded if embedded.is_file() and not path.is_file() else path)
 
     def make_data(self, data: Dataset, run: Path, progress: ProgressCallback = no_progress) -> None:
         """Writes into the run's folder what `build` reads there, and continues where an earlier call was stopped.

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from enpointe.core.errors import InputError, MeshError
-from enpointe.data.datasets import Dataset, PoolDataset, map_parts
+from enpointe.data.datasets import Dataset, PoolDataset, ShardDataset, map_parts
 from enpointe.data.example import Example
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.meshing.field import sdf_field
+from enpointe.meshing.field import SDFNetwork, sdf_field
 from enpointe.meshing.marching_cubes import mesh_from_field
 from enpointe.nn.sight import SightSDF, SightSDFConfig, nearest_offsets
 from enpointe.render.contact_sheet import contact_sheet
@@ -76,7 +76,7 @@ class SDFTask:
         self._sight = config.network.build()
         self.network: nn.Module = self._sight
         self.network_info: dict[str, Any] = config.network.described()
-        self.data = map_parts(data, _with_distances)
+        self.data = map_parts(data, with_distances)
         self.collate = QueryCollate(self._sight.nearest)
 
     def prepare(self, batch: Batch, settings: SDFExamples, generator: torch.Generator, *, training: bool) -> Batch:
@@ -98,21 +98,27 @@ class SDFTask:
     def image(self, network: nn.Module) -> NDArray[np.uint8]:
         """Meshes of held-out objects."""
         assert isinstance(network, SightSDF)
-        images = []
-        for example in islice(self.data.split(held_out=True).stream(), 6):
-            cloud = PointCloud(*window(example, 2048, np.random.default_rng(0)))
-            device = next(network.parameters()).device
-            shown: PointCloud | Mesh = cloud
-            with contextlib.suppress(MeshError):  # a network at its beginning has no surface
-                shown = mesh_from_field(sdf_field(network, cloud.points, device), cloud, grid_size=48)
-            images.append(views(shown, n=4, size=160))
-        return contact_sheet(images, columns=1)
+        return meshes_of(network, self.data)
 
 
-def _with_distances(part: Dataset) -> Dataset:
+def meshes_of(network: SDFNetwork, data: Dataset) -> NDArray[np.uint8]:
+    """Meshes of held-out objects as one image; a cloud where the network sees no surface, as at its beginning."""
+    device, images = next(network.parameters()).device, []
+    for example in islice(data.split(held_out=True).stream(), 6):
+        cloud = PointCloud(*window(example, 2048, np.random.default_rng(0)))
+        shown: PointCloud | Mesh = cloud
+        with contextlib.suppress(MeshError):
+            shown = mesh_from_field(sdf_field(network, cloud.points, device), cloud, grid_size=48)
+        images.append(views(shown, n=4, size=160))
+    return contact_sheet(images, columns=1)
+
+
+def with_distances(part: Dataset) -> Dataset:
     """Of a pool the objects whose distances are known, which those of real models are not."""
-    if not isinstance(part, PoolDataset):
+    if isinstance(part, ShardDataset):
         raise InputError("distances' data: expected pools, found shards, which have no signed distances")
+    if not isinstance(part, PoolDataset):
+        return part
     known = np.array([part.pool.has_distance(i) for i in range(len(part.pool))], dtype=np.float64)
     part = part.weighted(known)
     if not len(part.split(held_out=False)) or not len(part.split(held_out=True)):
@@ -141,18 +147,28 @@ class QueryCollate:
         size = max(self.nearest, round(settings.n_points * settings.sparsest ** -rng.random()))
         made: list[tuple[NDArray[Any], ...]] = []
         for example in examples:
-            known = example.distances
-            stored = 0 if known is None else len(known.values)
-            if known is None or stored < settings.n_queries:
-                raise InputError(
-                    f"distances' data: expected at least {settings.n_queries} queries of each cloud, found {stored}"
-                )
             cloud = degraded(window(example, size, rng)[0], settings.jitter, rng)
-            pick = rng.choice(stored, settings.n_queries, replace=False)
+            queries, distances = known_distances(example, settings.n_queries, rng)
             turn = _turn(rng)
-            made.append(((cloud @ turn.T).T, (known.queries[pick] @ turn.T).T, -known.values[pick]))
+            made.append(((cloud @ turn.T).T, (queries @ turn.T).T, distances))
         stacked = [torch.from_numpy(np.stack(arrays).astype(np.float32)) for arrays in zip(*made, strict=True)]
         return Collated(dict(zip(("points", "queries", "distances"), stacked, strict=True)))
+
+
+def known_distances(
+    example: Example, n_queries: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Some of an example's queries (n, 3) and their distances (n,), here positive inside.
+
+    Raises:
+        InputError: it has fewer.
+    """
+    known = example.distances
+    stored = 0 if known is None else len(known.values)
+    if known is None or stored < n_queries:
+        raise InputError(f"distances' data: expected at least {n_queries} queries of each cloud, found {stored}")
+    pick = rng.choice(stored, n_queries, replace=False)
+    return known.queries[pick], -known.values[pick]
 
 
 def degraded(cloud: NDArray[np.float32], jitter: float, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -1,0 +1,8 @@
+"""The released base40M-imagevec: an image's CLIP vector -> 1,024 points."""
+
+from __future__ import annotations
+
+from enpointe.training.tasks import RECIPES
+from enpointe.training.tasks._point_e import released_recipe
+
+RECIPES.register("point-e-base40m-imagevec")(released_recipe("base40M-imagevec", learning_rate=1e-4))
