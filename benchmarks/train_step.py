@@ -31,8 +31,12 @@ from enpointe.training.settings import Phase
 from enpointe.training.task import Batch, Task, TaskConfig
 from enpointe.training.tasks import RECIPES
 
-RAW = [name for name, recipe in RECIPES.items() if type(recipe.task).make_data is TaskConfig.make_data]
-"""The recipes that learn from a pool as it is."""
+RAW = [
+    name
+    for name, recipe in RECIPES.items()
+    if name.startswith("pocket-") and type(recipe.task).make_data is TaskConfig.make_data
+]
+"""The embedded family's recipes that learn from a pool as it is; the released networks': `released_training`."""
 
 
 def optimizer_steps(

@@ -19,6 +19,7 @@ from enpointe.training.checkpoint import read_checkpoint, save_checkpoint
 from enpointe.training.ema import EMA
 from enpointe.training.log import Log
 from enpointe.training.optimizers import build_optimizers
+from enpointe.training.validation import averaged
 
 CPU = torch.device("cpu")
 
@@ -50,6 +51,20 @@ def test_average_of_what_does_not_change_is_it() -> None:
     for _ in range(50):
         ema.update(network)
     assert torch.allclose(ema.state["weight"], network.weight, atol=1e-6)
+
+
+def test_frozen_parameters_are_not_copied() -> None:
+    network = nn.Linear(2, 2)
+    network.weight.requires_grad_(False)
+    ema = EMA(network)
+    ema.update(filled(network, 3.0))
+    assert ema.followed == {"bias"}
+    assert ema.state["weight"].data_ptr() == network.weight.data_ptr()
+    assert ema.state["bias"].data_ptr() != network.bias.data_ptr()
+    with averaged(network, ema):
+        assert (network.weight == 3).all()
+        assert torch.equal(network.bias, ema.state["bias"])
+    assert (network.bias == 3).all()
 
 
 def test_a_loaded_average_goes_on() -> None:

@@ -12,14 +12,24 @@ class EMA:
     """Shadows a network; short at first, so that the average never drags the random start along.
 
     Args:
-        network: its floating-point parameters and buffers are followed.
+        network: its floating-point buffers and parameters are followed; of frozen ones, which do not change, there is
+            no copy.
         decay: the longest memory, reached after about 10 / (1 - decay) updates.
+
+    Attributes:
+        state: a whole state dict of the network.
+        followed: the keys of those that are followed.
     """
 
     def __init__(self, network: nn.Module, decay: float = 0.999) -> None:
         self.decay = decay
         self.updates = 0
-        self.state = {key: value.detach().float().clone() for key, value in network.state_dict().items()}
+        frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+        self.state = {
+            key: value.detach() if key in frozen else value.detach().float().clone()
+            for key, value in network.state_dict().items()
+        }
+        self.followed = self.state.keys() - frozen
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
@@ -27,7 +37,8 @@ class EMA:
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         for key, value in network.state_dict().items():
-            self.state[key].lerp_(value.detach().float(), 1 - decay)
+            if key in self.followed:
+                self.state[key].lerp_(value.detach().float(), 1 - decay)
 
     def load(self, state: Mapping[str, Tensor], updates: int) -> None:
         """Continue from a saved average."""

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from enpointe.checkpoints.weights import load_into
 from enpointe.core.device import find_device, keep_freed_memory
 from enpointe.core.errors import InputError
 from enpointe.core.progress import ProgressCallback, no_progress
@@ -16,9 +15,9 @@ from enpointe.data.datasets import Dataset, open_dataset
 from enpointe.data.pools import pool
 from enpointe.training.changes import changed
 from enpointe.training.loop import train_task
-from enpointe.training.low_rank import add_low_rank
 from enpointe.training.parallel import Group, cores_for, processes
 from enpointe.training.settings import Settings
+from enpointe.training.start import Start
 from enpointe.training.task import Task, TaskConfig
 from enpointe.training.tasks import RECIPES
 
@@ -126,33 +125,13 @@ class Source:
         return open_dataset(self.places, self.weights)
 
 
-@dataclass(frozen=True)
-class Start:
-    """What a run has of its own beside the recipe; see `train`."""
-
-    init: str | None
-    low_rank: int | None
-    changes: tuple[str, ...]
-
-    def apply(self, task: Task[Any], config: TaskConfig[Any]) -> None:
-        """Gives the task's network its first weights and factors, and notes them for the header of what is saved."""
-        info = task.network_info
-        if self.init is not None:
-            weights = config.read_init(self.init)
-            load_into(task.network, weights, self.init)
-            task.network.requires_grad_(True).train()
-            info["init"] = {"name": self.init, "sha256": weights.sha256}
-        if self.low_rank is not None:
-            add_low_rank(task.network, self.low_rank)
-            info["low_rank"] = self.low_rank
-        if self.changes:
-            info["changes"] = list(self.changes)
-
-
-def _train(name: str, source: Source, start: Start, run_dir: Path, group: Group, **options: Any) -> Path:
+def _train(
+    name: str, source: Source, start: Start, run_dir: Path, group: Group, *, resume: bool, **options: Any
+) -> Path:
     """What every process of a run does."""
     keep_freed_memory()
     recipe = RECIPES[name]
     task = recipe.make(source.open(), run_dir)
-    start.apply(task, recipe.task)
-    return train_task(task, changed(recipe.settings, start.changes), run_dir, recipe=name, group=group, **options)
+    start.apply(task, recipe.task, run_dir / "best.safetensors" if resume else None)
+    settings = changed(recipe.settings, start.changes)
+    return train_task(task, settings, run_dir, recipe=name, group=group, resume=resume, **options)

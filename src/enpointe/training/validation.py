@@ -100,11 +100,11 @@ def save_image(task: Task[Any], network: nn.Module, ema: EMA, path: Path, log: L
 @contextlib.contextmanager
 def averaged(network: nn.Module, ema: EMA) -> Iterator[None]:
     """The network with the averaged weights in it, in evaluation mode, for a while."""
-    raw = {key: value.detach().clone() for key, value in network.state_dict().items()}
+    raw = {key: value.detach().clone() for key, value in network.state_dict().items() if key in ema.followed}
     network.load_state_dict(ema.state)
     network.eval()
     try:
         yield
     finally:
-        network.load_state_dict(raw)
+        network.load_state_dict(raw, strict=False)
         network.train()

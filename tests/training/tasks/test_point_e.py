@@ -317,8 +317,11 @@ def test_a_low_rank_run_is_what_the_adapted_network_computes(tmp_path: Path) -> 
     plain = load_released("base40M-uncond", path=best)[0]
     torch.testing.assert_close(output(plain), output(task.network), rtol=1e-4, atol=1e-5)
     run(name, tmp_path / "run", steps=4, resume=True, low_rank=2)
-    with pytest.raises(WeightsError, match="expected a checkpoint of this recipe"):
+    assert read_weights(best).info["init"]["sha256"] == sha256(tmp_path / f"{name}.pt")
+    with pytest.raises(InputError, match="resume: expected the run's own low_rank, 2, found None"):
         run(name, tmp_path / "run", steps=5, resume=True)
+    with pytest.raises(InputError, match=r"resume: expected the run's own changes, None, found \['warmup=9'\]"):
+        run(name, tmp_path / "run", steps=5, resume=True, low_rank=2, changes=["warmup=9"])
 
 
 def test_clouds_are_generated_with_fine_tuned_weights(tmp_path: Path) -> None:
