@@ -14,11 +14,20 @@ SETTINGS = Settings((Phase(0.5, 64, "many"), Phase(1.0, 8, "few")), learning_rat
 def test_fields_and_the_batch_of_every_phase() -> None:
     made = changed(
         SETTINGS,
-        ["learning_rate=1e-5", "batch=4", "optimizer=muon", "compile=false", "microbatch=2", "seed=0", "warmup=7"],
+        [
+            "learning_rate=1e-5",
+            "batch=4",
+            "optimizer=muon",
+            "compile=false",
+            "microbatch=2",
+            "seed=0",
+            "warmup=7",
+            "feed=stream",
+        ],
     )
     assert [(phase.until, phase.batch, phase.examples) for phase in made.phases] == [(0.5, 4, "many"), (1.0, 4, "few")]
     assert (made.learning_rate, made.optimizer, made.compile) == (1e-5, "muon", False)
-    assert (made.microbatch, made.seed, made.warmup) == (2, 0, 7)
+    assert (made.microbatch, made.seed, made.warmup, made.feed) == (2, 0, 7, "stream")
     assert made.clip == SETTINGS.clip
     assert changed(made, ["microbatch=none"]).microbatch is None
     assert changed(SETTINGS, []) == SETTINGS
@@ -37,6 +46,7 @@ def test_fields_and_the_batch_of_every_phase() -> None:
         ("workers=-1", "set workers: expected a whole number of 0 or above, found '-1'"),
         ("compile=1", "set compile: expected true or false, found '1'"),
         ("clip=inf", "expected a number above 0"),
+        ("feed=fast", "set feed: expected auto or stream or resident, found 'fast'"),
     ],
 )
 def test_what_is_no_change(change: str, message: str) -> None:

@@ -32,9 +32,10 @@ DOCS = Path(__file__).parents[2] / "docs" / "recipes.md"
 
 
 def test_every_embedded_model_has_a_recipe_and_its_row_in_the_docs() -> None:
-    assert sorted(RECIPES) == sorted(f"pocket-{member}" for member in MEMBERS)
+    of_pocket = {name: recipe for name, recipe in RECIPES.items() if name.startswith("pocket-")}
+    assert sorted(of_pocket) == sorted(f"pocket-{member}" for member in MEMBERS)
     rows = re.findall(r"^\| `(pocket-\w+)` \|.*\| (\d+)\b[^|]*\|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
-    assert dict(rows) == {name: str(recipe.minutes) for name, recipe in RECIPES.items()}
+    assert dict(rows) == {name: str(recipe.minutes) for name, recipe in of_pocket.items()}
 
 
 def test_phases_end_with_the_budget() -> None:

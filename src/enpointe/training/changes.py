@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from enpointe.core.errors import InputError
 from enpointe.training.settings import Settings
@@ -23,8 +24,8 @@ def changed(settings: Settings[E], changes: Sequence[str]) -> Settings[E]:
     Raises:
         InputError: no such name, or a value that is not of its kind.
     """
-    kinds = {field.name: str(field.type) for field in fields(Settings) if field.name != "phases"}
-    kinds[BATCH] = "int"
+    kinds = {**get_type_hints(Settings), BATCH: int}
+    del kinds["phases"]
     values: dict[str, Any] = {}
     for change in changes:
         name, equals, text = change.partition("=")
@@ -37,21 +38,25 @@ def changed(settings: Settings[E], changes: Sequence[str]) -> Settings[E]:
     return replace(settings, **values)
 
 
-def _parsed(name: str, kind: str, text: str) -> Any:
-    if kind == "str":
+def _parsed(name: str, kind: Any, text: str) -> Any:
+    if kind is str:
         return text
-    if kind == "bool":
-        if text in ("true", "false"):
-            return text == "true"
-        raise InputError(f"set {name}: expected true or false, found {text!r}")
-    if text == "none" and kind.endswith("| None"):
-        return None
-    whole = kind.startswith("int")
+    choices = {bool: {"true": True, "false": False}}.get(kind)
+    if get_origin(kind) is Literal:
+        choices = {choice: choice for choice in get_args(kind)}
+    if choices is not None:
+        if text not in choices:
+            raise InputError(f"set {name}: expected {' or '.join(choices)}, found {text!r}")
+        return choices[text]
+    if NoneType in get_args(kind):
+        if text == "none":
+            return None
+        (kind,) = set(get_args(kind)) - {NoneType}
     try:
-        number = int(text) if whole else float(text)
+        number = kind(text)
     except ValueError:
         number = math.nan
-    if not (0 <= number < math.inf) or (number == 0 and name not in _MAY_BE_ZERO):
+    if not 0 <= number < math.inf or (number == 0 and name not in _MAY_BE_ZERO):
         least = "of 0 or above" if name in _MAY_BE_ZERO else "above 0"
-        raise InputError(f"set {name}: expected a {'whole ' if whole else ''}number {least}, found {text!r}")
+        raise InputError(f"set {name}: expected a {'whole ' if kind is int else ''}number {least}, found {text!r}")
     return number

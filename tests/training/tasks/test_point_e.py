@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -117,6 +118,11 @@ def weights_file(name: str, folder: Path) -> Path:
 def test_there_is_a_recipe_for_every_network() -> None:
     assert {name for name in RECIPES if name.startswith("point-e-")} == set(NAMES)
     assert set(TAKES) == set(RELEASED)
+    page = (Path(__file__).parents[3] / "docs" / "finetuning.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(point-e-[\w-]+)` \| `([\w-]+)` \|.*\| ([\d.e-]+)[^|]*\|$", page, re.MULTILINE)
+    assert {name: (model, float(rate)) for name, model, rate in rows} == {
+        name: (DIFFUSION.get(name, "sdf"), RECIPES[name].settings.learning_rate) for name in NAMES
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
