@@ -9,6 +9,7 @@ from typing import Any
 
 from enpointe.checkpoints.weights import load_into, read_weights
 from enpointe.core.errors import InputError
+from enpointe.pipelines.families.pocket.things import Thing, things_of
 from enpointe.training.low_rank import add_low_rank
 from enpointe.training.task import Task, TaskConfig
 
@@ -63,14 +64,14 @@ class Start:
 
 
 def inherit(info: dict[str, Any], earlier: Mapping[str, Any]) -> None:
-    """Adds to a header the nouns and the vocabulary of the weights that training starts from."""
-    if "nouns" in earlier:
-        info["nouns"] = sorted({*info.get("nouns", ()), *earlier["nouns"]})
-    if "vocabulary" in earlier:
-        things = {thing["names"][0]: thing for thing in earlier["vocabulary"]}
-        for thing in info.get("vocabulary", ()):
-            known = things.get(thing["names"][0], {})
-            things[thing["names"][0]] = {
-                key: list(dict.fromkeys([*thing.get(key, ()), *known.get(key, ())])) for key in {**thing, **known}
-            }
-        info["vocabulary"] = list(things.values())
+    """Adds to a header the nouns and the vocabulary of the weights that training starts from, if they have some."""
+    if "nouns" not in earlier:
+        return
+    things = {thing.name: thing for thing in things_of(earlier)}
+    for thing in things_of(info):
+        before = vars(things.get(thing.name, thing))
+        things[thing.name] = Thing(
+            **{key: tuple(dict.fromkeys([*now, *before[key]])) for key, now in vars(thing).items()}
+        )
+    info["nouns"] = sorted({*info["nouns"], *earlier["nouns"]})
+    info["vocabulary"] = [vars(thing) for thing in things.values()]
