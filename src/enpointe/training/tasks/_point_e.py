@@ -81,7 +81,7 @@ class PointETaskConfig(TaskConfig[PointEExamples]):
 
     Attributes:
         model: one of `RELEASED`.
-        recompute: see `Transformer`; the larger networks' activations take more than their weights.
+        recompute: see `Transformer`; what the larger networks keep, or those of many points, takes more than weights.
         load_clip: where conditions come from.
     """
 

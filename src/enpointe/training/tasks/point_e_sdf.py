@@ -35,9 +35,14 @@ OUTSIDE_WEIGHT = 4.0
 
 @dataclass(frozen=True)
 class ReleasedSDFTaskConfig(TaskConfig["ReleasedSDFExamples"]):
-    """The released signed-distance network."""
+    """The released signed-distance network.
+
+    Attributes:
+        recompute: see `Transformer`; of the encoder, whose attention over thousands of points takes most of the memory.
+    """
 
     network: SDFConfig = RELEASED_SDF
+    recompute: bool = True
 
     def build(self, data: Dataset, run: Path, *, seed: int) -> ReleasedSDFTask:
         return ReleasedSDFTask(data, self, seed=seed)
@@ -72,7 +77,9 @@ class ReleasedSDFTask:
 
     def __init__(self, data: Dataset, config: ReleasedSDFTaskConfig, *, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        self.network: nn.Module = config.network.build()
+        network = config.network.build()
+        network.encoder.recompute = config.recompute
+        self.network: nn.Module = network
         self.network_info: dict[str, Any] = {**config.network.described(), "released": "sdf"}
         self.data = map_parts(data, with_distances)
 
