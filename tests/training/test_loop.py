@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,11 +22,12 @@ from torch import Tensor
 
 from enpointe.checkpoints.weights import load_into, read_weights
 from enpointe.core.config import from_dict
-from enpointe.core.errors import InputError, OutputError, WeightsError
+from enpointe.core.errors import InputError, OutputError, TrainingError, WeightsError
 from enpointe.core.progress import Progress
 from enpointe.data.pools.pool import Pool
 from enpointe.diffusion.schedule import VelocityProcess
 from enpointe.nn.point_transformer import PointTransformerConfig
+from enpointe.training import loop
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
 from enpointe.training.tasks.pocket_base import BaseExamples
@@ -116,7 +119,7 @@ def test_validation_leaves_training_alone(tiny: ModuleType, data: Pool, straight
 
 def test_what_a_run_leaves(tiny: ModuleType, data: Pool, straight: Path) -> None:
     assert sorted(path.name for path in straight.iterdir()) == [
-        "best.safetensors", "checkpoint.pt", "images", "run_state.json",
+        "best.safetensors", "checkpoint.pt", "images", "latest.safetensors", "recipe.json", "run_state.json",
     ]  # fmt: skip
     weights = read_weights(straight / "best.safetensors")
     assert weights.info["kind"] == "point_transformer"
@@ -208,17 +211,40 @@ def test_a_step_that_overflows_is_left_out(tiny: ModuleType, data: Pool, tmp_pat
     tiny.train(data, tmp_path / "run", task=Overflowing(data), steps=3)
     after = saved(tmp_path / "run")
     assert all(value.isfinite().all() for value in after["network"].values())
-    assert after["ema_updates"] == 2
     assert after["run_state"]["step"] == 3
+    steps = [state["step"] for optimizer in after["optimizers"] for state in optimizer["state"].values()]
+    assert {float(step) for step in steps} == {2.0}
 
 
 def test_rate_and_phases() -> None:
-    settings = Settings((Phase(0.85, 32, "small"), Phase(1.0, 8, "large")), learning_rate=2.0, warmup=10)
-    assert settings.rate(0, 0.0) == pytest.approx(0.2)
-    assert settings.rate(9, 0.0) == settings.rate(500, 0.0) == pytest.approx(2.0)
-    assert settings.rate(500, 0.5) == pytest.approx(2.0 * (0.01 + 0.99 / 2))
-    assert settings.rate(500, 1.0) == settings.rate(500, 1.3) == pytest.approx(0.02)
+    settings = Settings((Phase(0.85, 32, "small"), Phase(1.0, 8, "large")), warmup=10, cooldown=0.25)
+    rates = [0.0]
+    for _ in range(12):
+        rates.append(settings.rate(0.0, rates[-1]))
+    assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1, 1])
+    assert settings.rate(0.75, 1.0) == 1
+    assert settings.rate(0.875, 1.0) == pytest.approx(0.5)
+    assert settings.rate(1.0, 0.1) == settings.rate(1.3, 0.1) == 0
+    assert settings.rate(0.5, 0.0) == pytest.approx(0.1)  # of a run that was cooled and has more minutes: no jump
+    assert replace(settings, cooldown=0.0).rate(1.0, 1.0) == 1
     assert [settings.phase(part).batch for part in (0.0, 0.84, 0.85, 1.0, 1.2)] == [32, 32, 8, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"phases": ()}, "expected ends that rise to 1"), ({"phases": (Phase(0.5, 1, None),)}, "rise to 1, found"),
+        ({"phases": (Phase(1.0, 0, None),)}, "expected batches of 1 or more"),
+        ({"learning_rate": 0.0}, "learning_rate"), ({"learning_rate": math.nan}, "learning_rate"),
+        ({"warmup": 0}, "warmup: expected a number from 1"),
+        ({"cooldown": 1.5}, "cooldown: expected a number from 0 to 1"), ({"ema": ()}, "ema"), ({"ema": (1.0,)}, "ema"),
+        ({"ema": (0.9, 0.5)}, "ema: expected rising decays"), ({"seed": -1}, "seed"), ({"workers": -1}, "workers"),
+    ],
+)  # fmt: skip
+def test_settings_out_of_their_range(change: dict[str, Any], message: str) -> None:
+    settings = Settings((Phase(1.0, 4, None),))
+    with pytest.raises(InputError, match=message):
+        replace(settings, **change)
 
 
 def test_the_best_loss_counts_on_its_own_held_out_examples_only(
@@ -262,3 +288,108 @@ def test_the_state_is_written_whole_or_not_at_all(
         tiny.train(data, run, steps=1, resume=True)
     assert (run / "run_state.json").read_bytes() == before
     assert not [path for path in run.iterdir() if path.suffix == ".tmp"]
+
+
+# --- what goes wrong
+
+
+@pytest.mark.slow
+def test_losses_that_are_no_numbers_end_a_run_with_the_last_good_state(
+    tiny: ModuleType, data: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(tiny.TinyTask):  # type: ignore[misc, name-defined]
+        def losses(self, network: torch.nn.Module, batch: Batch) -> Losses:
+            found: Losses = super().losses(network, batch)
+            return Losses(found.value * math.nan) if torch.is_grad_enabled() and len(self.seen) > 3 else found
+
+    monkeypatch.setattr(loop, "REPORT_EVERY", 1)
+    lines: list[str] = []
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match="expected losses that are finite and fall, found others up to step 6"):
+        tiny.train(data, run, task=Broken(data), steps=STEPS, report=lines.append)
+    assert saved(run)["run_state"]["step"] == 3
+    assert "loss inf" in lines[-1]
+    tiny.train(data, run, steps=STEPS, resume=True)
+    assert saved(run)["run_state"]["step"] == STEPS
+
+
+@pytest.mark.slow
+def test_a_full_disk_loses_nothing_and_training_goes_on_until_there_is_room(
+    tiny: ModuleType, data: Pool, straight: Path, tmp_path: Path
+) -> None:
+    """A limit on the size of files stands for the disk; it is lifted after step 6."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept: list[int] = []
+    run = tmp_path / "run"
+
+    def on_step(step: int) -> None:
+        if step > 4:
+            kept.append(saved(run)["run_state"]["step"])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000 if 4 <= step <= 6 else limits[0], limits[1]))
+
+    lines: list[str] = []
+    settings = replace(tiny.SETTINGS, average_every=0.0)
+    try:
+        tiny.train(data, run, settings, task=tiny.TinyTask(data, on_step), steps=STEPS, report=lines.append)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert kept[:4] == [3, 3, 3, 7]
+    assert len([line for line in lines if line.startswith("not saved, training goes on: ")]) == 6
+    assert_same_run(run, straight)
+    assert read_weights(run / "latest.safetensors").info["training"]["steps"] == STEPS
+    assert not [path for path in run.iterdir() if path.name.startswith(".")]
+
+
+# --- cooling down, and more minutes
+
+
+@pytest.mark.slow
+def test_a_run_can_be_cooled_from_where_it_stands(tiny: ModuleType, data: Pool, straight: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(straight, run)
+    tiny.train(data, run, resume=True, cool_down=0.02)
+    state = saved(run)["run_state"]
+    before = saved(straight)["run_state"]["seconds"]
+    assert state["seconds"] == pytest.approx(before + 1.2, abs=0.5)
+    assert state["rate"] < 0.5
+    about = json.loads((run / "recipe.json").read_text())
+    assert about["minutes"] == pytest.approx(before / 60 + 0.02)
+    assert about["settings"]["cooldown"] == pytest.approx(0.02 / about["minutes"])
+    (change,) = about["changes"]
+    assert change.startswith("settings.cooldown=0.")
+    with pytest.raises(InputError, match="expected a run to resume, found a new one"):
+        tiny.train(data, tmp_path / "new", cool_down=0.01)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_more_minutes_do_not_jump(tiny: ModuleType, data: Pool, straight: Path, tmp_path: Path) -> None:
+    """The rate of a run that was cooled rises again by a step of the warm-up at a time."""
+    run = tmp_path / "run"
+    shutil.copytree(straight, run)
+    cooled = saved(run)["run_state"]["rate"]
+    assert cooled < 0.5
+
+    def on_step(step: int) -> None:
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    settings = replace(tiny.SETTINGS, warmup=20)
+    tiny.train(data, run, settings, task=tiny.TinyTask(data, on_step), resume=True, steps=10 * STEPS)
+    assert saved(run)["run_state"]["rate"] == pytest.approx(cooled + 3 / 20)
+
+
+@pytest.mark.slow
+def test_the_average_with_the_lowest_held_out_loss_is_kept(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
+    settings = replace(tiny.SETTINGS, ema=(0.0, 0.5, 0.99), validate_every=tiny.NEVER)
+    lines: list[str] = []
+    best = tiny.train(data, tmp_path / "run", settings, steps=6, report=lines.append)
+    (line,) = (line for line in lines if "held-out loss" in line)
+    losses = {float(one.split()[0]): float(one.split()[1]) for one in line.split("of averages ")[1].split(", ")}
+    weights = read_weights(best)
+    kept = weights.info["training"]["ema"]
+    assert losses[kept] == min(losses.values())
+    average = saved(tmp_path / "run")["ema"][[0.0, 0.5, 0.99].index(kept)]
+    assert same(weights.state, average)
+    latest = read_weights(tmp_path / "run" / "latest.safetensors").state
+    assert all(torch.equal(value, average[key].half().float()) for key, value in latest.items())

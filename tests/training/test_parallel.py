@@ -47,9 +47,9 @@ def test_two_processes_take_the_steps_of_one_and_stop_and_resume_together(tmp_pa
         assert two["run_state"][key] == alone["run_state"][key]
     assert two["run_state"]["step"] == 10
     assert two["run_state"]["examples"] == 50
-    for part in ("network", "ema"):
-        for key, value in alone[part].items():
-            torch.testing.assert_close(two[part][key], value, rtol=1e-4, atol=1e-6)
+    for ours, theirs in zip([two["network"], *two["ema"]], [alone["network"], *alone["ema"]], strict=True):
+        for key, value in theirs.items():
+            torch.testing.assert_close(ours[key], value, rtol=1e-4, atol=1e-6)
     torch.manual_seed(0)
     start = torch.nn.Linear(3, 8).weight
     assert (two["network"]["0.weight"] - start).abs().max() > 0.02  # it has learned

@@ -15,7 +15,7 @@ from torch import nn
 from enpointe.core.errors import InputError, OutputError, WeightsError
 from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.nn.pointnet2 import PointNet2Config
-from enpointe.training.checkpoint import read_checkpoint, save_checkpoint
+from enpointe.training.checkpoint import read_checkpoint, restore, save_checkpoint
 from enpointe.training.ema import EMA
 from enpointe.training.log import Log
 from enpointe.training.optimizers import build_optimizers
@@ -31,17 +31,18 @@ def filled(network: nn.Linear, value: float) -> nn.Linear:
     return network
 
 
-def test_average_in_closed_form() -> None:
+def test_averages_in_closed_form() -> None:
     """Update k forgets all but min(decay, (1 + k) / (10 + k)) of what was."""
-    network, decay = filled(nn.Linear(2, 3), 5.0), 0.3
-    ema = EMA(network, decay)
-    expected = 5.0
+    network, decays = filled(nn.Linear(2, 3), 5.0), (0.2, 0.3)
+    ema = EMA(network, decays)
+    expected = [5.0, 5.0]
     for k, value in enumerate((1.0, -2.0, 4.0, 8.0, 0.5), start=1):
         ema.update(filled(network, value))
-        kept = min(decay, (1 + k) / (10 + k))
-        expected = kept * expected + (1 - kept) * value
-        assert ema.state["weight"].numpy() == pytest.approx(expected)
-    assert kept == decay
+        kept = [min(decay, (1 + k) / (10 + k)) for decay in decays]
+        expected = [one * before + (1 - one) * value for one, before in zip(kept, expected, strict=True)]
+        for average, one in zip(ema.averages, expected, strict=True):
+            assert average["weight"].numpy() == pytest.approx(one)
+    assert kept == list(decays)
     assert (network.weight == 0.5).all()  # the network itself is left alone
 
 
@@ -50,7 +51,7 @@ def test_average_of_what_does_not_change_is_it() -> None:
     ema = EMA(network)
     for _ in range(50):
         ema.update(network)
-    assert torch.allclose(ema.state["weight"], network.weight, atol=1e-6)
+    assert torch.allclose(ema.averages[0]["weight"], network.weight, atol=1e-6)
 
 
 def test_frozen_parameters_are_not_copied() -> None:
@@ -58,24 +59,27 @@ def test_frozen_parameters_are_not_copied() -> None:
     network.weight.requires_grad_(False)
     ema = EMA(network)
     ema.update(filled(network, 3.0))
-    assert ema.followed == {"bias"}
-    assert ema.state["weight"].data_ptr() == network.weight.data_ptr()
-    assert ema.state["bias"].data_ptr() != network.bias.data_ptr()
-    with averaged(network, ema):
+    (average,) = ema.averages
+    assert average.keys() == {"bias"}
+    assert average["bias"].data_ptr() != network.bias.data_ptr()
+    with averaged(network, average):
         assert (network.weight == 3).all()
-        assert torch.equal(network.bias, ema.state["bias"])
+        assert torch.equal(network.bias, average["bias"])
     assert (network.bias == 3).all()
 
 
 def test_a_loaded_average_goes_on() -> None:
     network = nn.Linear(2, 2)
-    one, two = EMA(network, 0.9), EMA(filled(nn.Linear(2, 2), 0.0), 0.9)
+    one, two = EMA(network, (0.9, 0.95)), EMA(filled(nn.Linear(2, 2), 0.0), (0.9, 0.95))
     one.update(filled(network, 1.0))
-    two.load(one.state, one.updates)
+    two.load(one.averages, one.updates)
     for ema in (one, two):
         ema.update(filled(network, 2.0))
-    assert torch.equal(one.state["weight"], two.state["weight"])
-    assert one.state["weight"].data_ptr() != two.state["weight"].data_ptr()
+    for ours, theirs in zip(one.averages, two.averages, strict=True):
+        assert torch.equal(ours["weight"], theirs["weight"])
+        assert ours["weight"].data_ptr() != theirs["weight"].data_ptr()
+    with pytest.raises(ValueError, match="argument 2"):
+        EMA(network, (0.9,)).load(one.averages, 1)
 
 
 def parts(width: int = 8) -> tuple[nn.Module, EMA, list[torch.optim.Optimizer]]:
@@ -90,17 +94,15 @@ def parts(width: int = 8) -> tuple[nn.Module, EMA, list[torch.optim.Optimizer]]:
 
 def test_checkpoint_round_trip(tmp_path: Path) -> None:
     network, ema, optimizers = parts()
-    save_checkpoint(
-        tmp_path / "c", network, ema, optimizers, {"step": 3, "done": {"image": 1.5}}, [{"streams": [{"done": 4}]}]
-    )
+    state, feeds = {"step": 3, "done": {"image": 1.5}}, [{"streams": [{"done": 4}]}]
+    save_checkpoint(tmp_path / "c", network, ema, optimizers, state, feeds)
     others = parts()
-    assert read_checkpoint(tmp_path / "c", *others, CPU) == (
-        {"step": 3, "done": {"image": 1.5}},
-        [{"streams": [{"done": 4}]}],
-    )
+    saved = read_checkpoint(tmp_path / "c", CPU)
+    restore(saved, tmp_path / "c", *others)
+    assert (saved["run_state"], saved["feeds"]) == (state, feeds)
     for key, value in network.state_dict().items():
         assert torch.equal(others[0].state_dict()[key], value)
-        assert torch.equal(others[1].state[key], ema.state[key])
+        assert torch.equal(others[1].averages[0][key], ema.averages[0][key])
     moments = (o[0].state_dict()["state"][0]["exp_avg"] for o in (optimizers, others[2]))
     assert torch.equal(*moments)
 
@@ -119,13 +121,13 @@ def test_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "c"
     save_checkpoint(path, *parts(width=9), {}, [])
     with pytest.raises(WeightsError, match="expected a checkpoint of this recipe"):
-        read_checkpoint(path, *parts(), CPU)
+        restore(read_checkpoint(path, CPU), path, *parts())
     torch.save({"network": Trap(tmp_path / "trapped")}, path)
     with pytest.raises(WeightsError, match="expected a checkpoint of this recipe"):
-        read_checkpoint(path, *parts(), CPU)
+        read_checkpoint(path, CPU)
     assert not (tmp_path / "trapped").exists()
     with pytest.raises(WeightsError, match="none"):
-        read_checkpoint(tmp_path / "none", *parts(), CPU)
+        read_checkpoint(tmp_path / "none", CPU)
 
 
 def test_a_failing_write_leaves_the_former_checkpoint(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import sys
@@ -200,3 +201,73 @@ def test_two_processes_run_a_recipe(
     lines: list[str] = []
     work(Group(), resume=True, report=lines.append)
     assert lines[0].startswith("resumed at step 1")
+
+
+def test_values_are_changed_by_name_and_kept_for_a_resumed_run(
+    tiny_recipe: str, pool_path: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    changes = ["batch=3", "phases.0.examples.n_points=20", "ema=(0.5,)"]
+    best = recipes.train(tiny_recipe, run_dir=run, data=[pool_path], steps=2, changes=changes, device="cpu")
+    about = read_weights(best).info["training"]
+    assert about["examples"] == 6
+    assert about["changes"] == changes
+    assert about["ema"] == 0.5
+    written = json.loads((run / "recipe.json").read_text())
+    assert written["settings"]["phases"][0] == {**written["settings"]["phases"][0], "batch": 3}
+    assert (written["data"], written["steps"], written["minutes"]) == ([str(pool_path)], 2, None)
+    # Nothing needs to be said again.
+    recipes.train(tiny_recipe, run_dir=run, resume=True, device="cpu")
+    best = recipes.train(tiny_recipe, run_dir=run, resume=True, steps=3, changes=["warmup=9"], device="cpu")
+    about = read_weights(run / "latest.safetensors").info["training"]
+    assert (about["steps"], about["examples"]) == (3, 9)
+    assert about["changes"] == [*changes, "warmup=9"]
+    with pytest.raises(InputError, match=f"expected a run of pocket-base, found one of {tiny_recipe}"):
+        recipes.train("pocket-base", run_dir=run, resume=True, device="cpu")
+    (run / "recipe.json").write_text("[]")
+    with pytest.raises(InputError, match="expected what a run is"):
+        recipes.train(tiny_recipe, run_dir=run, resume=True, device="cpu")
+
+
+def test_values_of_the_task_and_wrong_ones(pool_path: Path, tmp_path: Path) -> None:
+    recipe = RECIPES["pocket-base"].changed(["network.width=64", "families=None"])
+    assert (recipe.task.network.width, recipe.task.families) == (64, None)  # type: ignore[attr-defined]
+    for change, message in (
+        ("network.widht=3", "expected one of .*found 'widht'"),
+        ("optimizer=sgd", "expected adamw, muon, found 'sgd'"),
+        ("learning_rate=-1", "learning_rate: expected a number"),
+    ):
+        with pytest.raises(InputError, match=message):
+            recipes.train("pocket-base", run_dir=tmp_path / "run", data=[pool_path], changes=[change], device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_a_recipe_cannot_learn_from_leave_no_folder(pool_path: Path, tmp_path: Path) -> None:
+    for name, message in (
+        ("pocket-base", "expected objects of"),
+        ("pocket-up", "expected clouds of at least 4096 points, found 128"),
+        ("pocket-sdf", "expected at least 512 queries of each cloud, found 16"),
+    ):
+        with pytest.raises(InputError, match=message):
+            recipes.train(name, run_dir=tmp_path / "run", data=[pool_path], steps=1, device="cpu")
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weights", "1"], "expected one for each of 0 --data, found 1"),
+        (["--data", "none.pool"], "--data: expected an existing pool or folder of shards, found no 'none.pool'"),
+        (["--set", "seed=0", "sed=1"], "found 'sed'"),
+        (["--cool-down", "3"], "--cool-down: expected --resume beside it"),
+        (["--cool-down", "3", "--resume", "--steps", "4"], "and no other budget"),
+    ],
+)
+def test_wrong_arguments_are_one_line(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "pocket-base", "--run", str(tmp_path / "run"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from enpointe.data.datasets.dataset import Dataset
 from enpointe.data.example import Example
-from enpointe.training.ema import EMA
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Collated, Losses
 from enpointe.training.validation import BATCHES, Validation
@@ -60,17 +59,15 @@ class Scale:
 SETTINGS = Settings((Phase(1.0, len(LEVELS), LEVELS),))
 
 
-def average(task: Scale, weight: float) -> EMA:
-    ema = EMA(task.network)
-    ema.state["weight"].fill_(weight)
-    return ema
+def average(weight: float) -> dict[str, Tensor]:
+    return {"weight": torch.tensor([[weight]])}
 
 
 @pytest.mark.parametrize("noisy", [True, False])
 def test_losses_are_means_by_quarter_and_metrics_means_over_all(noisy: bool) -> None:
     task = Scale(noisy)
     before = task.network.state_dict()["weight"].clone()
-    loss, details = Validation(task, SETTINGS, CPU, torch.float32)(task.network, average(task, 2.0))
+    loss, details = Validation(task, SETTINGS, CPU, torch.float32)(task.network, average(2.0))
     assert loss == pytest.approx(2 * np.mean(LEVELS))
     quarters = {"noise 0.00": 0.3, "noise 0.25": 0.6, "noise 0.75": 1.8}  # none lies between 0.5 and 0.75
     assert details == pytest.approx({"far": 0.25, **(quarters if noisy else {})})

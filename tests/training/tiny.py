@@ -64,7 +64,7 @@ class TinyTask(BaseTask):
 
 def train(data: pool.Pool, run: Path, settings: Settings[Any] = SETTINGS, *, task: Any = None, **o: Any) -> Path:
     """One run of a tiny task on the CPU, silent."""
-    options = {"device": torch.device("cpu"), "recipe": "tiny", "report": lambda message: None, **o}
+    options = {"device": torch.device("cpu"), "recipe": {"recipe": "tiny"}, "report": lambda message: None, **o}
     return train_task(task or TinyTask(data), settings, run, **options)
 
 

@@ -30,24 +30,31 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     parser.add_argument("name", choices=tuple(RECIPES), metavar="NAME", help=", ".join(RECIPES))
     parser.add_argument(
         "--minutes", type=opt.real(0, MAX_MINUTES), metavar="M",
-        help="the whole budget, the part before a resumed run's stop counted in (default: the recipe's)",
+        help="the whole budget, the part before a resumed run's stop counted in (default: the resumed run's, or the "
+        "recipe's)",
     )  # fmt: skip
     parser.add_argument(
         "--steps", type=opt.whole(1, MAX_STEPS), metavar="N",
         help="a budget of steps, in place of minutes or beside them: the first that is spent ends the run",
     )  # fmt: skip
-    parser.add_argument("--resume", action="store_true", help="continue the run in --run where it stopped")
+    parser.add_argument(
+        "--set", dest="changes", action="extend", nargs="+", default=[], metavar="NAME=VALUE",
+        help="change values of the recipe, such as learning_rate=1e-5 batch=8 network.width=128",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the run in --run where it stopped, with its data and budget"
+    )
+    parser.add_argument(
+        "--cool-down", type=opt.real(0, MAX_MINUTES), metavar="M",
+        help="end a resumed run in M minutes from where it stands, its learning rate falling to 0",
+    )  # fmt: skip
     parser.add_argument(
         "--init", metavar="WHAT",
         help="weights of the same model to start from: a file, or a name such as pocket-base or base40M-textvec",
     )  # fmt: skip
     parser.add_argument(
         "--low-rank", type=opt.whole(1, 4096), metavar="RANK",
-        help="learn only factors of this rank beside the model's matrices (LoRA); --resume needs it again",
-    )  # fmt: skip
-    parser.add_argument(
-        "--set", dest="changes", nargs="+", default=(), metavar="NAME=VALUE",
-        help="change the recipe's settings, such as learning_rate=1e-5 batch=8; --resume needs the same again",
+        help="learn only factors of this rank beside the model's matrices (LoRA)",
     )  # fmt: skip
     parser.add_argument("--run", dest="run_dir", metavar="DIR", help="folder of the run (default: runs/NAME)")
     parser.add_argument(
@@ -78,6 +85,8 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"argument --run: expected a folder, found a file: {run_dir}")
     if options.init is not None and options.resume:
         raise InputError("argument --init: expected a new run, found --resume beside it")
+    if options.cool_down is not None and (not options.resume or options.minutes or options.steps):
+        raise InputError("argument --cool-down: expected --resume beside it, and no other budget")
     if options.resume and not run_dir.is_dir():
         raise InputError(f"argument --resume: expected the folder of an earlier run, found no {run_dir}")
     from tqdm import tqdm
@@ -87,12 +96,13 @@ def run(options: argparse.Namespace) -> None:
     with ProgressBar() as progress:
         train(
             options.name,
+            changes=options.changes,
+            cool_down=options.cool_down,
             minutes=options.minutes,
             steps=options.steps,
             resume=options.resume,
             init=options.init,
             low_rank=options.low_rank,
-            changes=options.changes,
             device=options.device,
             n_processes=options.processes,
             run_dir=run_dir,

@@ -23,6 +23,10 @@ class RenderError(EnpointeError):
     """A renderer failed at an asset: it crashed, stalled or took too much memory. Other assets are not affected."""
 
 
+class TrainingError(EnpointeError):
+    """A training cannot go on; what it last saved is whole, and it can be resumed from there."""
+
+
 class MeshError(EnpointeError):
     """A signed-distance field has no usable surface."""
 

@@ -36,7 +36,7 @@ def save_checkpoint(
         torch.save(
             {
                 "network": network.state_dict(),
-                "ema": ema.state,
+                "ema": ema.averages,
                 "ema_updates": ema.updates,
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                 "run_state": run_state,
@@ -52,21 +52,33 @@ def save_checkpoint(
             temporary.unlink(missing_ok=True)
 
 
-def read_checkpoint(
-    path: Path, network: nn.Module, ema: EMA, optimizers: Sequence[torch.optim.Optimizer], device: torch.device
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Put a checkpoint back; returns its run state and where the feeds stood.
+def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """What `save_checkpoint` wrote, its tensors on the device, for `restore`.
 
     Raises:
-        WeightsError: damaged, or of another network or optimizer.
+        WeightsError: absent, damaged, or something else.
     """
     try:
         saved = torch.load(path, map_location=device, weights_only=True)
+        if not isinstance(saved, dict) or not isinstance(saved.get("run_state"), dict):
+            raise ValueError("something else")
+    except Exception as error:
+        raise WeightsError(f"{path}: expected a checkpoint of this recipe, found {error!r}") from error
+    return saved
+
+
+def restore(
+    saved: dict[str, Any], path: Path, network: nn.Module, ema: EMA, optimizers: Sequence[torch.optim.Optimizer]
+) -> None:
+    """Put a checkpoint back.
+
+    Raises:
+        WeightsError: it is of another network, optimizer or averages.
+    """
+    try:
         network.load_state_dict(saved["network"])
         ema.load(saved["ema"], saved["ema_updates"])
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        found: tuple[dict[str, Any], list[dict[str, Any]]] = (saved["run_state"], saved["feeds"])
     except Exception as error:
         raise WeightsError(f"{path}: expected a checkpoint of this recipe, found {error!r}") from error
-    return found

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from enpointe.training.precision import autocast
-from enpointe.training.task import Batch, Task
+from enpointe.training.task import Batch, Losses, Task
 
 
 class Objective:
@@ -39,8 +39,8 @@ class Objective:
         if compiled:
             self._compiled = torch.compile(network, dynamic=False)  # type: ignore[assignment]
 
-    def __call__(self, batch: Batch) -> Tensor:
-        """The examples' losses, without gradients; the gradients of their mean are added to the network's."""
+    def __call__(self, batch: Batch) -> Losses:
+        """The examples' losses, without their metrics; the gradients of their mean are added to the network's."""
         if self._compiled is not None:
             try:
                 return self._learn(self._compiled, batch)
@@ -51,13 +51,14 @@ class Objective:
                 self._network.zero_grad(set_to_none=True)
         return self._learn(self._network, batch)
 
-    def _learn(self, network: nn.Module, batch: Batch) -> Tensor:
+    def _learn(self, network: nn.Module, batch: Batch) -> Losses:
         n = len(next(iter(batch.values())))
-        size, values = min(self._microbatch or n, n), []
+        size, parts = min(self._microbatch or n, n), list[Losses]()
         for start in range(0, n, size):
             part = {name: value[start : start + size] for name, value in batch.items()} if size < n else batch
             with autocast(self._device, self._dtype):
-                value = self._task.losses(network, part).value
-            (value.mean() * (min(size, n - start) / n)).backward()
-            values.append(value.detach())
-        return torch.cat(values)
+                losses = self._task.losses(network, part)
+            (losses.value.mean() * (min(size, n - start) / n)).backward()
+            parts.append(losses)
+        levels = [part.noise_level for part in parts if part.noise_level is not None]
+        return Losses(torch.cat([part.value.detach() for part in parts]), torch.cat(levels) if levels else None)

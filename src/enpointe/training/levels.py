@@ -20,5 +20,5 @@ def even_levels(n: int, generator: torch.Generator) -> Tensor:
 
 def normal_levels(n: int, generator: torch.Generator) -> Tensor:
     """The same of a standard normal: one draw in each equal slice of probability."""
-    even = even_levels(n, generator).double().clamp(1e-4, 1 - 1e-4)
-    return (torch.erfinv(2 * even - 1) * math.sqrt(2)).float()
+    even = even_levels(n, generator).clamp(1e-4, 1 - 1e-4)
+    return torch.erfinv(2 * even - 1) * math.sqrt(2)

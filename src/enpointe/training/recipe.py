@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from enpointe.core.changes import changed
+from enpointe.core.config import from_dict
 from enpointe.core.device import find_device, keep_freed_memory
 from enpointe.core.errors import InputError
+from enpointe.core.files import read_bytes
 from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.data.datasets import Dataset, open_dataset
 from enpointe.data.pools import pool
-from enpointe.training.changes import changed
-from enpointe.training.loop import train_task
+from enpointe.training.loop import RECIPE, train_task
 from enpointe.training.parallel import Group, cores_for, processes
 from enpointe.training.settings import Settings
 from enpointe.training.start import Start
@@ -40,6 +43,71 @@ class Recipe(Generic[E]):
         """The task with fresh weights; see `TaskConfig.build`."""
         return self.task.build(data, run, seed=self.settings.seed)
 
+    def changed(self, changes: Sequence[str]) -> Recipe[E]:
+        """With other values, each NAME=VALUE: of the settings ("learning_rate=1e-3", "phases.0.batch=8"), "batch" of
+        every phase, or of the task ("network.width=128").
+
+        Raises:
+            InputError: see `core.changes.changed`.
+        """
+        recipe, ours = self, {field.name for field in fields(Settings)}
+        for change in changes:
+            name = change.partition("=")[0]
+            if name == "batch":
+                for phase in range(len(recipe.settings.phases)):
+                    recipe = changed(recipe, f"settings.phases.{phase}.{change}")
+            else:
+                recipe = changed(recipe, f"{'settings' if name.partition('.')[0] in ours else 'task'}.{change}")
+        return recipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is: `recipe.json` keeps it, so that a resumed run goes on as it was begun.
+
+    Attributes:
+        recipe: one of `RECIPES`.
+        init, low_rank: see `Start`.
+        changes: see `Recipe.changed`.
+        data: pools and shards.
+        weights: of several data: how often examples come from each; None: equally often.
+        minutes, steps: the whole budget.
+    """
+
+    recipe: str
+    init: str | None = None
+    low_rank: int | None = None
+    changes: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    weights: tuple[float, ...] | None = None
+    minutes: float | None = None
+    steps: int | None = None
+
+    def open_data(self) -> Dataset:
+        """See `open_dataset`."""
+        if len(self.data) == 1 and self.weights is None:
+            return open_dataset(self.data[0])
+        return open_dataset(self.data, self.weights)
+
+    @staticmethod
+    def read(run: Path, recipe: str) -> Plan:
+        """That of a run's folder; a new one where there is none.
+
+        Raises:
+            InputError: it is damaged, or of another recipe.
+        """
+        path = run / RECIPE
+        if not path.exists():
+            return Plan(recipe)
+        try:
+            found = json.loads(read_bytes(path))
+            plan = from_dict(Plan, {field.name: found[field.name] for field in fields(Plan)})
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: expected what a run is, found {error!r}") from error
+        if plan.recipe != recipe:
+            raise InputError(f"{run}: expected a run of {recipe}, found one of {plan.recipe}")
+        return plan
+
 
 def train(
     name: str,
@@ -47,12 +115,13 @@ def train(
     run_dir: Path,
     data: Sequence[str | Path] = (),
     weights: Sequence[float] | None = None,
+    changes: Sequence[str] = (),
     minutes: float | None = None,
     steps: int | None = None,
     resume: bool = False,
+    cool_down: float | None = None,
     init: str | Path | None = None,
     low_rank: int | None = None,
-    changes: Sequence[str] = (),
     device: str = "auto",
     n_processes: int = 1,
     report: Callable[[str], None] = print,
@@ -63,17 +132,18 @@ def train(
     Args:
         name: one of `RECIPES`.
         run_dir: where checkpoints, logs, images and weights go.
-        data: pools and shards made by `enpointe data build`; without any, a pool is made, once, beside the run.
+        data: pools and shards made by `enpointe data build`; without any, those of the run that is resumed, or a
+            pool that is made, once, beside the run.
         weights: of several data: examples come from them in proportion to these; None: equally often.
-        minutes, steps: the whole budget, earlier parts of a resumed run counted in; without either
-            the recipe's minutes.
+        changes: see `Recipe.changed`; those of a resumed run are kept.
+        minutes, steps: the whole budget, earlier parts of a resumed run counted in; without either that of the
+            resumed run, or the recipe's minutes.
         resume: continue the run that is in `run_dir`.
+        cool_down: of a resumed run: end it in so many minutes from where it stands, see `train_task`.
         init: a weight file of the same network, or a name that stands for one ("pocket-base",
             "base40M-textvec"), to start from in place of random weights.
-        low_rank: learn only factors of this rank beside the network's matrices, see `training.low_rank`; a resumed
-            run has to be given the same.
-        changes: of the recipe's settings, see `changed`; again, the same for a resumed run.
-        n_processes: that share every step, on a CPU; each holds the pool in its memory.
+        low_rank: learn only factors of this rank beside the network's matrices, see `training.low_rank`.
+        n_processes: that share every step, on a CPU; each has the data in its memory.
         report: takes the run's lines, such as its losses.
         progress: called as data are made and steps are done.
 
@@ -81,57 +151,50 @@ def train(
         Path of the best weights.
 
     Raises:
-        InputError: no such recipe, a run that is not as `resume` says, both `resume` and `init`, data that the
-            recipe cannot learn from, or several
-            processes where there are not as many cores or where the device is no CPU.
-        WeightsError: `init` is damaged, or of another network.
+        InputError: no such recipe or value, a run that is not as `resume` says, both `resume` and `init`, data that the
+            recipe cannot learn from, or several processes where there are not as many cores or where the device is no
+            CPU. Nothing is written then.
+        WeightsError: `init` is missing, damaged, or of another network.
+        TrainingError: see `train_task`.
     """
     recipe = RECIPES[name]
-    changed(recipe.settings, changes)
     if resume and init is not None:
         raise InputError("training: expected a run to resume or weights to start from, found both")
     found = find_device(device)
     if n_processes != 1 and found.type != "cpu":
         raise InputError(f"processes: expected 1 on {found.type}, found {n_processes}")
     cores_for(n_processes)
-    if not data:
+    plan = Plan.read(run_dir, name) if resume else Plan(name, None if init is None else str(init), low_rank)
+    if low_rank not in (None, plan.low_rank):
+        raise InputError(f"resume: expected the run's own low rank, {plan.low_rank}, found {low_rank}")
+    plan = replace(plan, changes=(*plan.changes, *changes))
+    recipe = recipe.changed(plan.changes)
+    if data:
+        plan = replace(plan, data=tuple(map(str, data)), weights=None if weights is None else tuple(weights))
+    if minutes is not None or steps is not None:
+        plan = replace(plan, minutes=minutes, steps=steps)
+    elif plan.minutes is None and plan.steps is None:
+        plan = replace(plan, minutes=recipe.minutes, steps=recipe.steps)
+    if not plan.data:
         made = run_dir.parent / "pool.safetensors"
         if not made.exists():
             report(f"making {CLOUDS} objects: {made}")
             made.parent.mkdir(parents=True, exist_ok=True)
             pool.build(made, n_clouds=CLOUDS, progress=progress)
-        data = (made,)
-    source = Source(tuple(data), None if weights is None else tuple(weights))
-    if minutes is None and steps is None:
-        minutes, steps = recipe.minutes, recipe.steps
-    recipe.task.make_data(source.open(), run_dir, progress)
-    start = Start(None if init is None else str(init), low_rank, tuple(changes))
-    work = partial(_train, name, source, start, run_dir, device=found, minutes=minutes, steps=steps, resume=resume)
+        plan = replace(plan, data=(str(made),))
+    recipe.task.make_data(plan.open_data(), run_dir, progress)
+    work = partial(_train, plan, run_dir, device=found, resume=resume, cool_down=cool_down)
     with processes(n_processes, work) as group:
         return work(group, report=report, progress=progress)
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a run's data are, and how often examples come from each place."""
-
-    places: tuple[str | Path, ...]
-    weights: tuple[float, ...] | None
-
-    def open(self) -> Dataset:
-        """See `open_dataset`."""
-        if len(self.places) == 1 and self.weights is None:
-            return open_dataset(self.places[0])
-        return open_dataset(self.places, self.weights)
-
-
-def _train(
-    name: str, source: Source, start: Start, run_dir: Path, group: Group, *, resume: bool, **options: Any
-) -> Path:
+def _train(plan: Plan, run_dir: Path, group: Group, *, resume: bool, **options: Any) -> Path:
     """What every process of a run does."""
     keep_freed_memory()
-    recipe = RECIPES[name]
-    task = recipe.make(source.open(), run_dir)
-    start.apply(task, recipe.task, run_dir / "best.safetensors" if resume else None)
-    settings = changed(recipe.settings, start.changes)
-    return train_task(task, settings, run_dir, recipe=name, group=group, resume=resume, **options)
+    recipe = RECIPES[plan.recipe].changed(plan.changes)
+    task = recipe.make(plan.open_data(), run_dir)
+    Start(plan.init, plan.low_rank).apply(task, recipe.task, run_dir / "best.safetensors" if resume else None)
+    return train_task(
+        task, recipe.settings, run_dir, recipe=asdict(plan), minutes=plan.minutes, steps=plan.steps, resume=resume,
+        group=group, **options,
+    )  # fmt: skip

@@ -12,15 +12,21 @@ class RunState:
 
     Attributes:
         step, seconds, examples: of training so far.
+        rate: the last step's learning rate, in units of the peak.
+        dtype: of products: a resumed run computes in the same one.
         best: the lowest held-out loss so far, on the held-out examples with the fingerprint `held_out`.
+        average: which moving average had the lowest held-out loss when last measured.
         done: the minute of training at which each periodic job was last done.
     """
 
     step: int = 0
     seconds: float = 0.0
     examples: int = 0
+    rate: float = 0.0
+    dtype: str = ""
     best: float = math.inf
     held_out: str = ""
+    average: int = 0
     done: dict[str, float] = field(default_factory=dict)
 
     def due(self, job: str, every: float) -> bool:

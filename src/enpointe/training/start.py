@@ -1,4 +1,4 @@
-"""What a run has of its own beside the recipe: weights to start from, what of the network is learned, changes."""
+"""What a run starts from: fresh weights or others, and which part of the network is learned."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from enpointe.checkpoints.weights import load_into, read_weights
-from enpointe.core.errors import InputError
 from enpointe.pipelines.families.pocket.things import Thing, things_of
 from enpointe.training.low_rank import add_low_rank
 from enpointe.training.task import Task, TaskConfig
@@ -21,27 +20,29 @@ class Start:
     Attributes:
         init: as `TaskConfig.read_init` takes it; None for the fresh weights.
         low_rank: of the factors that alone are learned, see `low_rank`; None for the whole network.
-        changes: of the recipe's settings, see `changed`.
     """
 
     init: str | None = None
     low_rank: int | None = None
-    changes: tuple[str, ...] = ()
 
     def apply(self, task: Task[Any], config: TaskConfig[Any], resumed: Path | None = None) -> None:
         """Changes a task's network, and notes it in the header of what will be saved.
 
         Args:
-            resumed: the weights that the run left so far, of one that goes on.
+            resumed: the weights that the run left so far, of one that goes on: what their header says of the run's
+                beginning is kept.
 
         Raises:
-            InputError: peft is not installed, or has nothing to adapt; or the run began in another way. WeightsError:
-                the weights are missing, damaged or another network's.
+            InputError: peft is not installed, or has nothing to adapt. WeightsError: the weights are missing, damaged
+                or another network's.
         """
         info = task.network_info
-        if resumed is not None and resumed.is_file():
-            self._go_on(info, read_weights(resumed).info)
-        if self.init is not None:
+        if resumed is not None:
+            earlier = read_weights(resumed).info if resumed.is_file() else {}
+            inherit(info, earlier)
+            if "init" in earlier:
+                info["init"] = earlier["init"]
+        elif self.init is not None:
             weights = config.read_init(self.init)
             load_into(task.network, weights, self.init)
             task.network.requires_grad_(True).train()
@@ -50,17 +51,6 @@ class Start:
         if self.low_rank is not None:
             add_low_rank(task.network, self.low_rank)
             info["low_rank"] = self.low_rank
-        if self.changes:
-            info["changes"] = list(self.changes)
-
-    def _go_on(self, info: dict[str, Any], earlier: Mapping[str, Any]) -> None:
-        """What a header says of the run's beginning is kept."""
-        for name, value in (("low_rank", self.low_rank), ("changes", list(self.changes) or None)):
-            if earlier.get(name) != value:
-                raise InputError(f"resume: expected the run's own {name}, {earlier.get(name)}, found {value}")
-        inherit(info, earlier)
-        if "init" in earlier:
-            info["init"] = earlier["init"]
 
 
 def inherit(info: dict[str, Any], earlier: Mapping[str, Any]) -> None:

@@ -1,10 +1,10 @@
-"""What a run is judged by: the loss on held-out examples, and images, both of the averaged weights."""
+"""What a run is judged by: the loss on held-out examples, and images, both of averaged weights."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from enpointe.training.ema import EMA
+from enpointe.core.files import writing
 from enpointe.training.feed.streaming import on_device
 from enpointe.training.feed.text import TextFeatures
 from enpointe.training.log import Log
@@ -54,11 +54,11 @@ class Validation(Generic[E]):
         self.fingerprint = _digest(self._batches)
 
     @torch.no_grad()
-    def __call__(self, network: nn.Module, ema: EMA) -> tuple[float, dict[str, float]]:
+    def __call__(self, network: nn.Module, average: Mapping[str, Tensor]) -> tuple[float, dict[str, float]]:
         """The held-out loss; and beside it the loss by quarter of the noise level, and the task's metrics."""
         task, parts = self._task, list[Losses]()
         text = TextFeatures(self._device, task.text_tokens, self._dtype) if task.text_tokens else None
-        with averaged(network, ema):
+        with averaged(network, average):
             for number, collated in enumerate(self._batches):
                 generator = torch_generator(self._device, self._seed, number, training=False)
                 batch = on_device(collated, self._device, text)
@@ -88,20 +88,23 @@ def _by_quarter(value: Tensor, noise_level: Tensor) -> dict[str, Tensor]:
     return {f"noise {q / 4:.2f}": value[quarter == q].mean() for q in range(4) if (quarter == q).any()}
 
 
-def save_image(task: Task[Any], network: nn.Module, ema: EMA, path: Path, log: Log, step: int) -> None:
+def save_image(
+    task: Task[Any], network: nn.Module, average: Mapping[str, Tensor], path: Path, log: Log, step: int
+) -> None:
     """What the network makes now, as a PNG and in the log."""
-    with averaged(network, ema), torch.no_grad():
+    with averaged(network, average), torch.no_grad():
         image = task.image(network)
-    path.parent.mkdir(exist_ok=True)
-    Image.fromarray(image).save(path)
+    with writing(path):
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(path)
     log.image(step, "samples", image)
 
 
 @contextlib.contextmanager
-def averaged(network: nn.Module, ema: EMA) -> Iterator[None]:
-    """The network with the averaged weights in it, in evaluation mode, for a while."""
-    raw = {key: value.detach().clone() for key, value in network.state_dict().items() if key in ema.followed}
-    network.load_state_dict(ema.state)
+def averaged(network: nn.Module, average: Mapping[str, Tensor]) -> Iterator[None]:
+    """The network with the averages of what is followed in it, in evaluation mode, for a while."""
+    raw = {key: value.detach().clone() for key, value in network.state_dict().items() if key in average}
+    network.load_state_dict(average, strict=False)
     network.eval()
     try:
         yield

@@ -39,7 +39,7 @@ NETWORK = PointNet2Config(classes=2, width=0.125, samples=(12, 6), neighbours=(6
 CONFIG = ClassifierTaskConfig(NETWORK)
 EXAMPLES = ClassifierExamples(n_points=64)
 SETTINGS = Settings(
-    (Phase(1.0, 8, EXAMPLES),), learning_rate=5e-3, warmup=2, ema=0.9, compile=False, validate_every=1e9,
+    (Phase(1.0, 8, EXAMPLES),), learning_rate=5e-3, warmup=2, ema=(0.9,), compile=False, validate_every=1e9,
     checkpoint_every=1e9, image_every=1e9,
 )  # fmt: skip
 

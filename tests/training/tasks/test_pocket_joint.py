@@ -76,7 +76,7 @@ def features(objects: Pool) -> ImageText:
 
 
 SETTINGS = Settings(
-    (Phase(1.0, 32, EXAMPLES),), learning_rate=1e-2, warmup=5, ema=0.9, compile=False, validate_every=1e9
+    (Phase(1.0, 32, EXAMPLES),), learning_rate=1e-2, warmup=5, ema=(0.9,), compile=False, validate_every=1e9
 )
 
 

@@ -63,7 +63,8 @@ class ResidentFeed:
         drawn = _drawn([part for part, _ in parts], appearances, seed, workers, progress)
         self._points, self._slot = _joined([part for part, _ in parts], device)
         chance = np.concatenate([_chances(part) * weight for part, weight in parts])
-        self._ends = torch.from_numpy(np.cumsum(chance) / chance.sum()).to(device)
+        exact = torch.float32 if device.type == "mps" else torch.float64
+        self._ends = torch.from_numpy(np.cumsum(chance) / chance.sum()).to(device, exact)
         self._palette = torch.from_numpy(np.concatenate([one.palette for one in drawn])).to(device)
         sizes = np.concatenate([one.sizes for one in drawn])
         self._first = torch.from_numpy(np.cumsum(sizes) - sizes).to(device)
@@ -74,7 +75,7 @@ class ResidentFeed:
         """Points (n, P, 3) and colors (n, P, 3), text (n, L, 384) if the task reads any."""
         n, n_points = share(phase.batch, self._rank, self._ranks), phase.examples.n_points
         generator = torch_generator(self._device, self._seed, step, self._rank, use=FEED)
-        draw = torch.rand(3, n, generator=generator, device=self._device, dtype=torch.float64)
+        draw = torch.rand(3, n, generator=generator, device=self._device, dtype=self._ends.dtype)
         which = torch.searchsorted(self._ends, draw[0], right=True).clamp_max(len(self._ends) - 1)
         row = which * self._appearances + (draw[1] * self._appearances).long()
         stored = self._points.shape[1]

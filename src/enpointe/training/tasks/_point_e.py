@@ -267,7 +267,7 @@ def released_recipe(model: str, *, learning_rate: float, recompute: bool = False
             phases=(Phase(until=1.0, batch=BATCH, examples=PointEExamples()),),
             learning_rate=learning_rate,
             weight_decay=0.0,
-            ema=0.9999,
+            ema=(0.9999,),
         ),
         steps=ITERATIONS,
     )

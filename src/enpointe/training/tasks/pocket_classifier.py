@@ -295,7 +295,6 @@ RECIPES.register("pocket-classifier")(
             phases=(Phase(until=1.0, batch=32, examples=ClassifierExamples(n_points=1024)),),
             learning_rate=2e-3,
             weight_decay=0.05,
-            ema=0.995,
         ),
         minutes=30,
     )

@@ -228,7 +228,6 @@ RECIPES.register("pocket-joint")(
             phases=(Phase(until=1.0, batch=512, examples=JointExamples()),),
             learning_rate=2e-3,
             weight_decay=0.3,
-            ema=0.995,
             validate_every=0.5,
         ),
         minutes=5,
