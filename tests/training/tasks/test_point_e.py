@@ -256,7 +256,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(name: str, tmp_path: Pat
 
 
 def test_microbatches_are_the_same_step(tmp_path: Path) -> None:
-    name, recipe = "point-e-base40m", RECIPES["point-e-base40m"]
+    recipe = RECIPES["point-e-base40m"]
     for size in (None, 3):
         task = recipe.make(BALLS, Path())
         settings = replace(recipe.settings, microbatch=size, optimizer="adamw")
