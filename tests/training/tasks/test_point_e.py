@@ -33,7 +33,7 @@ from enpointe.training.recipe import Recipe, train
 from enpointe.training.tasks import RECIPES, _point_e
 from enpointe.training.tasks._point_e import TAKES, PointEExamples
 from enpointe.training.tasks.point_e_sdf import ReleasedSDFExamples, ReleasedSDFTaskConfig, weighted_l1
-from point_e.models.configs import model_from_config
+from point_e.models.configs import MODEL_CONFIGS, model_from_config
 from point_e.models.pretrained_clip import ImageCLIP
 from tiny_clip import PROJECTION, VISION, save_tiny_clip
 from training.drawing import collated, drawn
@@ -73,6 +73,7 @@ def tiny(clip_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setitem(RECIPES._found, name, smaller(RECIPES[name], sdf))
     monkeypatch.setenv("ENPOINTE_CLIP", str(clip_folder))
     monkeypatch.setattr(ImageCLIP, "feature_dim", PROJECTION)
+    monkeypatch.setattr(ImageCLIP, "grid_feature_dim", VISION)
     clip.cache_clear()
     yield
     clip.cache_clear()
@@ -273,15 +274,22 @@ def test_microbatches_are_the_same_step(tmp_path: Path) -> None:
 
 def in_point_e(name: str, path: Path) -> nn.Module:
     """A file in the release's own class."""
-    config = RELEASED[name].config
-    kinds = {"text vector": "CLIPImagePointDiffusionTransformer", "nothing": "PointDiffusionTransformer"}
-    sizes: dict[str, Any] = {"width": 16, "layers": 2, "heads": 2, "input_channels": 6, "output_channels": 12}
-    more = {"token_cond": True} if config.vector else {}
-    model = model_from_config(
-        {"name": kinds[TAKES[name]], "n_ctx": COARSE, "time_token_cond": True, **sizes, **more}, CPU
-    )
+    sizes = {
+        "width": 16, "layers": 2, "heads": 2, "n_ctx": NEW if name == "upsample" else COARSE, "cond_ctx": COARSE,
+        "encoder_layers": 1, "encoder_heads": 2, "decoder_layers": 1, "decoder_heads": 2,
+    }  # fmt: skip
+    config = MODEL_CONFIGS[name]
+    model: nn.Module = model_from_config({**config, **{key: n for key, n in sizes.items() if key in config}}, CPU)
     model.load_state_dict(torch.load(path, weights_only=True))
     return model.eval()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_run_leaves_loads_in_the_release_s_class(name: str, tmp_path: Path) -> None:
+    model = DIFFUSION.get(name, "sdf")
+    best = run(name, tmp_path / "run", steps=1)
+    export_released(model, tmp_path / "out.pt", best)
+    assert sum(p.numel() for p in in_point_e(model, tmp_path / "out.pt").parameters()) > 1000
 
 
 def output(network: Callable[..., Tensor], **cond: Any) -> Tensor:
