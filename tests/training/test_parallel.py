@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from enpointe.core.errors import EnpointeError, InputError
-from enpointe.training.parallel import Group, processes
+from enpointe.core.errors import InputError, TrainingError
+from enpointe.training.parallel import Group, check_processes, processes
 from enpointe.training.seeds import share
 
 SCRIPT = Path(__file__).with_name("line.py")
@@ -66,7 +66,7 @@ def test_a_process_that_ends_too_early_ends_the_run() -> None:
             group.agree(0.0, False)
 
     threads = torch.get_num_threads()
-    with pytest.raises(EnpointeError, match=r"expected 2 to the end, found exit codes \[1\]"):
+    with pytest.raises(TrainingError, match=r"expected 2 to the end, found exit codes \[1\]"):
         lead()
     assert torch.get_num_threads() == threads
     assert cores() >= 2
@@ -101,3 +101,43 @@ def test_more_processes_than_examples_in_a_batch(tiny: Any, data: Any, tmp_path:
     with pytest.raises(InputError, match="expected at most 2, a batch's examples, found 3"):
         tiny.train(data, tmp_path / "run", steps=1, group=Group(0, 3))
     assert not (tmp_path / "run").exists()
+
+
+@linux
+@two_cores
+@pytest.mark.slow
+def test_a_recipe_under_torchrun_and_a_process_that_is_lost(pool_path: Path, tmp_path: Path) -> None:
+    """Two processes of torchrun take three steps of a recipe; then one is killed, and the run can be resumed."""
+    script = Path(__file__).with_name("launched.py")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+
+    def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+        return subprocess.run(
+            [*command, str(pool_path), str(tmp_path / "run"), *arguments],
+            env=environment, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+    done = launch("--steps", "3")
+    assert done.returncode == 0, done.stderr
+    first = saved(tmp_path / "run" / "checkpoint.pt")
+    assert first["run_state"]["step"] == 3
+    assert len(first["feeds"]) == 2
+    assert done.stdout.count("held-out loss") == 1
+    lost = launch("--steps", "9", "--resume", "--kill", "5")
+    assert lost.returncode != 0
+    assert "TrainingError: expected 2 to the end, found one lost; the run can be resumed" in lost.stdout
+    assert saved(tmp_path / "run" / "checkpoint.pt")["run_state"]["step"] == 5
+    done = launch("--steps", "9", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert saved(tmp_path / "run" / "checkpoint.pt")["run_state"]["step"] == 9
+
+
+def test_gpus_and_other_devices() -> None:
+    assert Group(3, 4, 1).place(torch.device("cuda")) == torch.device("cuda", 1)
+    assert Group(3, 4, 1).place(torch.device("cpu")) == torch.device("cpu")
+    assert Group().place(torch.device("cuda")) == torch.device("cuda")
+    with pytest.raises(InputError, match="expected 1 on mps, found 2"):
+        check_processes(2, torch.device("mps"))
+    with pytest.raises(InputError, match=f"expected 1 to {torch.cuda.device_count()}, the GPUs, found 99"):
+        check_processes(99, torch.device("cuda"))

@@ -189,11 +189,11 @@ def test_two_processes_run_a_recipe(
     sent: list[tuple[int, Callable[..., object]]] = []
 
     @contextmanager
-    def one(n: int, work: Callable[[Group], object]) -> Iterator[Group]:
+    def one(n: int, work: Callable[[Group], object], device: torch.device) -> Iterator[Group]:
         sent.append((n, pickle.loads(pickle.dumps(work))))  # noqa: S301 - our own
         yield Group()
 
-    monkeypatch.setattr(recipes, "cores_for", lambda n: [0] * n)
+    monkeypatch.setattr(recipes, "check_processes", lambda n, device: None)
     monkeypatch.setattr(recipes, "processes", one)
     recipes.train(tiny_recipe, run_dir=tmp_path / "run", data=[pool_path], steps=1, n_processes=2, device="cpu")
     ((n, work),) = sent

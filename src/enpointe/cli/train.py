@@ -68,7 +68,7 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     opt.add_device(parser)
     parser.add_argument(
         "--processes", type=opt.whole(1, 1024), default=1, metavar="N",
-        help="share every step among N processes, on a CPU with at least as many cores (default: 1)",
+        help="share every step among N processes, on as many cores or GPUs; torchrun works too (default: 1)",
     )  # fmt: skip
     parser.set_defaults(run=run)
 

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import torch
+
 from enpointe.core.changes import changed
 from enpointe.core.config import from_dict
 from enpointe.core.device import find_device, keep_freed_memory
@@ -18,7 +20,7 @@ from enpointe.core.progress import ProgressCallback, no_progress
 from enpointe.data.datasets import Dataset, open_dataset
 from enpointe.data.pools import pool
 from enpointe.training.loop import RECIPE, train_task
-from enpointe.training.parallel import Group, cores_for, processes
+from enpointe.training.parallel import Group, check_processes, launched, launched_group, processes
 from enpointe.training.settings import Settings
 from enpointe.training.start import Start
 from enpointe.training.task import Task, TaskConfig
@@ -143,7 +145,8 @@ def train(
         init: a weight file of the same network, or a name that stands for one ("pocket-base",
             "base40M-textvec"), to start from in place of random weights.
         low_rank: learn only factors of this rank beside the network's matrices, see `training.low_rank`.
-        n_processes: that share every step, on a CPU; each has the data in its memory.
+        n_processes: that share every step, on a CPU's cores or on GPUs, each with the data in its memory; 1 under
+            torchrun, which starts them itself.
         report: takes the run's lines, such as its losses.
         progress: called as data are made and steps are done.
 
@@ -152,8 +155,7 @@ def train(
 
     Raises:
         InputError: no such recipe or value, a run that is not as `resume` says, both `resume` and `init`, data that the
-            recipe cannot learn from, or several processes where there are not as many cores or where the device is no
-            CPU. Nothing is written then.
+            recipe cannot learn from, or more processes than cores or GPUs. Nothing is written then.
         WeightsError: `init` is missing, damaged, or of another network.
         TrainingError: see `train_task`.
     """
@@ -161,9 +163,9 @@ def train(
     if resume and init is not None:
         raise InputError("training: expected a run to resume or weights to start from, found both")
     found = find_device(device)
-    if n_processes != 1 and found.type != "cpu":
-        raise InputError(f"processes: expected 1 on {found.type}, found {n_processes}")
-    cores_for(n_processes)
+    if launched() and n_processes != 1:
+        raise InputError(f"processes: expected 1 under torchrun, which starts them, found {n_processes}")
+    check_processes(n_processes, found)
     plan = Plan.read(run_dir, name) if resume else Plan(name, None if init is None else str(init), low_rank)
     if low_rank not in (None, plan.low_rank):
         raise InputError(f"resume: expected the run's own low rank, {plan.low_rank}, found {low_rank}")
@@ -175,26 +177,36 @@ def train(
         plan = replace(plan, minutes=minutes, steps=steps)
     elif plan.minutes is None and plan.steps is None:
         plan = replace(plan, minutes=recipe.minutes, steps=recipe.steps)
-    if not plan.data:
-        made = run_dir.parent / "pool.safetensors"
-        if not made.exists():
+    made = None if plan.data else run_dir.parent / "pool.safetensors"
+    if made is not None:
+        plan = replace(plan, data=(str(made),))
+
+    def make_data() -> None:
+        if made is not None and not made.exists():
             report(f"making {CLOUDS} objects: {made}")
             made.parent.mkdir(parents=True, exist_ok=True)
             pool.build(made, n_clouds=CLOUDS, progress=progress)
-        plan = replace(plan, data=(str(made),))
-    recipe.task.make_data(plan.open_data(), run_dir, progress)
+        recipe.task.make_data(plan.open_data(), run_dir, progress)
+
     work = partial(_train, plan, run_dir, device=found, resume=resume, cool_down=cool_down)
-    with processes(n_processes, work) as group:
+    if launched():
+        with launched_group(found) as group:
+            if group.leads:
+                make_data()
+            group.agree(0.0)  # now they are there for all
+            return work(group, report=report, progress=progress)
+    make_data()
+    with processes(n_processes, work, found) as group:
         return work(group, report=report, progress=progress)
 
 
-def _train(plan: Plan, run_dir: Path, group: Group, *, resume: bool, **options: Any) -> Path:
+def _train(plan: Plan, run_dir: Path, group: Group, *, device: torch.device, resume: bool, **options: Any) -> Path:
     """What every process of a run does."""
     keep_freed_memory()
     recipe = RECIPES[plan.recipe].changed(plan.changes)
     task = recipe.make(plan.open_data(), run_dir)
     Start(plan.init, plan.low_rank).apply(task, recipe.task, run_dir / "best.safetensors" if resume else None)
     return train_task(
-        task, recipe.settings, run_dir, recipe=asdict(plan), minutes=plan.minutes, steps=plan.steps, resume=resume,
-        group=group, **options,
+        task, recipe.settings, run_dir, device=group.place(device), recipe=asdict(plan), minutes=plan.minutes,
+        steps=plan.steps, resume=resume, group=group, **options,
     )  # fmt: skip
