@@ -15,6 +15,18 @@ Paint = dict[str, str]
 
 _NAMED_SHARE = 0.01
 """A slot that covers less of the surface is not worth a word."""
+_PARTS = 0.5
+"""How often parts are named though their colors are the usual ones."""
+_PART_PAINTED = 0.3
+"""How often one part has any color, so that "a blue car with yellow wheels" is nothing rare."""
+_MADE_OF = {
+    "wooden": "wood",
+    "metal": "metal",
+    "stone": "stone",
+    "brick": "bricks",
+    "silver": "silver",
+    "golden": "gold",
+}
 
 
 def held_out(family: str, color: str) -> bool:
@@ -24,10 +36,13 @@ def held_out(family: str, color: str) -> bool:
 
 def draw_paint(family: Family, rng: np.random.Generator) -> Paint:
     """Colors for every slot, held-out pairs left out."""
-    main = family.slots[0]
+    main, *others = family.slots
     paint = {slot.name: _color(slot, rng) for slot in family.slots}
     while held_out(family.name, paint[main.name]):
         paint[main.name] = _color(main, rng)
+    labeled = [slot.name for slot in others if slot.label]
+    if labeled and rng.random() < _PART_PAINTED:
+        paint[str(rng.choice(labeled))] = str(rng.choice(PAINT))
     return paint
 
 
@@ -52,20 +67,25 @@ def caption(
 ) -> str:
     """One of the many captions of an object.
 
-    A color that the thing does not usually have is always named, a part only if its slot is `present`: some part
-    of this very object has it.
+    A color that the thing does not usually have is always named; of parts one or two, those in unusual colors first,
+    and only if their slot is `present`: some part of this very object has it.
     """
     main, *others = family.slots
     noun = family.names[0] if rng.random() < 0.6 else str(rng.choice(family.names))
     words = [a for a in adjectives if a and a not in noun and rng.random() < 0.3]
     name_color = paint[main.name] not in main.natural or rng.random() < 0.85
     color = color_word(paint[main.name], rng)
-    trailing = name_color and rng.random() < 0.05
-    if name_color and not trailing:
+    trailing, made_of = "", ""
+    if name_color and rng.random() < 0.05:
+        trailing = f", {color}"
+    elif name_color and paint[main.name] in _MADE_OF and rng.random() < 0.25:
+        made_of = f" made of {_MADE_OF[paint[main.name]]}"
+    elif name_color:
         words.append(color)
     phrase = " ".join([*words, noun])
     if rng.random() < 0.8:
         phrase = with_article(phrase)
+    phrase += made_of
     features = [p for p in phrases if p and p not in noun and rng.random() < 0.3][:1]
     shape = " ".join(features)
     named = [
@@ -74,16 +94,15 @@ def caption(
         if slot.label and slot.name in present and slot.label.split()[-1] not in f"{noun} {shape}"
     ]
     rng.shuffle(named)
-    parts = [
-        _part(slot.label, color_word(paint[slot.name], rng))
-        for slot in named
-        if rng.random() < (0.15 if paint[slot.name] in slot.natural else 0.9)
-    ][:2]
+    unusual = [slot for slot in named if paint[slot.name] not in slot.natural]
+    usual = [slot for slot in named if slot not in unusual and rng.random() < _PARTS]
+    most = 1 if rng.random() < 0.6 else 2
+    parts = [_part(slot.label, color_word(paint[slot.name], rng)) for slot in (*unusual, *usual)[:most]]
     if parts:
         features.append(("and " if shape.startswith("with ") else "with ") + " and ".join(parts))
     if features:
         phrase += " " + " ".join(features)
-    return phrase + f", {color}" if trailing else phrase
+    return phrase + trailing
 
 
 PLURAL = ("drums", "scissors")
