@@ -29,7 +29,8 @@ from benchmarks.common import Report, Row, arguments
 from enpointe.checkpoints.embedded import embedded_path, image_encoder, read_network, text_encoder
 from enpointe.data.asset_clouds import sample_model
 from enpointe.data.assets import Asset
-from enpointe.data.captions import draw_paint, held_out, with_article
+from enpointe.data.captions import draw_paint, with_article
+from enpointe.data.held_out import held_out
 from enpointe.data.pools import pool
 from enpointe.data.pools.models import RealModel
 from enpointe.data.procedural.colors import PAINT

@@ -6,7 +6,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from enpointe.data.captions import held_out
+from enpointe.data.held_out import held_out
 from enpointe.data.procedural.colors import PAINT
 from enpointe.data.procedural.families import FAMILIES, RARE
 

@@ -197,12 +197,17 @@ def test_data_build_makes_as_much_as_it_is_told(
     assert (told["clouds"], told["points"], told["queries"]) == (3, 64, 16)
     assert (told["models"], told["left_out"]) == (0, [])
     made = pool.read(tmp_path / "pool.safetensors")
-    assert made.points.shape == (3, 64, 3)
+    assert made.points.shape == (3, 64, 3)  # a tenth of three scenes is none
     assert made.sdf.shape == (3, 16)
+    size[-1:] = ["16", "--scenes", "2"]
+    assert main(["data", "build", "--out", "pool.safetensors", *size, "--workers", "1"]) == 0
+    assert "pool.safetensors: 3 clouds, 2 scenes, 0.0 MB, in" in capsys.readouterr().out
+    assert len(pool.read(tmp_path / "pool.safetensors").scenes) == 2
 
 
 @pytest.mark.parametrize(
-    ("size", "megabytes"), [([], 44), (["--clouds", "6000", "--points", "1024", "--queries", "64"], 47)]
+    ("size", "megabytes"),
+    [([], 49), (["--clouds", "6000", "--scenes", "0", "--points", "1024", "--queries", "64"], 47)],
 )
 def test_data_build_wants_room_for_what_it_makes(
     size: list[str], megabytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enpointe.data.captions import PLURAL, Paint, caption, draw_paint, held_out, with_article
+from enpointe.data.captions import PLURAL, Paint, caption, draw_paint, with_article
+from enpointe.data.held_out import held_out
 from enpointe.data.procedural.colors import COLORS, PAINT, SYNONYMS
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.family import Builder, Family, Slot

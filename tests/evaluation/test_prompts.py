@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from enpointe.core.errors import InputError
-from enpointe.data.captions import held_out
+from enpointe.data.held_out import held_out
 from enpointe.evaluation.prompts import Prompt, PromptList, Subject, embedded_prompts, read_prompts, subject_of
 
 

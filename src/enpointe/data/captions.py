@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from enpointe.data.held_out import held_out, name_held_out
+from enpointe.data.plurals import plural
 from enpointe.data.procedural.colors import PAINT, SYNONYMS
 from enpointe.data.procedural.family import Assembly, Family, Slot
 
@@ -27,11 +29,6 @@ _MADE_OF = {
     "silver": "silver",
     "golden": "gold",
 }
-
-
-def held_out(family: str, color: str) -> bool:
-    """Whether no training caption may put this color on this noun (about one pair in twelve)."""
-    return zlib.crc32(f"{family}/{color}".encode()) % 12 == 0
 
 
 def draw_paint(family: Family, rng: np.random.Generator) -> Paint:
@@ -71,7 +68,7 @@ def caption(
     and only if their slot is `present`: some part of this very object has it.
     """
     main, *others = family.slots
-    noun = family.names[0] if rng.random() < 0.6 else str(rng.choice(family.names))
+    noun = draw_name(family, paint, rng)
     words = [a for a in adjectives if a and a not in noun and rng.random() < 0.3]
     name_color = paint[main.name] not in main.natural or rng.random() < 0.85
     color = color_word(paint[main.name], rng)
@@ -103,6 +100,65 @@ def caption(
     if features:
         phrase += " " + " ".join(features)
     return phrase + trailing
+
+
+def draw_name(family: Family, paint: Paint, rng: np.random.Generator, *, countable: bool = False) -> str:
+    """One of a family's names, mostly the first, but none for which another family's color is held out, and none
+    that has no plural where it must be `countable`."""
+    color = paint[family.slots[0].name]
+    names = [n for n in family.names if not name_held_out(n, color) and not (countable and n in PLURAL)]
+    return names[0] if rng.random() < 0.6 else str(rng.choice(names))
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a scene's caption says of the objects of one kind: their family, paint, slots that show, and how many."""
+
+    family: Family
+    paint: Paint
+    present: Collection[str]
+    count: int = 1
+
+
+_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
+_SAID = {
+    "on": (("{0} on {1}", 6), ("{0} on top of {1}", 3), ("{0} standing on {1}", 1)),
+    "beside": (("{0} beside {1}", 2), ("{1} beside {0}", 1), ("{0} next to {1}", 2), ("{1} next to {0}", 1),
+               ("{0} and {1}", 1), ("{1} and {0}", 1)),
+    "in front of": (("{0} in front of {1}", 2), ("{1} behind {0}", 1)),
+}  # fmt: skip
+"""How a relation is said, and how often."""
+
+
+def scene_caption(named: Sequence[Named], relation: str, rng: np.random.Generator) -> str:
+    """ "two red apples", "a lamp on a brown table": one of the many captions of a scene; see `scenes.Scene`."""
+    phrases = [_counted(one, rng) for one in named]
+    if not relation:
+        return phrases[0]
+    ways, often = zip(*_SAID[relation], strict=True)
+    return str(rng.choice(ways, p=np.array(often) / sum(often))).format(*phrases)
+
+
+def _counted(named: Named, rng: np.random.Generator) -> str:
+    """ "two blue cars with yellow wheels". What is unusual is always said, of one part now and then."""
+    family, paint = named.family, named.paint
+    main, *others = family.slots
+    name = draw_name(family, paint, rng, countable=True)
+    words = [plural(name) if named.count > 1 else name]
+    if paint[main.name] not in main.natural or rng.random() < 0.8:
+        words.insert(0, color_word(paint[main.name], rng))
+    phrase = " ".join(words)
+    phrase = with_article(phrase) if named.count == 1 else f"{_NUMBERS[named.count]} {phrase}"
+    parts = [
+        slot
+        for slot in others
+        if slot.label and slot.name in named.present and slot.label.split()[-1] not in phrase
+        and not (named.count > 1 and slot.label.startswith(("a ", "an ")))
+    ]  # fmt: skip
+    if parts and rng.random() < 0.25:
+        slot = parts[int(rng.integers(len(parts)))]
+        phrase += f" with {_part(slot.label, color_word(paint[slot.name], rng))}"
+    return phrase
 
 
 PLURAL = ("drums", "scissors")

@@ -13,7 +13,8 @@ from typing import Any
 
 from enpointe.core.errors import InputError
 from enpointe.core.prompt import check_prompt
-from enpointe.data.captions import held_out, with_article
+from enpointe.data.captions import with_article
+from enpointe.data.held_out import held_out
 from enpointe.data.procedural.colors import COLORS, SYNONYMS
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.evaluation.text import count

@@ -26,7 +26,8 @@ from enpointe.data.captions import caption, draw_paint, shown_slots
 from enpointe.data.datasets.dataset import check_share
 from enpointe.data.datasets.epochs import EpochStream, epoch_order
 from enpointe.data.example import Example
-from enpointe.data.pools.pool import Appearance, Pool
+from enpointe.data.pools.appearances import Appearance
+from enpointe.data.pools.pool import Pool
 from enpointe.data.procedural.colors import SYNONYMS, shade
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.family import Family

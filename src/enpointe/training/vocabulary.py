@@ -10,7 +10,7 @@ from enpointe.data.procedural.families import FAMILIES
 def vocabulary(data: Dataset) -> list[dict[str, list[str]]]:
     """The families among the objects of pools, by name, with the words that captions of these objects can have.
 
-    Only objects to train on count. Real models and shards have no family and are left out.
+    Only objects to train on count. Real models, scenes and shards have no family and are left out.
 
     Returns:
         for each family what `pipelines.families.pocket.things.Thing.from_json` reads: names, the usual one first,
@@ -21,7 +21,7 @@ def vocabulary(data: Dataset) -> list[dict[str, list[str]]]:
         if not isinstance(part, PoolDataset):
             continue
         for index in part.split(held_out=False).objects.tolist():
-            if part.pool.model(index) is None:
+            if part.pool.family[index] in FAMILIES:
                 adjectives, phrases = words.setdefault(part.pool.family[index], (set(), set()))
                 adjectives.update(filter(None, part.pool.words[index][0]))
                 phrases.update(filter(None, part.pool.words[index][1]))

@@ -20,7 +20,7 @@ from trimesh.visual.material import PBRMaterial
 from enpointe.core.errors import InputError
 from enpointe.core.progress import Progress
 from enpointe.data.assets import Asset
-from enpointe.data.captions import held_out
+from enpointe.data.held_out import held_out
 from enpointe.data.pools import pool
 from enpointe.data.pools.models import RealModel, is_plural, model_caption
 from enpointe.data.procedural.colors import COLORS, PAINT, SYNONYMS

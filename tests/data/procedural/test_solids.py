@@ -19,6 +19,7 @@ ARROW = ((0.0, -0.2), (0.4, -0.2), (0.4, -0.5), (1.0, 0.0), (0.4, 0.5), (0.4, 0.
 CUP = ((0.0, 0.0), (0.5, 0.0), (0.6, 1.0), (0.5, 1.0), (0.4, 0.15), (0.0, 0.15))
 SOLIDS: dict[str, Solid] = {
     "box": solids.Box((1.0, 0.6, 0.2)),
+    "scaled": solids.Scaled.of(solids.Scaled(solids.Ellipsoid((0.4, 0.6, 0.9)), 0.5), 1.6),
     "ball": solids.Ellipsoid((0.5, 0.5, 0.5)),
     "egg": solids.Ellipsoid((0.4, 0.6, 0.9)),
     "leaf": solids.Ellipsoid((0.7, 0.25, 0.08)),
@@ -32,7 +33,10 @@ SOLIDS: dict[str, Solid] = {
     "cup": solids.Revolve(CUP),
     "pipe": solids.Revolve(((0.3, -0.5), (0.5, -0.5), (0.5, 0.5), (0.3, 0.5))),
 }
-ACROSS = {"ring": 0.2 * (1 - math.cos(math.pi / 12)), **dict.fromkeys(("ball", "egg", "leaf", "capsule"), 0.005)}
+ACROSS = {
+    "ring": 0.2 * (1 - math.cos(math.pi / 12)),
+    **dict.fromkeys(("ball", "egg", "leaf", "capsule", "scaled"), 0.005),
+}
 
 
 def facet_error(name: str) -> float:

@@ -28,7 +28,12 @@ def add_options(group: opt.Options) -> list[str]:
     added = [
         group.add_argument(
             "--clouds", type=opt.whole(1, MAX_CLOUDS), metavar="N",
-            help=f"how many (default: {CLOUDS}, which makes 44 MB)",
+            help=f"how many (default: {CLOUDS}, which makes 49 MB with a tenth of scenes)",
+        ),
+        group.add_argument(
+            "--scenes", type=opt.whole(0, MAX_CLOUDS), metavar="N",
+            help='how many scenes of several objects, such as "two red apples" or "a lamp on a table", are added '
+            "(default: a tenth of --clouds)",
         ),
         group.add_argument(
             "--queries", type=opt.whole(16, 16_384), metavar="Q",
@@ -46,30 +51,32 @@ def add_options(group: opt.Options) -> list[str]:
 
 def run(options: argparse.Namespace) -> None:
     n_clouds, n_queries = options.clouds or CLOUDS, options.queries or QUERIES
+    n_scenes = n_clouds // 10 if options.scenes is None else options.scenes
     out = Path(options.out)
     if out.suffix.lower() != ".safetensors":
         raise InputError(f"argument --out: expected a file ending in .safetensors, found {options.out!r}")
     models = _real_models(options)
     cloud = options.points * BYTES_PER_POINT + n_queries * BYTES_PER_QUERY + BYTES_PER_CLOUD
-    check_file(out, (n_clouds + len(models)) * cloud + len(models) * BYTES_PER_MODEL)
+    check_file(out, (n_clouds + n_scenes + len(models)) * cloud + len(models) * BYTES_PER_MODEL)
     from enpointe.data.pools import pool
 
     start = time.perf_counter()
     with writing(out), ProgressBar() as bar:
         left_out = pool.build(
             out, n_clouds=n_clouds, n_points=options.points, n_queries=n_queries, workers=options.workers,
-            seed=options.seed, models=models, progress=bar,
+            seed=options.seed, n_scenes=n_scenes, models=models, progress=bar,
         )  # fmt: skip
     seconds = time.perf_counter() - start
     megabytes = out.stat().st_size / 1e6
     machine = {
-        "file": str(out), "clouds": n_clouds, "models": len(models) - len(left_out), "left_out": left_out,
-        "points": options.points, "queries": n_queries, "megabytes": round(megabytes, 1), "seconds": round(seconds, 3),
+        "file": str(out), "clouds": n_clouds, "scenes": n_scenes, "models": len(models) - len(left_out),
+        "left_out": left_out, "points": options.points, "queries": n_queries,
+        "megabytes": round(megabytes, 1), "seconds": round(seconds, 3),
     }  # fmt: skip
     for reason in left_out:
         warn(f"left out {reason}")
-    made = f"{n_clouds} clouds" + (f" and {machine['models']} real models" if models else "")
-    report(f"wrote {out}: {made}, {megabytes:.1f} MB, in {seconds:.0f} s", machine, options.json)
+    made = [f"{n_clouds} clouds", f"{n_scenes} scenes", *([f"{machine['models']} real models"] if models else [])]
+    report(f"wrote {out}: {', '.join(made)}, {megabytes:.1f} MB, in {seconds:.0f} s", machine, options.json)
 
 
 def _real_models(options: argparse.Namespace) -> list[Asset]:

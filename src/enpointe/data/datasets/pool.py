@@ -83,12 +83,11 @@ class PoolDataset:
         drawn = self.pool.draw(index, self.pool.points.shape[1], rng)
         known = self.pool.has_distance(index)
         distances = Distances(*self.pool.distances(index)) if known else None
-        return replace(drawn, nouns=self.nouns(index), distances=distances)
+        return replace(drawn, nouns=self.pool.nouns(index), distances=distances)
 
     def nouns(self, index: int) -> tuple[str, ...]:
-        """What the pool's object `index` is: a model's nouns, a procedural object's family."""
-        model = self.pool.model(index)
-        return (self.pool.family[index],) if model is None else model.nouns
+        """What the pool's object `index` is, see `Pool.nouns`."""
+        return self.pool.nouns(index)
 
     def epoch(self, seed: int, number: int) -> NDArray[np.int64]:
         """The pool's indices in this share, in the order of an epoch."""

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from enpointe.data.captions import color_word, held_out, with_article
+from enpointe.data.captions import color_word, with_article
+from enpointe.data.held_out import without_held_out
 from enpointe.data.procedural.colors import COLORS, PAINT, shade
-from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.splits import is_held_out
 from enpointe.data.swatches import dominant, repainted
 
@@ -62,8 +62,8 @@ class RealModel:
 
         Now and then all swatches of the commonest hue are painted, darker and lighter as they were.
         """
-        paints = _paints(self.nouns)
-        if not self._dominant or not self._paintable or not paints or rng.random() >= REPAINTED:
+        paints = _paints(self._paintable)
+        if not self._dominant or not paints or rng.random() >= REPAINTED:
             return self.colors, None
         paint = paints[int(rng.integers(len(paints)))]
         color = np.array(shade(paint, rng), np.float32)
@@ -71,7 +71,7 @@ class RealModel:
 
     def caption(self, paint: str | None, rng: np.random.Generator) -> str:
         """A caption: it names the thing, and its paint if it was painted."""
-        return model_caption(self.nouns if paint is None else self._paintable, paint, rng)
+        return model_caption(self._words if paint is None else self._paintable, paint, rng)
 
     @cached_property
     def _dominant(self) -> tuple[int, ...]:
@@ -80,7 +80,12 @@ class RealModel:
         chosen = dominant(self.colors, shares) if self.shares else ()
         return chosen if shares[list(chosen)].sum() >= DOMINANT else ()
 
-    @property
+    @cached_property
+    def _words(self) -> tuple[str, ...]:
+        """Its nouns, without pairs of color and noun that are held out."""
+        return tuple(map(without_held_out, self.nouns))
+
+    @cached_property
     def _paintable(self) -> tuple[str, ...]:
         """Words that hold in any paint: a stool that is painted blue is no longer "a blue wooden stool"."""
         return tuple(noun for noun in self.nouns if is_phrase(noun) and not _COLOR_WORD.search(noun))
@@ -141,10 +146,9 @@ def is_plural(noun: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _paints(nouns: tuple[str, ...]) -> tuple[str, ...]:
-    """Colors that a model may be painted: none that is held out for a family which it belongs to by name."""
-    families = [
-        family.name
-        for family in FAMILIES.values()
-        if any(noun == name or noun.endswith(f" {name}") for noun in nouns for name in family.names)
-    ]
-    return tuple(color for color in PAINT if not any(held_out(family, color) for family in families))
+    """Colors that a model of these nouns may be painted: none that is held out for one of them."""
+
+    def allowed(color: str) -> bool:
+        return all(without_held_out(painted) == painted for painted in (f"{color} {noun}" for noun in nouns))
+
+    return tuple(color for color in PAINT if nouns and allowed(color))

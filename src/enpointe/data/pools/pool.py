@@ -2,7 +2,7 @@
 
 What is costly (assembling an object, sampling its visible surface, computing signed distances) is done
 once; what makes examples different (colors, captions, which points) is cheap and done when drawn.
-Real models can be among the procedural objects; they have no signed distances.
+Scenes of several objects can be among them, and real models, which have no signed distances.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +25,21 @@ from enpointe.core.errors import InputError
 from enpointe.core.files import replacing_name
 from enpointe.core.progress import Progress, ProgressCallback, no_progress
 from enpointe.data.assets import Asset
-from enpointe.data.captions import caption, draw_paint
 from enpointe.data.example import Example
+from enpointe.data.pools import appearances
+from enpointe.data.pools.appearances import Appearance
 from enpointe.data.pools.models import RealModel, noun_weights
-from enpointe.data.pools.rows import SCALE, Row, model_row, procedural_row
-from enpointe.data.procedural.colors import shade
+from enpointe.data.pools.rows import SCALE, Row, model_row, procedural_row, scene_row
 from enpointe.data.procedural.families import CYCLE, FAMILIES
+from enpointe.data.procedural.scenes import Scene
 
 _HEADER = "enpointe-pool"
-VERSION = 2
-"""Of the file. Other versions are refused: in the first, real models had materials in place of swatches."""
-_MODEL = "model"
-"""The family of a real model is this, a slash and its number."""
-
-
-@dataclass(frozen=True)
-class Appearance:
-    """How an object is painted in one draw.
-
-    Attributes:
-        rgb: (slots, 3) in [0, 1], a color for each paint slot.
-        color: the word for the main color, None for a real model in its own colors.
-        caption: makes one of the captions that are true of it.
-    """
-
-    rgb: NDArray[np.float32]
-    color: str | None
-    caption: Callable[[np.random.Generator], str]
+VERSION = 3
+"""Of the file. Other versions are refused: in the first, real models had materials in place of swatches; the second
+had no scenes."""
+_ARRAYS = ("points", "slot", "queries", "sdf")
+_MODEL, _SCENE = "model", "scene"
+"""The family of a real model or a scene is this, a slash and its number."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +48,12 @@ class Pool:
 
     Attributes:
         points: (n, P, 3) int16. Each object's points are in random order.
-        slot: (n, P) uint8, the paint slot of its family, or the swatch of its model, that each point belongs to.
+        slot: (n, P) uint8, the paint slot of its family or scene, or the swatch of its model, of each point.
         queries, sdf: (n, Q, 3) int16 and (n, Q) float16: signed distances, negative inside; NaN if not known.
-        family: the family of each object, or "model/I" for the I-th of `models`.
-        words: adjectives and phrases of each object.
+        family: the family of each object, or "model/I" for the I-th of `models`, "scene/I" for that of `scenes`.
+        words: adjectives and phrases of each object; none of models and scenes.
         models: the real models.
+        scenes: those of several objects.
     """
 
     points: NDArray[np.int16]
@@ -75,13 +63,14 @@ class Pool:
     family: list[str]
     words: list[tuple[list[str], list[str]]]
     models: tuple[RealModel, ...] = ()
+    scenes: tuple[Scene, ...] = ()
 
     def __len__(self) -> int:
         return len(self.points)
 
     def rows(self, indices: NDArray[np.int64]) -> Pool:
-        """These objects alone, with all real models."""
-        arrays: dict[str, Any] = {name: getattr(self, name)[indices] for name in ("points", "slot", "queries", "sdf")}
+        """These objects alone, with all real models and scenes."""
+        arrays: dict[str, Any] = {name: getattr(self, name)[indices] for name in _ARRAYS}
         lists: dict[str, Any] = {
             name: [getattr(self, name)[i] for i in indices.tolist()] for name in ("family", "words")
         }
@@ -94,28 +83,18 @@ class Pool:
         return Example(self.key(index), points, colors, (appearance.caption(rng),))
 
     def key(self, index: int) -> str:
-        """The real model's key, or of a procedural object its family and place: unique in this pool."""
+        """The real model's key, or of another object its family and place: unique in this pool."""
         model = self.model(index)
         return f"{self.family[index]}/{index}" if model is None else model.key
 
     def appearance(self, index: int, rng: np.random.Generator) -> Appearance:
         """Fresh paint for object `index`, and the captions that go with it."""
-        model = self.model(index)
-        if model is not None:
-            rgb, painted = model.draw_colors(rng)
-            return Appearance(rgb, painted, partial(model.caption, painted))
-        family = FAMILIES[self.family[index]]
-        paint = draw_paint(family, rng)
-        rgb = np.array([shade(paint[slot.name], rng) for slot in family.slots], dtype=np.float32)
-        # A part that shows on fewer points than these is not worth a word.
-        shown = np.bincount(self.slot[index], minlength=len(family.slots)) > 0.01 * self.points.shape[1]
-        present = {slot.name for slot, some in zip(family.slots, shown, strict=True) if some}
-        adjectives, phrases = self.words[index]
-        return Appearance(
-            rgb,
-            paint[family.slots[0].name],
-            lambda rng: caption(family, paint, present, adjectives, phrases, rng),
-        )
+        slot = self.slot[index]
+        if (model := self.model(index)) is not None:
+            return appearances.of_model(model, rng)
+        if (scene := self.scene(index)) is not None:
+            return appearances.of_scene(scene, slot, rng)
+        return appearances.of_family(FAMILIES[self.family[index]], slot, self.words[index], rng)
 
     def painted(
         self, index: int, appearance: Appearance, n_points: int, rng: np.random.Generator
@@ -125,9 +104,21 @@ class Pool:
         return (self.points[index, pick] / SCALE).astype(np.float32), appearance.rgb[self.slot[index, pick]]
 
     def model(self, index: int) -> RealModel | None:
-        """The real model that object `index` is, None if it is procedural."""
+        """The real model that object `index` is, None if it is none."""
         kind, _, number = self.family[index].partition("/")
         return self.models[int(number)] if kind == _MODEL else None
+
+    def scene(self, index: int) -> Scene | None:
+        """The scene that object `index` is, None if it is a single object."""
+        kind, _, number = self.family[index].partition("/")
+        return self.scenes[int(number)] if kind == _SCENE else None
+
+    def nouns(self, index: int) -> tuple[str, ...]:
+        """What object `index` is: a model's nouns, a procedural object's family; a scene is no one thing."""
+        model = self.model(index)
+        if model is not None:
+            return model.nouns
+        return (self.family[index],) if self.family[index] in FAMILIES else ()
 
     def has_distance(self, index: int) -> bool:
         """Whether the signed distances of object `index` are known."""
@@ -148,13 +139,15 @@ class Pool:
         return (self.points[index] / SCALE).astype(np.float32)
 
     def split(self, held_out: float = 0.03) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Indices for training and for validation: the last procedural objects are held out, and a tenth
-        of the real models, the same ones in every pool."""
+        """Indices for training and for validation: the last procedural objects are held out, the last scenes, and
+        a tenth of the real models, the same ones in every pool."""
         models = [self.model(i) for i in range(len(self))]
-        procedural = [i for i, model in enumerate(models) if model is None]
-        cut = len(procedural) - max(1, int(len(procedural) * held_out))
         kept = [i for i, model in enumerate(models) if model is not None and model.held_out]
-        validation = np.array(sorted(procedural[cut:] + kept), dtype=np.int64)
+        scenes = [i for i in range(len(self)) if self.scene(i) is not None]
+        single = [i for i, model in enumerate(models) if model is None and self.scene(i) is None]
+        for made in (single, scenes):
+            kept += made[len(made) - max(1, int(len(made) * held_out)) :] if made else []
+        validation = np.array(sorted(kept), dtype=np.int64)
         return np.setdiff1d(np.arange(len(self)), validation), validation
 
     def weights(self, real: float | None = None) -> NDArray[np.float64]:
@@ -191,13 +184,15 @@ def build(
     n_queries: int = 1024,
     workers: int | None = None,
     seed: int = 0,
+    n_scenes: int = 0,
     models: Sequence[Asset] = (),
     progress: ProgressCallback = no_progress,
 ) -> list[str]:
-    """Sample `n_clouds` objects, the families in turn (rare ones every third time), and `models` into a file.
+    """Sample `n_clouds` objects, the families in turn (rare ones every third time), `n_scenes` scenes and `models`
+    into a file.
 
     The same arguments give the same bytes, whatever the number of workers. The procedural objects are the
-    same with and without models.
+    same with and without scenes and models, and so are these.
 
     Args:
         progress: called after each object, with how many are done.
@@ -206,27 +201,31 @@ def build(
         The models that were left out, since they cannot be read, are flat or come twice: "KEY: why" of each.
 
     Raises:
-        InputError: `n_clouds` is not positive.
+        InputError: `n_clouds` is not positive, or `n_scenes` negative.
         OutputError: the file cannot be written.
     """
     if n_clouds < 1:
         raise InputError(f"n_clouds: expected at least one procedural cloud, found {n_clouds}")
+    if n_scenes < 0:
+        raise InputError(f"n_scenes: expected no negative number, found {n_scenes}")
     jobs = [(CYCLE[i % len(CYCLE)], i, n_points, n_queries, seed) for i in range(n_clouds)]
     model_jobs = [(asset, n_clouds + i, n_points, n_queries, seed) for i, asset in enumerate(models)]
-    size = n_clouds + len(models)
+    scene_jobs = [(i, n_points, n_queries, seed) for i in range(n_scenes)]
+    size = n_clouds + n_scenes + len(models)
     arrays: dict[str, NDArray[Any]] = {
         "points": np.empty((size, n_points, 3), np.int16),
         "slot": np.empty((size, n_points), np.uint8),
         "queries": np.empty((size, n_queries, 3), np.int16),
         "sdf": np.empty((size, n_queries), np.float16),
     }
-    header: dict[str, Any] = {"version": VERSION, "family": [], "words": [], "seed": seed, "models": []}
+    header: dict[str, Any] = {"version": VERSION, "seed": seed, "family": [], "words": [], "scenes": [], "models": []}
     left_out: list[str] = []
     with ProcessPoolExecutor(workers or os.cpu_count()) as executor:
         procedural = executor.map(procedural_row, jobs, chunksize=16)
+        scenes = executor.map(scene_row, scene_jobs, chunksize=16)
         real = executor.map(model_row, model_jobs, chunksize=4)
         keys: set[str] = set()
-        for done, row in enumerate(itertools.chain(procedural, real), start=1):
+        for done, row in enumerate(itertools.chain(procedural, scenes, real), start=1):
             if isinstance(row, Row) and row.model is not None and row.model.key in keys:
                 row = f"{row.model.key}: expected models with keys of their own, found it twice"
             if isinstance(row, str):
@@ -245,9 +244,12 @@ def _add(row: Row, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> N
     for name, array in arrays.items():
         array[place] = getattr(row, name)
     header["words"].append(row.words)
-    header["family"].append(f"{_MODEL}/{len(header['models'])}" if row.model is not None else row.family)
-    if row.model is not None:
-        header["models"].append(row.model.header())
+    family = row.family
+    for kind, what in ((_SCENE, row.scene), (_MODEL, row.model)):
+        if what is not None:
+            family = f"{kind}/{len(header[f'{kind}s'])}"
+            header[f"{kind}s"].append(what.header())
+    header["family"].append(family)
 
 
 def _write(path: Path, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
@@ -269,10 +271,11 @@ def read(path: Path) -> Pool:
                 raise InputError(
                     f"{path}: expected a pool of version {VERSION}, found version {version}; build it anew"
                 )
-            arrays = {name: file.get_tensor(name) for name in ("points", "slot", "queries", "sdf")}
+            arrays = {name: file.get_tensor(name) for name in _ARRAYS}
         words = [(list(a), list(p)) for a, p in header["words"]]
-        models = tuple(RealModel.of_header(model) for model in header["models"])
-        pool = Pool(**arrays, family=list(header["family"]), words=words, models=models)
+        models = tuple(map(RealModel.of_header, header["models"]))
+        scenes = tuple(map(Scene.of_header, header["scenes"]))
+        pool = Pool(**arrays, family=list(header["family"]), words=words, models=models, scenes=scenes)
         _check(pool)
     except InputError:
         raise
@@ -294,6 +297,7 @@ def _check(pool: Pool) -> None:
         raise ValueError(f"{len(pool.family)} families and {len(pool.words)} descriptions of {n} clouds of {n_points}")
     slots = {name: len(family.slots) for name, family in FAMILIES.items()}
     slots |= {f"{_MODEL}/{i}": len(model.colors) for i, model in enumerate(pool.models)}
+    slots |= {f"{_SCENE}/{i}": len(scene.slots) for i, scene in enumerate(pool.scenes)}
     unknown = set(pool.family) - set(slots)
     if unknown:
         raise ValueError(f"unknown families {sorted(unknown)}")

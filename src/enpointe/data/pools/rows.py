@@ -1,10 +1,10 @@
-"""One object as a row of a pool's arrays: a procedural one with its distances, or a real model without."""
+"""One row of a pool's arrays: a procedural object or a scene with its distances, or a real model without."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from enpointe.data.asset_clouds import sample_asset
 from enpointe.data.assets import Asset
 from enpointe.data.pools.models import RealModel
 from enpointe.data.procedural.families import FAMILIES
+from enpointe.data.procedural.family import Assembly
 from enpointe.data.procedural.sampling import sample_surface
+from enpointe.data.procedural.scenes import Scene, compose
 from enpointe.data.swatches import swatches
 
 SCALE = 32767 / 0.625
@@ -26,7 +28,7 @@ FLAT = 0.02
 
 @dataclass(frozen=True)
 class Row:
-    """points (P, 3), slot (P,), queries (Q, 3) and sdf (Q,) as a pool stores them; family and words, or the model."""
+    """points (P, 3), slot (P,), queries (Q, 3) and sdf (Q,) as a pool stores them, and what it is."""
 
     points: NDArray[np.int16]
     slot: NDArray[np.uint8]
@@ -34,6 +36,7 @@ class Row:
     sdf: NDArray[np.float16]
     family: str = ""
     words: tuple[Sequence[str], Sequence[str]] = ((), ())
+    scene: Scene | None = None
     model: RealModel | None = None
 
 
@@ -43,8 +46,23 @@ def procedural_row(job: tuple[str, int, int, int, int]) -> Row:
     rng = np.random.default_rng((seed, index))
     family = FAMILIES[name]
     assembly = family.assemble(rng)
+    words = ([a for a in assembly.adjectives if a], [p for p in assembly.phrases if p])
+    row = _assembly_row(assembly, [slot.name for slot in family.slots], n_points, n_queries, rng)
+    return replace(row, family=name, words=words)
+
+
+def scene_row(job: tuple[int, int, int, int]) -> Row:
+    """A scene: (index, n_points, n_queries, seed) -> its row."""
+    index, n_points, n_queries, seed = job
+    rng = np.random.default_rng((seed, index, 1))
+    scene, assembly = compose(rng)
+    return replace(_assembly_row(assembly, scene.slots, n_points, n_queries, rng), scene=scene)
+
+
+def _assembly_row(
+    assembly: Assembly, slots: Sequence[str], n_points: int, n_queries: int, rng: np.random.Generator
+) -> Row:
     surface = sample_surface(assembly, n_points, rng)
-    slots = [slot.name for slot in family.slots]
     slot_of_part = np.array([slots.index(part.slot) for part in assembly.parts], dtype=np.uint8)
     # Half of the queries close to the surface, where the mesh is decided, half anywhere in the box.
     near = n_queries // 2
@@ -55,8 +73,7 @@ def procedural_row(job: tuple[str, int, int, int, int]) -> Row:
     queries = np.round(np.concatenate([close, anywhere]).clip(-0.6, 0.6) * SCALE).astype(np.int16)
     distance = assembly.sdf(queries / SCALE * surface.scale + surface.center) / surface.scale
     points = np.round(surface.points * SCALE).astype(np.int16)
-    words = ([a for a in assembly.adjectives if a], [p for p in assembly.phrases if p])
-    return Row(points, slot_of_part[surface.part], queries, distance.astype(np.float16), name, words)
+    return Row(points, slot_of_part[surface.part], queries, distance.astype(np.float16))
 
 
 def model_row(job: tuple[Asset, int, int, int, int]) -> Row | str:

@@ -36,6 +36,26 @@ class Solid(Protocol):
 
 
 @dataclass(frozen=True)
+class Scaled:
+    """Another solid, larger or smaller."""
+
+    solid: Solid
+    factor: float
+
+    @classmethod
+    def of(cls, solid: Solid, factor: float) -> Scaled:
+        """Scaled once, also if it is scaled already."""
+        return cls(solid.solid, solid.factor * factor) if isinstance(solid, Scaled) else cls(solid, factor)
+
+    def mesh(self) -> tuple[Array, Faces]:
+        vertices, faces = self.solid.mesh()
+        return vertices * self.factor, faces
+
+    def sdf(self, points: Array) -> Array:
+        return self.solid.sdf(points / self.factor) * self.factor
+
+
+@dataclass(frozen=True)
 class Box:
     """An axis-aligned box; `size` is its full extent along x, y, z."""
 

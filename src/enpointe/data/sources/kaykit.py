@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from enpointe.core.errors import InputError
 from enpointe.data.assets import Asset
+from enpointe.data.plurals import plural
 from enpointe.data.sources import SOURCES, Source, existing_folder
 from enpointe.io.assets.files import FolderFiles, read_bounded
 from enpointe.io.assets.limits import LIMITS, AssetLimits
@@ -125,11 +126,6 @@ def clean_name(stem: str) -> tuple[str, tuple[str, ...]]:
     unknown = [token for token in rest if token not in {*_ADJECTIVES, *_TRAILING, *_GROUPS}]
     phrase = " ".join([*unknown, noun, *trailing])
     return " ".join([*color, *adjectives, phrase]), _nouns(phrase)
-
-
-def plural(noun: str) -> str:
-    """ "tomato" -> "tomatoes", "box" -> "boxes", "carrot" -> "carrots"."""
-    return noun + ("es" if noun.endswith(("x", "s", "ch", "sh", "ato")) else "s")
 
 
 def _nouns(phrase: str) -> tuple[str, ...]:
