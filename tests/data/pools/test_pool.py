@@ -39,6 +39,17 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
 
 
+def test_arrays_stay_in_the_file(pool_path: Path) -> None:
+    """Read-only views of a map of the file, as safetensors has them."""
+    read, (arrays, _) = pool.read(pool_path), contents(pool_path)
+    for name, array in arrays.items():
+        found = getattr(read, name)
+        assert type(found) is np.ndarray
+        assert isinstance(found.base, np.memmap)
+        assert not found.flags.writeable
+        assert np.array_equal(found, array, equal_nan=name == "sdf")
+
+
 def test_seeds_differ(pool_path: Path, tmp_path: Path) -> None:
     pool.build(tmp_path / "other", n_clouds=2, n_points=600, n_queries=64, workers=1, seed=4)
     assert not np.array_equal(pool.read(tmp_path / "other").points, pool.read(pool_path).points[:2])

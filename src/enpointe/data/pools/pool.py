@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import struct
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ VERSION = 3
 """Of the file. Other versions are refused: in the first, real models had materials in place of swatches; the second
 had no scenes."""
 _ARRAYS = ("points", "slot", "queries", "sdf")
+_DTYPES = {"I16": np.int16, "U8": np.uint8, "F16": np.float16}
 _MODEL, _SCENE = "model", "scene"
 """The family of a real model or a scene is this, a slash and its number."""
 
@@ -258,7 +260,7 @@ def _write(path: Path, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) 
 
 
 def read(path: Path) -> Pool:
-    """Read a pool file into memory.
+    """Read a pool file. Its arrays stay in the file until they are looked at, shared by all processes that read it.
 
     Raises:
         InputError: the file is absent, damaged, of another version, or made by other families than these.
@@ -271,7 +273,7 @@ def read(path: Path) -> Pool:
                 raise InputError(
                     f"{path}: expected a pool of version {VERSION}, found version {version}; build it anew"
                 )
-            arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+        arrays = _mapped(path)
         words = [(list(a), list(p)) for a, p in header["words"]]
         models = tuple(map(RealModel.of_header, header["models"]))
         scenes = tuple(map(Scene.of_header, header["scenes"]))
@@ -282,6 +284,19 @@ def read(path: Path) -> Pool:
     except Exception as error:
         raise InputError(f"{path}: expected a pool made by 'enpointe data build', found {error!r}") from error
     return pool
+
+
+def _mapped(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a safetensors file that is known to be one, read-only."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        described = json.loads(file.read(length))
+    arrays: dict[str, NDArray[Any]] = {}
+    for name in _ARRAYS:
+        one = described[name]
+        dtype, offset = _DTYPES[one["dtype"]], 8 + length + one["data_offsets"][0]
+        arrays[name] = np.memmap(path, dtype, "r", offset, tuple(one["shape"])).view(np.ndarray)
+    return arrays
 
 
 def _check(pool: Pool) -> None:
