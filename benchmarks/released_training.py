@@ -35,7 +35,7 @@ def step(name: str, batch: int, low_rank: int | None) -> None:
     from enpointe.training.compiling import Objective
     from enpointe.training.ema import EMA
     from enpointe.training.low_rank import add_low_rank
-    from enpointe.training.optimizers import build_optimizers
+    from enpointe.training.optimizers import build_optimizers, take_step
     from enpointe.training.tasks import RECIPES
 
     keep_freed_memory()
@@ -61,10 +61,7 @@ def step(name: str, batch: int, low_rank: int | None) -> None:
     for _ in range(2):
         start = time.process_time()
         objective(data)
-        torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.settings.clip)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        take_step(network, optimizers, 1e-6, recipe.settings.clip)
         average.update(network)
         seconds = time.process_time() - start
     parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -12,6 +12,7 @@ from enpointe.core.errors import InputError
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sdf import SDFTransformer
 from enpointe.training.low_rank import add_low_rank, merged
+from enpointe.training.optimizers import build_optimizers, take_step
 
 pytest.importorskip("peft", reason="peft is not installed")
 
@@ -76,6 +77,19 @@ def test_cross_attention_has_factors_too() -> None:
     learning = {name.partition(".lora_")[0] for name, p in network.named_parameters() if p.requires_grad}
     assert {"decoder.resblocks.0.attn.c_q", "decoder.resblocks.0.attn.c_kv", "encoder.resblocks.0.mlp.c_fc"} <= learning
     assert "output_proj" not in learning
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_optimizers_move_the_factors_alone(optimizer: str) -> None:
+    network = transformer()
+    add_low_rank(network, 2)
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    optimizers = build_optimizers(network, optimizer, 1e-2, 0.1)
+    for _ in range(2):  # the first factor has a gradient from the second step on
+        network(torch.randn(2, 6, 10), torch.tensor([3, 500]), vector=torch.ones(2, 8)).square().mean().backward()
+        take_step(network, optimizers, 1e-2, 1.0)
+    moved = {name for name, parameter in network.named_parameters() if not torch.equal(parameter, before[name])}
+    assert moved == {name for name in before if ".lora_" in name}
 
 
 def test_a_network_without_hidden_matrices() -> None:

@@ -205,7 +205,8 @@ def _train(plan: Plan, run_dir: Path, group: Group, *, device: torch.device, res
     keep_freed_memory()
     recipe = RECIPES[plan.recipe].changed(plan.changes)
     task = recipe.make(plan.open_data(), run_dir)
-    Start(plan.init, plan.low_rank).apply(task, recipe.task, run_dir / "best.safetensors" if resume else None)
+    best = run_dir / "best.safetensors"
+    Start(plan.init, plan.low_rank).apply(task, recipe.task, best if resume and best.is_file() else None)
     return train_task(
         task, recipe.settings, run_dir, device=group.place(device), recipe=asdict(plan), minutes=plan.minutes,
         steps=plan.steps, resume=resume, group=group, **options,

@@ -29,8 +29,8 @@ class Start:
         """Changes a task's network, and notes it in the header of what will be saved.
 
         Args:
-            resumed: the weights that the run left so far, of one that goes on: what their header says of the run's
-                beginning is kept.
+            resumed: the weights that the run left so far, of one that goes on, whose network comes from elsewhere:
+                what their header says of the run's beginning is kept.
 
         Raises:
             InputError: peft is not installed, or has nothing to adapt. WeightsError: the weights are missing, damaged
@@ -38,7 +38,7 @@ class Start:
         """
         info = task.network_info
         if resumed is not None:
-            earlier = read_weights(resumed).info if resumed.is_file() else {}
+            earlier = read_weights(resumed).info
             inherit(info, earlier)
             if "init" in earlier:
                 info["init"] = earlier["init"]
