@@ -1,6 +1,6 @@
 """A task small enough to train in a test; run as a script, one that is killed while it writes a checkpoint.
 
-python tiny.py POOL RUN STEP STEPS    killed while it saves after STEP, of a budget of STEPS
+python tiny.py POOL RUN STEP STEPS WORKERS    killed while it saves after STEP, of a budget of STEPS
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -69,7 +70,7 @@ def train(data: pool.Pool, run: Path, settings: Settings[Any] = SETTINGS, *, tas
 
 
 def main() -> None:
-    data, run, step, steps = sys.argv[1:]
+    data, run, step, steps, workers = sys.argv[1:]
     torch.set_num_threads(1)
     sys.modules["torch.utils.tensorboard"] = None  # type: ignore[assignment]
     write, saves = torch.save, 0
@@ -83,7 +84,7 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with patch.object(torch, "save", killed):
-        train(pool.read(Path(data)), Path(run), steps=int(steps))
+        train(pool.read(Path(data)), Path(run), replace(SETTINGS, workers=int(workers)), steps=int(steps))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from collections import Counter
 from collections.abc import Callable
 from itertools import islice
@@ -288,3 +289,52 @@ def test_every_rank_draws_for_itself_from_its_share(pool_path: Path, shards: Pat
     parts = [[key.startswith("box/") for key in rank] for rank in ranks]
     assert parts[0] != parts[1]
     assert open_dataset([pool_path, shards]).split(held_out=False).size is None
+
+
+def test_a_pool_goes_to_other_processes_by_its_path(pool_path: Path, small_pool: Pool) -> None:
+    weights = np.linspace(0, 1, OBJECTS)
+    for dataset, most in ((PoolDataset.open(pool_path), 2000), (PoolDataset(small_pool), 10**7)):
+        part = dataset.weighted(weights).split(held_out=False).share(1, 2)
+        sent = pickle.dumps(part)
+        assert len(sent) < most
+        found = pickle.loads(sent)  # noqa: S301 - our own
+        assert isinstance(found, PoolDataset)
+        assert [content(one) for one in islice(found.stream(3), 5)] == [
+            content(one) for one in islice(part.stream(3), 5)
+        ]
+
+
+# Weights
+
+
+def test_objects_come_in_proportion_to_their_weights(small_pool: Pool) -> None:
+    """Rounded up or down in each epoch, never more; those of weight 0 never."""
+    weights = np.array([0.0, 4.0, *[1.0] * 10, *[0.5] * 8])
+    training = PoolDataset(small_pool).weighted(weights).split(held_out=False)
+    assert training.size == len(training) == 18  # without the first, and the held-out last
+    drawn = keys(training, 18 * 40)
+    expected = {f"{small_pool.family[i]}/{i}": 18 * weight / weights[:19].sum() for i, weight in enumerate(weights)}
+    for number in range(40):
+        counts = Counter(drawn[18 * number : 18 * (number + 1)])
+        assert all(abs(counts[key] - expected[key]) < 1 for key in list(expected)[:19])
+    total = Counter(drawn)
+    assert total[f"{small_pool.family[1]}/1"] / 40 == pytest.approx(expected[f"{small_pool.family[1]}/1"], abs=0.25)
+    held_out = PoolDataset(small_pool).weighted(weights).split(held_out=True)
+    assert keys(held_out, 3) == [f"{small_pool.family[19]}/19"] * 3
+    assert not PoolDataset(small_pool).weighted(np.eye(OBJECTS)[3]).split(held_out=True).size
+
+
+def test_shares_of_weighted_objects_make_up_the_epoch(small_pool: Pool) -> None:
+    whole = PoolDataset(small_pool).weighted(np.linspace(0.2, 1, OBJECTS)).weighted(np.linspace(1, 3, OBJECTS))
+    shares = [keys(whole.share(rank, 3), whole.share(rank, 3).size) for rank in range(3)]
+    assert sorted(key for share in shares for key in share) == sorted(keys(whole, OBJECTS))
+    assert np.array_equal(whole.weights, np.linspace(0.2, 1, OBJECTS) * np.linspace(1, 3, OBJECTS))  # type: ignore[arg-type]
+
+
+def test_an_object_that_comes_twice_in_an_epoch_is_painted_anew(small_pool: Pool) -> None:
+    only = PoolDataset(small_pool).weighted(np.eye(OBJECTS)[[2, 4]].sum(0) * [1, 1, 9, 1, 1, *[1] * 15])
+    stream = only.stream()
+    found = [next(stream) for _ in range(40)]
+    often = [one for one in found if one.key.endswith("/2")]
+    assert len(often) > 30
+    assert len({one.colors.tobytes() for one in often}) == len(often)

@@ -29,6 +29,7 @@ class PoolDataset:
         weights: one for each of the pool's objects, not negative: how often it comes in an epoch, in proportion. An
             object of weight 0 is left out everywhere; where objects are held out, the others come once each. None:
             all once.
+        path: the pool's file, from which other processes read it again.
     """
 
     pool: Pool
@@ -36,11 +37,17 @@ class PoolDataset:
     rank: int = 0
     ranks: int = 1
     weights: NDArray[np.float64] | None = None
+    path: Path | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """All objects of a pool's file; InputError where it is none, or is damaged."""
-        return cls(read(path))
+        return cls(read(path), path=path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: the file's place in place of its content."""
+        part = (self.held_out, self.rank, self.ranks, self.weights)
+        return (PoolDataset, (self.pool, *part)) if self.path is None else (_reopened, (self.path, *part))
 
     @property
     def size(self) -> int:
@@ -106,3 +113,7 @@ class PoolDataset:
             "pool": zlib.crc32(np.ascontiguousarray(self.pool.points[:, 0]).tobytes()), "held_out": self.held_out,
             "rank": self.rank, "ranks": self.ranks, "weights": weights,
         }  # fmt: skip
+
+
+def _reopened(path: Path, *part: Any) -> PoolDataset:
+    return replace(PoolDataset(read(path), *part), path=path)
