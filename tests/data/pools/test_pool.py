@@ -190,14 +190,3 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="expected a place to write a pool"):
         pool.build(tmp_path / "no" / "p", n_clouds=1, n_points=4, n_queries=4, workers=1)
-
-
-def test_rows_are_these_objects_alone(small_pool: Pool) -> None:
-    part = small_pool.rows(np.array([4, 1]))
-    assert len(part) == 2
-    for index, other in ((0, 4), (1, 1)):
-        ours, theirs = (one.draw(i, 50, np.random.default_rng(0)) for one, i in ((part, index), (small_pool, other)))
-        assert np.array_equal(ours.points, theirs.points)
-        assert np.array_equal(ours.colors, theirs.colors)
-        assert ours.captions == theirs.captions
-        assert np.array_equal(part.distances(index)[1], small_pool.distances(other)[1])

@@ -56,9 +56,6 @@ def test_what_a_pool_says_of_them(scenes: pool.Pool) -> None:
     assert scenes.nouns(5) == ()
     assert scenes.key(5) == "scene/1/5"
     assert np.array_equal(scenes.weights(), np.ones(54))
-    part = scenes.rows(np.array([0, 7, 30]))
-    assert part.scene(1) == scenes.scene(7)
-    assert part.scene(2) == scenes.scene(30)
 
 
 def test_every_member_shows(scenes: pool.Pool) -> None:

@@ -13,7 +13,7 @@ import os
 import struct
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +69,6 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.points)
-
-    def rows(self, indices: NDArray[np.int64]) -> Pool:
-        """These objects alone, with all real models and scenes."""
-        arrays: dict[str, Any] = {name: getattr(self, name)[indices] for name in _ARRAYS}
-        lists: dict[str, Any] = {
-            name: [getattr(self, name)[i] for i in indices.tolist()] for name in ("family", "words")
-        }
-        return replace(self, **arrays, **lists)
 
     def draw(self, index: int, n_points: int, rng: np.random.Generator) -> Example:
         """Object `index`, freshly painted and captioned, as `n_points` of its points (repeated if it has fewer)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -179,11 +179,11 @@ class Appearances:
     captions: list[str]
 
 
-def draw_appearances(pool: Pool, numbers: Sequence[int], n: int, seed: int) -> Appearances:
-    """`n` of every object of a pool; `numbers` name the objects, for what is random in their appearances."""
+def draw_appearances(pool: Pool, objects: Sequence[int], n: int, seed: int) -> Appearances:
+    """`n` of each of a pool's objects."""
     palette, captions = list[NDArray[np.float32]](), list[str]()
-    for index, number in enumerate(numbers):
-        rng = np.random.default_rng((seed, number, FEED))
+    for index in objects:
+        rng = np.random.default_rng((seed, index, FEED))
         for _ in range(n):
             appearance = pool.appearance(index, rng)
             palette.append(appearance.rgb)
@@ -196,16 +196,42 @@ def _drawn(
     parts: Sequence[PoolDataset], n: int, seed: int, workers: int, progress: ProgressCallback
 ) -> list[Appearances]:
     jobs = [
-        (part.pool.rows(objects), objects.tolist(), n, seed + number)
+        (number, objects.tolist(), n, seed + number)
         for number, part in enumerate(parts)
         for objects in np.array_split(part.objects, -(-len(part) // CHUNK))
     ]
     found, done, total = list[Appearances](), 0, sum(len(part) for part in parts)
-    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) if workers else None
-    with executor or contextlib.nullcontext():
-        run = map if executor is None else executor.map
-        for one in run(draw_appearances, *zip(*jobs, strict=True)):
+    with _drawing(parts, workers) as drawn:
+        for one in drawn(jobs):
             found.append(one)
             done += len(one.sizes) // n
             progress(Progress("appearances", done, total))
     return found
+
+
+_Job = tuple[int, list[int], int, int]
+
+
+@contextlib.contextmanager
+def _drawing(parts: Sequence[PoolDataset], workers: int) -> Iterator[Callable[[Sequence[_Job]], Iterator[Appearances]]]:
+    """What does such jobs in their order, in this process or in others."""
+    if not workers:
+        yield lambda jobs: (draw_appearances(parts[job[0]].pool, *job[1:]) for job in jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(parts,)) as executor:
+        yield lambda jobs: executor.map(_draw, jobs)
+
+
+_PARTS: Sequence[PoolDataset]
+"""In a worker."""
+
+
+def _begin(parts: Sequence[PoolDataset]) -> None:
+    global _PARTS
+    _PARTS = parts
+
+
+def _draw(job: _Job) -> Appearances:
+    number, objects, n, seed = job
+    return draw_appearances(_PARTS[number].pool, objects, n, seed)
