@@ -8,7 +8,7 @@ import sys
 
 SCRIPTS = (
     "startup", "generate", "memory", "attention", "mesh", "data", "render", "build", "solvers", "train_step",
-    "base_quality", "reference", "released", "released_memory",
+    "train_feed", "base_quality", "reference", "released", "released_memory",
 )  # fmt: skip
 
 
