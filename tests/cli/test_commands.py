@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -100,6 +101,18 @@ def test_interrupted_work_leaves_nothing(tmp_path: Path, number: signal.Signals,
         rest = process.stderr.read()
         assert process.wait(timeout=20) == code
     assert rest == ("enpointe: interrupted\n" if code == 130 else "")
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.slow
+def test_a_pool_that_is_interrupted_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    """It does not go on with the thousands of objects that its workers have been given already."""
+    command = [sys.executable, "-m", "enpointe", "data", "build", "--out", "p.safetensors", "--workers", "1"]
+    with subprocess.Popen([*command, "--clouds", "20000", "--points", "512"], cwd=tmp_path, env=ENVIRONMENT) as process:
+        time.sleep(5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 143
     assert names(tmp_path) == set()
 
 

@@ -11,8 +11,9 @@ import itertools
 import json
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -214,11 +215,11 @@ def build(
     }
     header: dict[str, Any] = {"version": VERSION, "seed": seed, "family": [], "words": [], "scenes": [], "models": []}
     left_out: list[str] = []
-    with ProcessPoolExecutor(workers or os.cpu_count()) as executor:
+    keys: set[str] = set()
+    with _executor(workers) as executor:
         procedural = executor.map(procedural_row, jobs, chunksize=16)
         scenes = executor.map(scene_row, scene_jobs, chunksize=16)
         real = executor.map(model_row, model_jobs, chunksize=4)
-        keys: set[str] = set()
         for done, row in enumerate(itertools.chain(procedural, scenes, real), start=1):
             if isinstance(row, Row) and row.model is not None and row.model.key in keys:
                 row = f"{row.model.key}: expected models with keys of their own, found it twice"
@@ -230,6 +231,16 @@ def build(
             progress(Progress("clouds", done, size))
     _write(path, {name: array[: len(header["family"])] for name, array in arrays.items()}, header)
     return left_out
+
+
+@contextmanager
+def _executor(workers: int | None) -> Iterator[ProcessPoolExecutor]:
+    """Processes that leave alone what they have not begun once the block ends, also by Ctrl-C."""
+    executor = ProcessPoolExecutor(workers or os.cpu_count())
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def _add(row: Row, arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
