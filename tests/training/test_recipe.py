@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 
+from data.fake_build import CONFIG, FakeRenderer, boxes
 from enpointe.checkpoints.weights import read_weights, save_weights
 from enpointe.cli import main
 from enpointe.core.errors import InputError, WeightsError
+from enpointe.core.progress import Progress
+from enpointe.data.build.build import build_shards
 from enpointe.data.datasets import Dataset, PoolDataset
 from enpointe.training import recipe as recipes
 from enpointe.training import tasks
@@ -129,6 +136,40 @@ def test_an_added_task_is_trained_on_the_command_line(
     assert main(["train", NAME, "--steps", "2", "--data", str(pool_path), "--run", str(run), "--device", "cpu"]) == 0
     assert "step 2 minute 0.0 held-out loss" in capsys.readouterr().out
     assert read_weights(run / "best.safetensors").info["training"]["steps"] == 2
+
+
+@pytest.mark.usefixtures("added")
+@pytest.mark.slow
+def test_pools_and_shards_together_stopped_and_resumed(pool_path: Path, tmp_path: Path) -> None:
+    """A mixture of both kinds: the run that was stopped and resumed is the run that was not."""
+    shards = tmp_path / "shards"
+    build_shards(boxes(12), shards, FakeRenderer, CONFIG, per_shard=5, method="fork")
+    data: dict[str, Any] = {"data": [pool_path, shards], "weights": [1.0, 2.0]}
+    options: dict[str, Any] = {"device": "cpu", "report": lambda _: None}
+    recipes.train(NAME, run_dir=tmp_path / "whole", steps=6, **data, **options)
+    stop = partial(_stop_at, 3)
+    recipes.train(NAME, run_dir=tmp_path / "parts", steps=6, progress=stop, **data, **options)
+    assert _saved(tmp_path / "parts")["run_state"]["step"] == 3
+    recipes.train(NAME, run_dir=tmp_path / "parts", resume=True, **options)
+    whole, parts = (_saved(tmp_path / run) for run in ("whole", "parts"))
+    assert parts["run_state"]["step"] == 6
+    assert parts["feeds"] == whole["feeds"]
+    assert all(torch.equal(value, whole["network"][key]) for key, value in parts["network"].items())
+    drawn = [part["done"] for stream in whole["feeds"][0]["streams"] for part in stream["parts"]]
+    assert len(drawn) == 2
+    assert min(drawn) > 0
+    with pytest.raises(InputError, match="expected one for each of 2 data sets, found 1"):
+        recipes.train(NAME, run_dir=tmp_path / "new", steps=1, data=data["data"], weights=[1.0], **options)
+    assert not (tmp_path / "new").exists()
+
+
+def _stop_at(step: int, progress: Progress) -> None:
+    if progress.stage == "train" and progress.done == step:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _saved(run: Path) -> dict[str, Any]:
+    return dict(torch.load(run / "checkpoint.pt", weights_only=True))
 
 
 def test_before_it_is_added(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,12 @@ import pytest
 import torch
 
 from enpointe.core.errors import EnpointeError, InputError
+from enpointe.data.datasets import Dataset, Mixture
 from enpointe.data.example import Example
-from enpointe.training.feed import streaming
-from enpointe.training.feed.streaming import StreamingFeed
+from enpointe.training.feed.streaming import StreamingFeed, n_streams
 from enpointe.training.settings import Phase
 from enpointe.training.task import Collated
-from training.line import LineTask
+from training.line import LineTask, Numbers
 
 SMALL, LARGE = Phase(0.5, 3, 1.0), Phase(1.0, 5, 2.0)
 PHASES = [SMALL] * 6 + [LARGE] * 8 + [SMALL] * 6
@@ -115,7 +116,19 @@ def test_a_worker_that_dies_ends_the_run_with_an_error() -> None:
             drawn(feed, 6)
 
 
-def test_many_examples_make_a_fixed_number_of_streams() -> None:
-    assert streaming.STREAMS == 8
-    with opened() as feed:
-        assert len(feed.state_dict()["streams"]) < streaming.STREAMS
+@dataclass(frozen=True)
+class Sized(Numbers):
+    size: int | None = 64
+
+
+@pytest.mark.parametrize(
+    ("sizes", "ranks", "expected"),
+    [
+        ((1000,), 1, 8), ((64,), 1, 4), ((64,), 2, 2), ((64,), 9, 1), ((3,), 1, 1), ((None,), 1, 8),
+        ((1000, 40), 1, 2), ((None, 40), 1, 2), ((1000, None), 2, 8),
+    ],
+)  # fmt: skip
+def test_how_many_streams_there_are(sizes: tuple[int | None, ...], ranks: int, expected: int) -> None:
+    parts: tuple[tuple[Dataset, float], ...] = tuple((Sized(size=size), 1.0) for size in sizes)
+    assert n_streams(Mixture(parts), ranks) == expected
+    assert n_streams(Mixture(((Mixture(parts), 1.0),)), ranks) == expected

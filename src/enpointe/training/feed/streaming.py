@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from enpointe.core.errors import EnpointeError, InputError
-from enpointe.data.datasets.dataset import Dataset, Stream
+from enpointe.data.datasets import Dataset, Stream, parts_of
 from enpointe.data.example import Example
 from enpointe.training.feed.text import TextFeatures
 from enpointe.training.seeds import numpy_rng, share
@@ -34,7 +34,7 @@ E_contra = TypeVar("E_contra", contravariant=True)
 STREAMS = 8
 """Of each process that trains."""
 SMALLEST_SHARE = 16
-"""Examples of a stream in an epoch; a data set of fewer has fewer streams."""
+"""Examples of a stream in an epoch, held-out ones counted in; a data set of fewer has fewer streams."""
 
 State = dict[str, Any]
 
@@ -96,10 +96,8 @@ class StreamingFeed(Generic[E]):
         self, task: Task[E], *, seed: int, device: torch.device, dtype: torch.dtype, rank: int = 0, ranks: int = 1,
         workers: int = 0,
     ) -> None:  # fmt: skip
-        data = task.data.split(held_out=False)
-        size = STREAMS * SMALLEST_SHARE * ranks if data.size is None else data.size
-        n = max(1, min(STREAMS, size // (SMALLEST_SHARE * ranks)))
-        arguments = (data, task.collate, seed, rank, rank * n, ranks * n)
+        n = n_streams(task.data, ranks)
+        arguments = (task.data.split(held_out=False), task.collate, seed, rank, rank * n, ranks * n)
         self._rank, self._ranks, self._device = rank, ranks, device
         self._drawer: Drawer[E] = Drawer(*arguments)
         self._states = [self._drawer.stream(number).state_dict() for number in range(n)]
@@ -152,6 +150,13 @@ class StreamingFeed(Generic[E]):
             return self._ahead.pop(number)[2].result()
         except BrokenProcessPool as error:
             raise _lost() from error
+
+
+def n_streams(data: Dataset, ranks: int) -> int:
+    """Of each process: fewer where the smallest of the pools and shards has little for each."""
+    sizes = [part.size for part in parts_of(data)]
+    smallest = min((size for size in sizes if size is not None), default=STREAMS * SMALLEST_SHARE * ranks)
+    return max(1, min(STREAMS, smallest // (SMALLEST_SHARE * ranks)))
 
 
 def on_device(collated: Collated, device: torch.device, text: TextFeatures | None) -> Batch:
