@@ -10,10 +10,10 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
 import numpy as np
@@ -52,11 +52,11 @@ class Numbers:
     ranks: int = 1
     size: int | None = 64
 
-    def split(self, held_out: bool) -> Numbers:
+    def split(self, held_out: bool) -> Self:
         return self
 
-    def share(self, rank: int, ranks: int) -> Numbers:
-        return Numbers(rank, ranks)
+    def share(self, rank: int, ranks: int) -> Self:
+        return replace(self, rank=rank, ranks=ranks)
 
     def stream(self, seed: int = 0) -> EpochStream:
         def epoch(number: int) -> NDArray[np.int64]:

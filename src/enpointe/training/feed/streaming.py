@@ -130,7 +130,7 @@ class StreamingFeed(Generic[E]):
 
     def close(self) -> None:
         for worker in self._workers:
-            worker.shutdown(wait=False, cancel_futures=True)
+            worker.shutdown(cancel_futures=True)
 
     def _job(self, step: int, phase: Phase[E]) -> tuple[int, State, int, int, E]:
         number = step % len(self._states)
