@@ -21,7 +21,7 @@ GRAY = 0.035
 """Colors of less chroma have no hue."""
 SAME_HUE, SAME_GRAY = np.deg2rad(30), 0.25
 """How far apart hues, and lightnesses of what has no hue, still are of one kind."""
-_LIT = (0.3, 2.0)
+_LIT = (0.45, 1.8)
 """Least and most light of a repainted swatch, in terms of its paint's."""
 _DARKEST = 0.02
 """Light below which one black is not told from another."""
