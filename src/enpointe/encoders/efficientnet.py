@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -43,6 +44,11 @@ class ImageEncoder:
         """
         parts = list(self._parts(checked(images)))
         return Sights(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+    @torch.no_grad()
+    def encode_views(self, views: Float[Tensor, "n 3 h w"]) -> Sights:
+        """Views on the network's device, sRGB in [0, 1], `SIZE` pixels along a side or another multiple of 32."""
+        return self.network(((views * 255 - MEAN) / SCALE).contiguous(memory_format=torch.channels_last))
 
     def _parts(self, images: Sequence[NDArray[np.uint8]]) -> Iterable[Sights]:
         device = self.network.stem.weight.device
