@@ -1,7 +1,8 @@
-"""What the embedded base model has learned of the families that it was trained on.
+"""What the embedded base stage has learned of the procedural families.
 
-First table: squared velocity error of x, y, z by noise level, beside the least that is possible, which is that
-of somebody who knows the very object (the exact posterior mean over its dense cloud).
+First table: squared error of the denoised x, y, z by noise level, of the network that the pipeline uses there. Where
+that is the detail network, beside it the least that is possible for somebody who knows the very object, but not which
+of its points is which (the exact posterior mean over its dense cloud).
 
 Second table: prompts sampled, and each cloud compared with true clouds of every family by chamfer distance: how
 often the nearest one is of the family that was asked for, and how far the nearest one of that family is.
@@ -9,6 +10,7 @@ often the nearest one is of the family that was asked for, and how far the neare
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,57 +24,60 @@ from benchmarks.common import Report, Row, arguments
 from benchmarks.objects import example
 from enpointe.checkpoints.embedded import embedded_path, read_network, text_encoder
 from enpointe.data.procedural.families import FAMILIES
-from enpointe.diffusion.schedule import velocity_time
+from enpointe.diffusion.denoiser import ExpertDenoiser, FlowDenoiser
 from enpointe.geometry.point_cloud import PointCloud
-from enpointe.nn.point_transformer import PointTransformer
+from enpointe.nn.detail import Detail
+from enpointe.nn.kd_order import kd_order
+from enpointe.nn.layout import Layout
 from enpointe.pipelines.base import Pipeline
-from enpointe.training.tasks.pocket_base import FIRST_FAMILIES, to_model
+from enpointe.pipelines.families.pocket.base_stage import DETAIL_SIGMA, Preset
+from enpointe.training.text_to_cloud import to_model
 
-SIGMAS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 4.0, 12.0)
+SIGMAS = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0, 12.0)
 SHAPE_POINTS = 512
 
 
 @torch.inference_mode()
-def errors_by_level(path: Path, families: tuple[str, ...], n_points: int) -> list[Row]:
+def errors_by_level(layout: Path, detail: Path, families: Sequence[str]) -> list[Row]:
     """The first table, over one object of each family."""
-    network, weights = read_network(path, PointTransformer)
+    coarse, weights = read_network(layout, Layout)
+    denoiser = ExpertDenoiser(FlowDenoiser(coarse), FlowDenoiser(read_network(detail, Detail)[0]), DETAIL_SIGMA)
     rng = np.random.default_rng(0)
     found = [example(name, 4096, rng) for name in families]
-    dense = to_model(
-        *(torch.from_numpy(np.stack(part)) for part in zip(*((c.points, c.colors) for c, _ in found), strict=True))
-    )
-    x0 = dense[..., :n_points]
-    texts = [text for _, text in found]
-    tokens = text_encoder(torch.device("cpu")).condition(texts, weights.info["text_tokens"])
+    clouds = [cloud for cloud, _ in found]
+    dense = to_model(*(torch.from_numpy(np.stack([getattr(c, what) for c in clouds])) for what in ("points", "colors")))
+    x0 = dense[..., : coarse.n_points]
+    x0 = x0.gather(2, kd_order(x0[:, :3])[:, None].expand_as(x0))
+    tokens = text_encoder(torch.device("cpu")).condition([text for _, text in found], weights.info["text_tokens"])
     noise = torch.from_numpy(rng.standard_normal(x0.shape, dtype=np.float32))
     rows: list[Row] = []
     for sigma in SIGMAS:
-        angle = float(np.arctan(sigma))
-        cos, sin = np.cos(angle), np.sin(angle)
-        x, velocity = cos * x0 + sin * noise, cos * noise - sin * x0
-        time = velocity_time(torch.full((len(x0),), sigma))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            said = network(x, time, grids={"text": tokens}).float()
-        best = torch.stack([least(*each, cos, sin) for each in zip(x, dense, strict=True)])
+        x = x0 + sigma * noise
+        fine = sigma <= DETAIL_SIGMA
+        best = torch.stack([posterior_mean(*each, sigma) for each in zip(x, dense, strict=True)]) if fine else None
         rows.append(
             {
                 "sigma": sigma,
-                "network": float((said - velocity)[:, :3].square().mean()),
-                "least": float((best - velocity)[:, :3].square().mean()),
+                "network": "detail" if fine else "layout",
+                "error": error(denoiser(x, sigma, grids={"text": tokens}), x0),
+                "least": None if best is None else error(best, x0),
             }
         )
     return rows
 
 
-def least(x: Tensor, dense: Tensor, cos: float, sin: float) -> Tensor:
-    """The best guess of the velocity of a cloud's first points (6, P), knowing the cloud but not which is which."""
-    distance = torch.cdist(x.T, cos * dense.T).square() / (2 * sin**2)
-    distance.fill_diagonal_(torch.inf)  # its own place would give a point away
-    mean = (torch.softmax(-distance, dim=1) @ dense.T).T
-    return cos * (x - cos * mean) / sin - sin * mean
+def error(denoised: Tensor, x0: Tensor) -> float:
+    """Mean squared error of x, y and z."""
+    return float((denoised - x0)[:, :3].square().mean())
 
 
-def trees(families: tuple[str, ...], n: int, seed: int) -> dict[str, list[cKDTree]]:
+def posterior_mean(x: Tensor, dense: Tensor, sigma: float) -> Tensor:
+    """The best guess of clean points (6, P), knowing the cloud but not which of its points are these."""
+    distance = torch.cdist(x.T, dense.T).square() / (2 * sigma**2)
+    return (torch.softmax(-distance, dim=1) @ dense.T).T
+
+
+def trees(families: Sequence[str], n: int, seed: int) -> dict[str, list[cKDTree]]:
     """n true clouds of each family."""
     rng = np.random.default_rng(seed)
     return {name: [cKDTree(_unit(example(name, SHAPE_POINTS, rng)[0])) for _ in range(n)] for name in families}
@@ -112,22 +117,27 @@ def samples(pipeline: Pipeline, true: dict[str, list[cKDTree]], seeds: range, gu
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--weights", type=Path, default=embedded_path("base"), help="for the first table")
-    parser.add_argument("--guidance", type=float, nargs="+", default=[1, 1.5, 2, 3])
-    parser.add_argument("--steps", type=int, nargs="+", default=[16])
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--layout", type=Path, default=embedded_path("layout"), help="for the first table")
+    parser.add_argument("--detail", type=Path, default=embedded_path("detail"), help="for the first table")
+    parser.add_argument("--families", nargs="+", choices=tuple(FAMILIES), metavar="NAME", default=tuple(FAMILIES))
+    parser.add_argument("--guidance", type=float, nargs="+", default=[Preset().guidance_scale])
+    parser.add_argument("--steps", type=int, nargs="+", default=[Preset().steps])
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--true", type=int, default=5, metavar="N", help="clouds of each family to compare with")
     options = parser.parse_args()
     report = Report("base_quality", options)
-    families = FIRST_FAMILIES[:3] if options.quick else FIRST_FAMILIES
-    rows = errors_by_level(options.weights, families, 128 if options.quick else 1024)
-    report.table("squared velocity error of x, y, z", rows)
-    true = trees(families, 2 if options.quick else 20, seed=1)
+    families = options.families[:3] if options.quick else options.families
+    report.table("squared error of x, y, z", errors_by_level(options.layout, options.detail, families))
+    true = trees(families, 2 if options.quick else options.true, seed=1)
     ceiling = trees(families, 1, seed=2)
     pipeline = enpointe.load("pocket", device="cpu")
-    seeds = range(1 if options.quick else options.seeds)
     report.table(
         "samples",
-        [samples(pipeline, true, seeds, guidance, steps) for guidance in options.guidance for steps in options.steps],
+        [
+            samples(pipeline, true, range(options.seeds), guidance, steps)
+            for guidance in options.guidance
+            for steps in options.steps
+        ],
     )
     known = [min(true, key=lambda f: min(chamfer(c[0], t) for t in true[f])) == name for name, c in ceiling.items()]
     report.note("the same of true clouds", f"nearest is right: {np.mean(known):.3f} of {len(known)}")

@@ -240,8 +240,3 @@ def enpointe_command() -> list[str]:
     """The installed command of this interpreter's environment, or the package run as a module."""
     script = Path(sys.executable).with_name("enpointe")
     return [str(script)] if script.is_file() else [sys.executable, "-m", "enpointe"]
-
-
-def missing_weights(*members: str) -> list[str]:
-    """Which of the embedded family's members ("base", "up", "sdf") have no weight file."""
-    return [member for member in members if not (ASSETS / f"pocket-{member}.safetensors").is_file()]

@@ -9,7 +9,7 @@ import json
 import sys
 from statistics import median
 
-from benchmarks.common import Child, Report, Row, arguments, missing_weights, run_child
+from benchmarks.common import Child, Report, Row, arguments, run_child
 
 
 def main() -> None:
@@ -18,15 +18,9 @@ def main() -> None:
     parser.add_argument("--grid", type=int, default=64)
     options = parser.parse_args()
     report = Report("memory", options)
-    if missing_weights("base"):
-        report.note("not run", "no weights of base in the package")
-        report.save()
-        return
-    points = 1024 if missing_weights("up") else 4096
-    grid = 0 if missing_weights("sdf") else options.grid
-    sizes = ["--points", str(points), "--grid", str(grid)]
+    sizes = ["--points", "4096", "--grid", str(options.grid)]
     if options.quick:
-        sizes = ["--points", "256", "--steps", "2", "--grid", "16" if grid else "0"]
+        sizes = ["--points", "256", "--steps", "2", "--grid", "16"]
     command = [sys.executable, "-m", "benchmarks.in_process", *sizes]
     settings = {"keep": command, "return": [*command, "--return-freed-memory"]}
     runs: dict[str, list[Child]] = {name: [] for name in settings}
@@ -41,7 +35,7 @@ def main() -> None:
                 "freed memory": name,
                 "points": int(sizes[1]),
                 "second cloud s": round(median(r["clouds"][1] for r in results), 3),
-                "second mesh s": round(median(r["meshes"][1] for r in results), 3) if grid else None,
+                "second mesh s": round(median(r["meshes"][1] for r in results), 3),
                 "kernel s": round(median(c.system for c in children), 2),
                 "user s": round(median(c.user for c in children), 2),
                 "peak MB": round(max(c.peak for c in children) / 1e6),
@@ -50,7 +44,7 @@ def main() -> None:
     report.table("medians", rows)
     kept, returned = rows
     names = ("second cloud s", "second mesh s", "kernel s", "peak MB")
-    report.table("keep / return", [{name: kept[name] / returned[name] if kept[name] else None for name in names}])
+    report.table("keep / return", [{name: kept[name] / returned[name] for name in names}])
     report.save()
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from enpointe.checkpoints.embedded import embedded_path, read_network, text_encoder
 from enpointe.data.procedural.families import FAMILIES
 from enpointe.data.procedural.sampling import sample_surface
-from enpointe.diffusion.denoiser import Denoiser, VelocityDenoiser
+from enpointe.diffusion.denoiser import Denoiser, ExpertDenoiser, FlowDenoiser, VelocityDenoiser
 from enpointe.diffusion.guidance import Guidance, Guided, unconditional
 from enpointe.diffusion.noise import SeededNoise
 from enpointe.diffusion.sampler import Sampler
@@ -26,8 +26,10 @@ from enpointe.diffusion.samplers.dpmpp import DPMpp
 from enpointe.diffusion.samplers.heun import Heun
 from enpointe.diffusion.samplers.unipc import UniPC
 from enpointe.diffusion.schedule import KarrasSchedule, Level
+from enpointe.nn.detail import Detail
+from enpointe.nn.layout import Layout
 from enpointe.nn.point_transformer import PointTransformer
-from enpointe.pipelines.families.pocket.pipeline import SIGMA_MAX, SIGMA_MIN, Preset
+from enpointe.pipelines.families.pocket.base_stage import DETAIL_SIGMA, SIGMA_MAX, SIGMA_MIN, Preset
 from enpointe.pipelines.families.pocket.upsampling import SIGMA_MAX as UP_SIGMA_MAX
 from enpointe.pipelines.families.pocket.upsampling import SIGMA_MIN as UP_SIGMA_MIN
 from enpointe.pipelines.families.pocket.upsampling import CellFrame, CellShape, anchored, cells, surroundings
@@ -146,22 +148,22 @@ def mixture_problem(n: int, seeds: int, guidance: float) -> Problem:
     return Problem(Mixture(), cond, uncond, guidance, RELEASED_LEVELS, narrow, start, (0,) * seeds)
 
 
-def base_problem(prompts: int, seeds: int, n_points: int) -> Problem:
-    """The embedded base model as the pipeline runs it, but for fewer points: the same seeds of every prompt."""
-    network, weights = read_network(embedded_path("base"), PointTransformer)
+def base_problem(prompts: int, seeds: int) -> Problem:
+    """The embedded base stage as the pipeline runs it: the same seeds of every prompt."""
+    layout, weights = read_network(embedded_path("layout"), Layout)
+    detail, _ = read_network(embedded_path("detail"), Detail)
     tokens = text_encoder(torch.device("cpu")).condition(PROMPTS[:prompts], weights.info["text_tokens"]).float().clone()
     cond = {"grids": {"text": tokens.repeat_interleave(seeds, dim=0)}}
-    start = torch.cat([SeededNoise(list(range(seeds)))((seeds, 6, n_points)) for _ in range(prompts)])
+    start = torch.cat([SeededNoise(list(range(seeds)))((seeds, 6, layout.n_points)) for _ in range(prompts)])
     groups = tuple(prompt for prompt in range(prompts) for _ in range(seeds))
-    denoiser, scale = VelocityDenoiser(network), Preset().guidance_scale
+    denoiser = ExpertDenoiser(FlowDenoiser(layout), FlowDenoiser(detail), DETAIL_SIGMA)
+    scale = Preset().guidance_scale
     return Problem(denoiser, cond, unconditional(cond), scale, (SIGMA_MIN, SIGMA_MAX), NARROW, start, groups)
 
 
-def upsampler_problem(seeds: int) -> Problem | None:
-    """The embedded upsampler on a gray cell of a procedural car; None if its file is of another kind."""
+def upsampler_problem(seeds: int) -> Problem:
+    """The embedded upsampler on a gray cell of a procedural car."""
     network, weights = read_network(embedded_path("up"), PointTransformer)
-    if "cell" not in weights.info:
-        return None
     shape = CellShape(**weights.info["cell"])
     rng = np.random.default_rng(0)
     points = sample_surface(FAMILIES["car"].assemble(rng), 1024, rng).points.astype(np.float32)

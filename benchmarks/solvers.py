@@ -21,7 +21,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from benchmarks.common import RESULTS, Report, Row, arguments, missing_weights
+from benchmarks.common import RESULTS, Report, Row, arguments
 from benchmarks.problems import (
     BASE_PRESET,
     METHODS,
@@ -189,11 +189,8 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--evaluations", type=int, nargs="+", metavar="N", help="default: 6 to 64; embedded 8 to 32")
     parser.add_argument("--reference", type=int, metavar="STEPS", help="default: 500; of embedded models 200")
-    parser.add_argument("--prompts", type=int, default=2, metavar="N", help="of the embedded base model")
+    parser.add_argument("--prompts", type=int, default=2, metavar="N", help="of the embedded base stage")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="of every prompt; at least 2")
-    parser.add_argument(
-        "--points", type=int, default=256, metavar="N", help="of a cloud of the base model; it makes 1024"
-    )
     parser.add_argument(
         "--only", choices=("mixture", "base", "upsampler"), help="some of the problems; of the others keep the results"
     )
@@ -201,13 +198,13 @@ def main() -> None:
     options: argparse.Namespace = parser.parse_args()
     report = Report("solvers", options)
     keep_freed_memory()
-    prompts, seeds, points = (1, 2, 64) if options.quick else (options.prompts, options.seeds, options.points)
+    prompts, seeds = (1, 2) if options.quick else (options.prompts, options.seeds)
     n = 200 if options.quick else 1000
-    problems: dict[str, Callable[[], Problem | None]] = {
+    problems: dict[str, Callable[[], Problem]] = {
         "mixture of Gaussians, exact denoiser, guided": lambda: mixture_problem(n, seeds + 1, 3.0),
         "mixture of Gaussians, exact denoiser": lambda: mixture_problem(n, seeds + 1, 1.0),
-        "embedded base": lambda: None if missing_weights("base") else base_problem(prompts, seeds, points),
-        "embedded upsampler": lambda: None if missing_weights("up") else upsampler_problem(seeds),
+        "embedded base": lambda: base_problem(prompts, seeds),
+        "embedded upsampler": lambda: upsampler_problem(seeds),
     }
     kept, dates = earlier(options, [title for title in problems if options.only and options.only not in title])
     tables: dict[str, list[Row]] = {}
@@ -217,9 +214,6 @@ def main() -> None:
         if options.only and options.only not in title:
             continue
         problem = make()
-        if problem is None:
-            report.note(title, "no such weights in the package")
-            continue
         exact = problem.start.dtype == torch.float64
         budgets = options.evaluations or (MANY if exact else FEW)
         steps = options.reference or (500 if exact else 200)

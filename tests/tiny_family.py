@@ -13,16 +13,21 @@ from numpy.typing import NDArray
 from enpointe.checkpoints.registry import MODELS
 from enpointe.checkpoints.weights import save_weights
 from enpointe.geometry.point_cloud import PointCloud
+from enpointe.nn.detail import DetailConfig
+from enpointe.nn.layout import LayoutConfig
 from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.nn.sight import SightSDF, SightSDFConfig, nearest_offsets
 from enpointe.pipelines.families.pocket import members
-from enpointe.pipelines.families.pocket.pipeline import PocketPipeline, Preset
+from enpointe.pipelines.families.pocket.base_stage import Preset
+from enpointe.pipelines.families.pocket.pipeline import PocketPipeline
 
 Floats = NDArray[np.float32]
 
 BASE = PointTransformerConfig(
     width=32, layers=1, heads=2, output_channels=6, time_as_token=False, grids=(("text", 384),), position_bands=2
 )
+LAYOUT = LayoutConfig(width=32, layers=2, heads=2)
+DETAIL = DetailConfig(width=32, layers=2, heads=2, coarse_width=32, coarse_layers=1, coarse_heads=2)
 UP = PointTransformerConfig(
     width=32, layers=1, heads=2, input_channels=12, output_channels=6, time_as_token=False, low_res=True
 )
@@ -68,15 +73,18 @@ def distance() -> Callable[[Floats], Floats]:
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """pocket-base and pocket-up with random weights."""
+    """pocket-base, pocket-layout, pocket-detail and pocket-up with random weights."""
     folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
     for name, config, more in (
         ("base", BASE, {"text_tokens": 8, "nouns": ["car", "chair", "dog"]}),
+        ("layout", LAYOUT, {"text_tokens": 8, "nouns": ["car", "cat", "dog"]}),
+        ("detail", DETAIL, {}),
         ("up", UP, {"cell": CELL}),
     ):
         network = config.build()
-        torch.nn.init.normal_(network.output_proj.weight, std=0.15)  # zero at first: nothing would matter
+        output = network.get_submodule("output" if name in ("layout", "detail") else "output_proj")
+        torch.nn.init.normal_(output.get_parameter("weight"), std=0.15)  # zero at first: nothing would matter
         info = {**config.described(), **more}
         save_weights(folder / f"pocket-{name}.safetensors", network.state_dict(), info, "float32")
     return folder

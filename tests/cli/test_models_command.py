@@ -96,7 +96,7 @@ def test_show_of_what_is_not_here(checkpoint: Path, capsys: pytest.CaptureFixtur
     assert "https://openaipublic.azureedge.net/main/point-e/base_300m.pt" in capsys.readouterr().out
     assert main(["models", "show", "pocket"]) == 0
     words = capsys.readouterr().out
-    assert "pocket-base.safetensors" in words
+    assert "pocket-layout.safetensors" in words
     assert "knows aeroplane, apple, armchair" in " ".join(words.split())
     assert checkpoint.exists()
 

@@ -18,6 +18,9 @@ from rounding import assert_same_sums
 TEXT = 12
 CONFIGS = {
     "layout": LayoutConfig(width=32, layers=2, heads=4, tokens=8, n_points=128, text=TEXT),
+    "layout of all": LayoutConfig(
+        width=32, layers=2, heads=4, tokens=8, n_points=128, text=TEXT, image=20, image_places=9, known=64
+    ),
     "detail": DetailConfig(
         width=32, layers=2, heads=4, window=32, coarse_width=24, coarse_layers=1, coarse_heads=3, tokens=8, text=TEXT
     ),
@@ -95,9 +98,37 @@ def test_blocks_declare_their_hidden_matrices() -> None:
     assert len(hidden_matrices(layout)) == 8 + 5
 
 
+@torch.no_grad()
+def test_images_and_known_points_matter_and_absent_ones_are_zeros() -> None:
+    torch.manual_seed(0)
+    network = stirred(CONFIGS["layout of all"].build())
+    x, t, cond = inputs()
+    text = cond["grids"]["text"]
+    plain = network(x, t, grids={"text": text})
+    zeros = {"image": torch.zeros(3, 20, 9), "known": torch.zeros(3, 6, 64)}
+    torch.testing.assert_close(network(x, t, grids={"text": text, **zeros}), plain)
+    for more in ({"image": torch.randn(3, 20, 9)}, {"image": torch.randn(3, 20, 36)}, {"known": torch.randn(3, 6, 64)}):
+        assert (network(x, t, grids={"text": text, **more}) - plain).abs().amax((1, 2)).min() > 1e-3
+
+
+@torch.no_grad()
+def test_what_is_new_begins_without_effect() -> None:
+    """Weights of a network of texts are a start for one that takes images and known points too."""
+    torch.manual_seed(0)
+    old, new = stirred(CONFIGS["layout"].build()), CONFIGS["layout of all"].build()
+    missing, unexpected = new.load_state_dict(old.state_dict(), strict=False)
+    assert not unexpected
+    assert all(key.startswith(("image.", "known.", "blocks.1.context_")) for key in missing)
+    x, t, cond = inputs()
+    grids = {**cond["grids"], "image": torch.randn(3, 20, 9), "known": torch.randn(3, 6, 64)}
+    torch.testing.assert_close(new(x, t, grids=grids), old(x, t, **cond))
+
+
 def test_points_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match="multiple of 8 tokens as n_points, found 100"):
         LayoutConfig(width=32, layers=1, heads=4, tokens=8, n_points=100, text=TEXT).build()
+    with pytest.raises(InputError, match="multiple of 16 points as known, found 40"):
+        LayoutConfig(width=32, layers=1, heads=4, tokens=8, n_points=128, text=TEXT, known=40).build()
     _, t, cond = inputs()
     with pytest.raises(InputError, match="power of two"):
         CONFIGS["detail"].build()(torch.randn(3, 6, 100), t, **cond)

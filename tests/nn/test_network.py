@@ -17,8 +17,9 @@ from enpointe.checkpoints.weights import save_weights
 from enpointe.cli import main
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.nn.joint import JointConfig
+from enpointe.nn.layout import Layout, LayoutConfig
 from enpointe.nn.network import NETWORKS, NetworkConfig, build
-from enpointe.nn.point_transformer import PointTransformer, PointTransformerConfig
+from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.nn.pointnet2 import PointNet2Config
 from enpointe.nn.sdf import SDFConfig
 from enpointe.nn.sight import SightSDFConfig
@@ -67,22 +68,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from enpointe.nn.network import network
-from enpointe.nn.point_transformer import PointTransformer, PointTransformerConfig
+from enpointe.nn.layout import Layout, LayoutConfig
 from typing import Any
 
 
 @network
 @dataclass(frozen=True)
-class QuietConfig(PointTransformerConfig):
-    kind: ClassVar[str] = "quiet_transformer"
+class QuietConfig(LayoutConfig):
+    kind: ClassVar[str] = "quiet_layout"
     gain: float = 0.5
 
     def build(self):
         arguments = {**vars(self)}
-        return QuietTransformer(arguments.pop("gain"), arguments)
+        return QuietLayout(arguments.pop("gain"), arguments)
 
 
-class QuietTransformer(PointTransformer):
+class QuietLayout(Layout):
     def __init__(self, gain, arguments):
         super().__init__(**arguments)
         self.gain = gain
@@ -98,24 +99,24 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     monkeypatch.setattr(NETWORKS, "_complete", False)  # as in a process that starts with the file in its place
     yield
-    NETWORKS.unregister("quiet_transformer")
+    NETWORKS.unregister("quiet_layout")
     del sys.modules[f"{package.__name__}.quiet"]
 
 
 @pytest.mark.usefixtures("added")
 def test_an_added_network(tmp_path: Path) -> None:
     """It is built and read by its kind, and draws on the command line."""
-    sizes: dict[str, Any] = {"width": 16, "layers": 1, "heads": 2, "output_channels": 6, "grids": [["text", 384]]}
+    sizes: dict[str, Any] = {"width": 16, "layers": 1, "heads": 2}
     torch.manual_seed(0)
-    plain = PointTransformerConfig(**sizes | {"grids": (("text", 384),)}).build()
-    torch.nn.init.normal_(plain.output_proj.weight, std=0.15)
-    info = {"kind": "quiet_transformer", "config": {**sizes, "gain": 0.25}, "text_tokens": 8, "nouns": ["dog"]}
+    plain = LayoutConfig(**sizes).build()
+    torch.nn.init.normal_(plain.output.weight, std=0.15)
+    info = {"kind": "quiet_layout", "config": {**sizes, "gain": 0.25}, "text_tokens": 8, "nouns": ["dog"]}
     path = tmp_path / "quiet.safetensors"
     save_weights(path, plain.state_dict(), info, "float32")
-    network, _ = read_network(path, PointTransformer)
-    x, t = torch.randn(1, 6, 5), torch.tensor([3.0])
-    torch.testing.assert_close(network(x, t), 0.25 * plain(x, t))
-    with pytest.raises(WeightsError, match="expected weights of a Linear, found those of a quiet_transformer"):
+    network, _ = read_network(path, Layout)
+    x, t, grids = torch.randn(1, 6, 1024), torch.tensor([0.3]), {"text": torch.randn(1, 384, 5)}
+    torch.testing.assert_close(network(x, t, grids=grids), 0.25 * plain(x, t, grids=grids))
+    with pytest.raises(WeightsError, match="expected weights of a Linear, found those of a quiet_layout"):
         read_network(path, torch.nn.Linear)
     settings = ["--steps", "2", "--points", "64", "--no-mesh", "--device", "cpu", "--out", str(tmp_path / "out")]
     assert main(["generate", "a dog", "--weights", str(path), *settings]) == 0

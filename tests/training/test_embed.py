@@ -16,6 +16,7 @@ from enpointe.data.datasets import PoolDataset
 from enpointe.data.pools.models import RealModel
 from enpointe.data.pools.pool import Pool
 from enpointe.data.procedural.families import FAMILIES
+from enpointe.pipelines.families.pocket import things
 from enpointe.pipelines.families.pocket.members import Members
 from enpointe.pipelines.families.pocket.things import Thing, embedded_things, things_of
 from enpointe.training import embed
@@ -63,11 +64,16 @@ def test_embedded_weights_tell_what_they_know(
     tiny: ModuleType, data: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embed, "embedded_path", lambda member: tmp_path / f"{member}.safetensors")
+    for module in (embed, things):
+        monkeypatch.setattr(module, "VOCABULARY", tmp_path / "vocabulary.json")
     best = tiny.train(data, tmp_path / "run", steps=1)
-    path = embed.embed(best, "base", quality={"loss": 0.5})
+    path = embed.embed(best, "layout", quality={"loss": 0.5})
     info = read_weights(path).info
     assert info["quality"] == {"loss": 0.5}
-    things = things_of(info)
-    assert {thing.name for thing in things} == {FAMILIES[name].names[0] for name in data.family[:7]}  # one is held out
-    assert Members(torch.device("cpu"), path).vocabulary.things == things
+    known = things_of(info)
+    embedded_things.cache_clear()
+    assert embedded_things() == known
+    embedded_things.cache_clear()
+    assert {thing.name for thing in known} == {FAMILIES[name].names[0] for name in data.family[:7]}  # one is held out
+    assert Members(torch.device("cpu"), path).vocabulary("a dog").things == known
     assert json.loads(json.dumps(info["vocabulary"])) == info["vocabulary"]

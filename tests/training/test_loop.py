@@ -26,12 +26,11 @@ from enpointe.core.config import from_dict
 from enpointe.core.errors import InputError, OutputError, TrainingError, WeightsError
 from enpointe.core.progress import Progress
 from enpointe.data.pools.pool import Pool
-from enpointe.diffusion.schedule import VelocityProcess
-from enpointe.nn.point_transformer import PointTransformerConfig
+from enpointe.nn.layout import LayoutConfig
 from enpointe.training import loop
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
-from enpointe.training.tasks.pocket_base import BaseExamples
+from enpointe.training.tasks.pocket_layout import LayoutExamples, LogitNormalTimes
 
 STEPS = 10
 
@@ -140,8 +139,8 @@ def test_what_a_run_leaves(tiny: ModuleType, data: Pool, straight: Path) -> None
         "best.safetensors", "checkpoint.pt", "images", "latest.safetensors", "recipe.json", "run_state.json",
     ]  # fmt: skip
     weights = read_weights(straight / "best.safetensors")
-    assert weights.info["kind"] == "point_transformer"
-    config = from_dict(PointTransformerConfig, weights.info["config"])
+    assert weights.info["kind"] == "layout"
+    config = from_dict(LayoutConfig, weights.info["config"])
     assert config == tiny.CONFIG
     load_into(config.build(), weights, "best")
     about = weights.info["training"]
@@ -156,7 +155,7 @@ def test_what_a_run_leaves(tiny: ModuleType, data: Pool, straight: Path) -> None
 def test_loss_falls(tiny: ModuleType, data: Pool, tmp_path: Path) -> None:
     settings = replace(
         tiny.SETTINGS,
-        phases=(Phase(1.0, 8, BaseExamples(32, drop=0.0, levels=VelocityProcess())),),
+        phases=(Phase(1.0, 8, LayoutExamples(32, LogitNormalTimes(0.0, 1.0), drop=0.0, stretch=0.0)),),
         learning_rate=0.01,
         checkpoint_every=tiny.NEVER,
     )

@@ -188,7 +188,9 @@ def tiny_recipe(tiny: ModuleType) -> Iterator[str]:
             task: Task[object] = tiny.TinyTask(data.pool, seed=1)
             return task
 
-    settings = tiny.Settings((tiny.Phase(1.0, 2, tiny.BaseExamples(32)),), learning_rate=1e-12, warmup=1, compile=False)
+    settings = tiny.Settings(
+        (tiny.Phase(1.0, 2, tiny.LayoutExamples(32)),), learning_rate=1e-12, warmup=1, compile=False
+    )
     RECIPES.register("tiny")(Recipe(TinyConfig(), settings, minutes=1))
     yield "tiny"
     RECIPES.unregister("tiny")
@@ -214,7 +216,7 @@ def test_weights_of_another_network_are_refused(tiny_recipe: str, pool_path: Pat
 
 def test_resume_and_init_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found both"):
-        recipes.train("pocket-base", run_dir=tmp_path, steps=1, resume=True, init=tmp_path / "x", device="cpu")
+        recipes.train("pocket-layout", run_dir=tmp_path, steps=1, resume=True, init=tmp_path / "x", device="cpu")
 
 
 def test_too_many_processes_are_refused_before_any_data_is_made(tmp_path: Path) -> None:
@@ -248,7 +250,7 @@ def test_values_are_changed_by_name_and_kept_for_a_resumed_run(
     tiny_recipe: str, pool_path: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    changes = ["batch=3", "phases.0.examples.n_points=20", "ema=(0.5,)"]
+    changes = ["batch=3", "phases.0.examples.n_points=40", "ema=(0.5,)"]
     best = recipes.train(tiny_recipe, run_dir=run, data=[pool_path], steps=2, changes=changes, device="cpu")
     about = read_weights(best).info["training"]
     assert about["examples"] == 6
@@ -263,29 +265,28 @@ def test_values_are_changed_by_name_and_kept_for_a_resumed_run(
     about = read_weights(run / "latest.safetensors").info["training"]
     assert (about["steps"], about["examples"]) == (3, 9)
     assert about["changes"] == [*changes, "warmup=9"]
-    with pytest.raises(InputError, match=f"expected a run of pocket-base, found one of {tiny_recipe}"):
-        recipes.train("pocket-base", run_dir=run, resume=True, device="cpu")
+    with pytest.raises(InputError, match=f"expected a run of pocket-layout, found one of {tiny_recipe}"):
+        recipes.train("pocket-layout", run_dir=run, resume=True, device="cpu")
     (run / "recipe.json").write_text("[]")
     with pytest.raises(InputError, match="expected what a run is"):
         recipes.train(tiny_recipe, run_dir=run, resume=True, device="cpu")
 
 
 def test_values_of_the_task_and_wrong_ones(pool_path: Path, tmp_path: Path) -> None:
-    recipe = RECIPES["pocket-base"].changed(["network.width=64", "families=None"])
-    assert (recipe.task.network.width, recipe.task.families) == (64, None)  # type: ignore[attr-defined]
+    recipe = RECIPES["pocket-layout"].changed(["network.width=64", "real=0.5"])
+    assert (recipe.task.network.width, recipe.task.real) == (64, 0.5)  # type: ignore[attr-defined]
     for change, message in (
         ("network.widht=3", "expected one of .*found 'widht'"),
         ("optimizer=sgd", "expected adamw, muon, found 'sgd'"),
         ("learning_rate=-1", "learning_rate: expected a number"),
     ):
         with pytest.raises(InputError, match=message):
-            recipes.train("pocket-base", run_dir=tmp_path / "run", data=[pool_path], changes=[change], device="cpu")
+            recipes.train("pocket-layout", run_dir=tmp_path / "run", data=[pool_path], changes=[change], device="cpu")
     assert not (tmp_path / "run").exists()
 
 
 def test_data_that_a_recipe_cannot_learn_from_leave_no_folder(pool_path: Path, tmp_path: Path) -> None:
     for name, message in (
-        ("pocket-base", "expected objects of"),
         ("pocket-up", "expected clouds of at least 4096 points, found 128"),
         ("pocket-sdf", "expected at least 512 queries of each cloud, found 16"),
     ):
@@ -307,7 +308,7 @@ def test_data_that_a_recipe_cannot_learn_from_leave_no_folder(pool_path: Path, t
 def test_wrong_arguments_are_one_line(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", "pocket-base", "--run", str(tmp_path / "run"), *arguments]) == 2
+    assert main(["train", "pocket-layout", "--run", str(tmp_path / "run"), *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

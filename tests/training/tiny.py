@@ -21,18 +21,16 @@ from torch import nn
 
 from enpointe.data.datasets import PoolDataset
 from enpointe.data.pools import pool
-from enpointe.nn.point_transformer import PointTransformerConfig
+from enpointe.nn.layout import LayoutConfig
 from enpointe.training.loop import train_task
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Losses
-from enpointe.training.tasks.pocket_base import BaseExamples, BaseTask, BaseTaskConfig
+from enpointe.training.tasks.pocket_layout import LayoutExamples, LayoutTask, LayoutTaskConfig
 
-CONFIG = PointTransformerConfig(
-    width=32, layers=1, heads=2, output_channels=6, time_as_token=False, grids=(("text", 384),), position_bands=2
-)
+CONFIG = LayoutConfig(width=32, layers=2, heads=2, tokens=8, n_points=32)
 NEVER = 1e9
 SETTINGS = Settings(
-    (Phase(0.5, 4, BaseExamples(32)), Phase(1.0, 2, BaseExamples(64))),
+    (Phase(0.5, 4, LayoutExamples(32)), Phase(1.0, 2, LayoutExamples(64))),
     learning_rate=3e-3,
     warmup=3,
     compile=False,
@@ -42,13 +40,13 @@ SETTINGS = Settings(
 )
 
 
-class TinyTask(BaseTask):
-    """The base task, which notes its losses and does not draw; `on_step` is called in every step of training."""
+class TinyTask(LayoutTask):
+    """The layout task, which notes its losses and does not draw; `on_step` is called in every step of training."""
 
     def __init__(
         self, data: pool.Pool, on_step: Callable[[int], None] = lambda step: None, *, seed: int = 0, **options: Any
     ) -> None:
-        super().__init__(PoolDataset(data), BaseTaskConfig(CONFIG, **options), seed=seed)
+        super().__init__(PoolDataset(data), LayoutTaskConfig(CONFIG, **options), seed=seed)
         self.seen: list[float] = []
         self._on_step = on_step
 

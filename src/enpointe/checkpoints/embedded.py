@@ -52,7 +52,7 @@ def image_encoder(device: torch.device) -> ImageEncoder:
 
 
 def embedded_path(member: str) -> Path:
-    """The file of one of the family's members: "base", "up", "sdf", "classifier" or "joint"."""
+    """The file of one of the family's members: "base", "layout", "detail", "up", "sdf", "classifier" or "joint"."""
     return ASSETS / f"pocket-{member}.safetensors"
 
 

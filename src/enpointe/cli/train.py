@@ -16,7 +16,7 @@ MAX_MINUTES, MAX_STEPS = 525_600.0, 10**9
 
 
 class _WholeNames(argparse.HelpFormatter):
-    """Breaks no line within a name such as pocket-base."""
+    """Breaks no line within a name such as pocket-layout."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return textwrap.wrap(text, width, break_on_hyphens=False)
@@ -50,7 +50,7 @@ def add_parser(commands: opt.Commands[Any]) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--init", metavar="WHAT",
-        help="weights of the same model to start from: a file, or a name such as pocket-base or base40M-textvec",
+        help="weights of the same model to start from: a file, or a name such as pocket-layout or base40M-textvec",
     )  # fmt: skip
     parser.add_argument(
         "--low-rank", type=opt.whole(1, 4096), metavar="RANK",

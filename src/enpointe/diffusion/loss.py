@@ -60,6 +60,19 @@ def velocity_loss(net: Network, x0: Samples, sigma: PerSample, noise: Samples, *
     return _mean(output - velocity, power=2)
 
 
+def flow_loss(net: Network, x0: Samples, t: PerSample, noise: Samples, **cond: Any) -> PerSample:
+    """Squared error of a rectified flow's velocity, noise - x0 (Liu et al. 2022, arXiv 2209.03003, equation 1).
+
+    Args:
+        x0, noise: (N, C, P), model units. t: (N,), 0 < t < 1.
+    Returns:
+        (N,); its mean over a batch is the objective.
+    """
+    part = t.reshape(-1, *[1] * (x0.ndim - 1))
+    output = net((1 - part) * x0 + part * noise, t, **cond).to(x0.dtype)
+    return _mean(output - (noise - x0), power=2)
+
+
 def _variational_bound(
     process: DiscreteProcess, x0: Samples, x_t: Samples, index: StepIndex, eps: Samples, values: Samples
 ) -> PerSample:

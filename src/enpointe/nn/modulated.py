@@ -94,10 +94,12 @@ class ModulatedBlock(nn.Module):
         return x + (FIRST_GATE + mlp_gate) * self.contract(hidden)
 
     def hidden_matrices(self) -> list[nn.Parameter]:
-        """See `hidden.HasHiddenMatrices`; the modulation is none: it begins with zeros and stays small."""
-        attentions = [a for a in (self.attention, self.context_attention) if a is not None]
-        linears = [linear for a in attentions for linear in (a.query, a.key_value, a.out)]
-        return [linear.weight for linear in (*linears, self.expand, self.contract)]
+        """See `nn.hidden`; the modulation is none: it begins with zeros and stays small."""
+        return [
+            parameter
+            for name, parameter in self.named_parameters()
+            if parameter.ndim == 2 and not name.startswith("modulation")
+        ]
 
     def _attend(self, x: Tensor) -> Tensor:
         if not self.window:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from enpointe.checkpoints.embedded import embedded_path
 from enpointe.checkpoints.weights import Storage, read_weights, save_weights
+from enpointe.core.files import replacing
+from enpointe.pipelines.families.pocket.things import VOCABULARY
 
-MEMBERS = ("base", "up", "sdf", "joint", "classifier")
+MEMBERS = ("layout", "detail", "up", "sdf", "joint", "classifier")
 
 
 def embed(best: Path, member: str, storage: Storage = "float16", quality: Mapping[str, Any] | None = None) -> Path:
     """Write trained weights as one of the embedded family's files; their header stays, with what the model knows.
+
+    What the layout network knows is also written where it can be read without PyTorch, see `embedded_things`.
 
     Args:
         best: a run's best.safetensors.
@@ -28,7 +32,16 @@ def embed(best: Path, member: str, storage: Storage = "float16", quality: Mappin
     save_weights(
         path, weights.state, weights.info if quality is None else {**weights.info, "quality": dict(quality)}, storage
     )
+    if member == "layout":
+        write_vocabulary(weights.info["vocabulary"])
     return path
+
+
+def write_vocabulary(things: Sequence[Mapping[str, Any]]) -> None:
+    """The packaged list of things: by usual noun, a line each."""
+    lines = [f"  {json.dumps(thing['names'][0])}: {json.dumps(thing)}" for thing in things]
+    with replacing(VOCABULARY) as file:
+        file.write(("{\n" + ",\n".join(lines) + "\n}\n").encode())
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def train(
             resumed run, or the recipe's minutes.
         resume: continue the run that is in `run_dir`.
         cool_down: of a resumed run: end it in so many minutes from where it stands, see `train_task`.
-        init: a weight file of the same network, or a name that stands for one ("pocket-base",
+        init: a weight file of the same network, or a name that stands for one ("pocket-layout",
             "base40M-textvec"), to start from in place of random weights.
         low_rank: learn only factors of this rank beside the network's matrices, see `training.low_rank`.
         n_processes: that share every step, on a CPU's cores or on GPUs, each with the data in its memory; 1 under

@@ -115,7 +115,7 @@ class TaskConfig(ABC, Generic[E]):
         """Weights of this network to start from.
 
         Args:
-            init: a weight file's path, or the name of one that comes with the package, such as "pocket-base".
+            init: a weight file's path, or the name of one that comes with the package, such as "pocket-layout".
 
         Raises:
             WeightsError: there is none, or it is damaged.

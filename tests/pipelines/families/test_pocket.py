@@ -31,7 +31,8 @@ from enpointe.meshing import surface
 from enpointe.nn.point_transformer import PointTransformerConfig
 from enpointe.nn.sight import SightSDF
 from enpointe.pipelines.base import Pipeline
-from enpointe.pipelines.families.pocket.pipeline import PocketPipeline, Preset
+from enpointe.pipelines.families.pocket.base_stage import Preset
+from enpointe.pipelines.families.pocket.pipeline import PocketPipeline
 from enpointe.pipelines.load import load
 
 Make = Callable[..., Pipeline]
@@ -326,7 +327,8 @@ def test_bad_clouds(tiny: Make) -> None:
 def use_of(pipeline: Pipeline, member: str, cloud: PointCloud) -> Any:
     if member == "sdf":
         return pipeline.mesh(cloud, grid_size=8)
-    return pipeline.generate("a dog", n_points=1025 if member == "up" else 64)
+    prompt = "a dog" if member in ("base", "up") else "a cat"  # what the base network knows, and what it does not
+    return pipeline.generate(prompt, n_points=1025 if member == "up" else 64)
 
 
 def truncate(path: Path) -> None:
@@ -368,7 +370,7 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("member", ["base", "up", "sdf"])
+@pytest.mark.parametrize("member", ["base", "layout", "detail", "up", "sdf"])
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_weights(
     tiny: Make,
@@ -393,7 +395,10 @@ def test_damaged_weights(
     assert member not in pipeline.hashes
 
 
-@pytest.mark.parametrize(("member", "instead"), [("base", "up"), ("up", "base"), ("sdf", "base"), ("base", "sdf")])
+@pytest.mark.parametrize(
+    ("member", "instead"),
+    [("base", "layout"), ("layout", "detail"), ("detail", "up"), ("up", "base"), ("sdf", "layout"), ("layout", "sdf")],
+)
 def test_one_members_file_in_anothers_place(
     tiny: Make,
     tiny_folder: Path,
@@ -415,7 +420,7 @@ def test_one_members_file_in_anothers_place(
 
 @pytest.mark.parametrize(
     ("member", "wrong"),
-    [("base", {"text_tokens": 0}), ("base", {"text_tokens": "many"}), ("base", {"text_tokens": None}),
+    [("base", {"text_tokens": 0}), ("layout", {"text_tokens": "many"}), ("base", {"text_tokens": None}),
      ("up", {"cell": {"anchors": 0}}), ("up", {"cell": {"fine": 3}}), ("up", {"cell": {"children": "3"}}),
      ("up", {"cell": {"anchors": 12.5}}), ("up", {"cell": None})],
 )  # fmt: skip
@@ -464,6 +469,45 @@ def test_missing_weights_are_noticed_before_anything_is_drawn(
     assert len(pipeline.generate("a dog", n_points=1024).cloud) == 1024
 
 
+# --- other weights
+
+
+def test_weights_take_the_place_of_their_own_member(
+    tiny: Make, tiny_folder: Path, use_folder: Callable[[Path], None], tmp_path: Path
+) -> None:
+    theirs = tiny().generate("a cat", n_points=64).meta["hashes"]
+    for member, other in (("layout", "detail"), ("detail", "layout")):
+        mine = tmp_path / f"{member}.safetensors"
+        shutil.copy(tiny_folder / f"pocket-{member}.safetensors", mine)
+        rewrite(mine, change=lambda info, state: state["place"].add_(0.5))
+        pipeline = PocketPipeline(MODELS["pocket"], torch.device("cpu"), sampling=Preset(steps=2), weights=mine)
+        hashes = pipeline.generate("a dog", n_points=64).meta["hashes"]
+        assert hashes[member] == digest(mine) != theirs[member]
+        assert hashes[other] == theirs[other]
+    base = tmp_path / "base.safetensors"
+    shutil.copy(tiny_folder / "pocket-base.safetensors", base)
+    pipeline = PocketPipeline(MODELS["pocket"], torch.device("cpu"), sampling=Preset(steps=2), weights=base)
+    assert set(pipeline.generate("a cat", n_points=64).meta["hashes"]) == {"text", "base"}  # whatever is asked for
+    pipeline = PocketPipeline(MODELS["pocket"], torch.device("cpu"), weights=tiny_folder / "pocket-up.safetensors")
+    with pytest.raises(WeightsError, match="expected the base model"):
+        pipeline.generate("a dog", n_points=64)
+
+
+def test_what_the_base_network_does_not_know_is_drawn_by_the_others(tiny: Make) -> None:
+    dog, cat = tiny().generate(["a dog", "a cat"], seed=[1, 1], n_points=64)
+    alone = tiny()
+    assert alone.generate("a cat", seed=1, n_points=64).cloud.points.tobytes() == cat.cloud.points.tobytes()
+    assert set(alone.hashes) == {"text", "layout", "detail"}
+    assert tiny().generate("a dog", seed=1, n_points=64).cloud.points.tobytes() == dog.cloud.points.tobytes()
+    assert tiny().prompt_warnings("a cat") == []
+    assert len(tiny().prompt_warnings("a boat")) == 1
+    together = tiny(batch=4, dtype=torch.float32).generate(["a cat", "a dog", "a cat"], seed=[3, 4, 5], n_points=64)
+    single = tiny(batch=4, dtype=torch.float32)
+    for result in together:
+        other = single.generate(result.prompt, seed=result.seed, n_points=64).cloud
+        assert np.abs(result.cloud.points - other.points).max() < 1e-3
+
+
 # --- the embedded weights
 
 
@@ -474,15 +518,17 @@ def embedded(*members: str) -> Pipeline:
     return PocketPipeline(MODELS["pocket"], torch.device("cpu"), sampling=Preset(steps=6, upsample_steps=5))
 
 
-def test_the_embedded_base_model_knows_colours_and_seeds() -> None:
-    pipeline = embedded("base")
+@pytest.mark.parametrize(("noun", "members"), [("car", ("base",)), ("bus", ("layout", "detail"))])
+def test_the_embedded_base_stage_knows_colors_and_seeds(noun: str, members: tuple[str, ...]) -> None:
+    pipeline = embedded(*members)
     red, blue, again = (
-        pipeline.generate(prompt, seed=0, n_points=128).cloud for prompt in ("a red car", "a blue car", "a red car")
+        pipeline.generate(f"a {color} {noun}", seed=0, n_points=128).cloud for color in ("red", "blue", "red")
     )
     assert again.points.tobytes() == red.points.tobytes()
     assert red.colors.mean(0)[0] > blue.colors.mean(0)[0] + 0.1
     assert blue.colors.mean(0)[2] > red.colors.mean(0)[2] + 0.1
-    assert pipeline.hashes["base"] == digest(embedded_path("base"))
+    for member in members:
+        assert pipeline.hashes[member] == digest(embedded_path(member))
 
 
 def test_the_embedded_upsampler_stays_near_the_surface() -> None:

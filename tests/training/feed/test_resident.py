@@ -21,11 +21,11 @@ from enpointe.training.feed.streaming import StreamingFeed
 from enpointe.training.feed.text import TextFeatures
 from enpointe.training.parallel import Group
 from enpointe.training.settings import Phase
-from enpointe.training.tasks.pocket_base import BaseExamples
+from enpointe.training.tasks.pocket_layout import LayoutExamples
 from training.line import LineTask
 
 CPU = torch.device("cpu")
-PHASE = Phase(1.0, 400, BaseExamples(16))
+PHASE = Phase(1.0, 400, LayoutExamples(16))
 
 
 def opened(task: Any, **options: Any) -> ResidentFeed:
@@ -112,7 +112,7 @@ def test_objects_come_by_their_weights_and_pools_by_theirs(tiny: ModuleType, dat
     small = replace(data, points=data.points[:, :100], slot=data.slot[:, :100])
     task.data = Mixture(((PoolDataset(data).weighted(weights), 1.0), (PoolDataset(small).weighted(weights[::-1]), 3.0)))
     # Of the second pool, weights are 1, 0, 0, 0, 0, 0, 3, 1: the last is held out.
-    found = opened(task).batch(0, Phase(1.0, 4000, BaseExamples(4)))
+    found = opened(task).batch(0, Phase(1.0, 4000, LayoutExamples(4)))
     shown = found["points"].numpy()
     counts = np.zeros(8)
     stored = [{tuple(np.round(point * 1e4).astype(int)) for point in data.stored_points(i)} for i in range(8)]
@@ -139,7 +139,7 @@ def test_real_models_of_many_materials(tiny: ModuleType, data: Pool) -> None:
     pool = replace(data, family=[*data.family[:2], "model/0", *data.family[3:]], models=(model,), slot=slot)
     task = tiny.TinyTask(pool)
     task.data = PoolDataset(pool).weighted(np.array([0, 0, 1.0, 0, 0, 0, 0, 1]))
-    made = opened(task).batch(0, Phase(1.0, 5, BaseExamples(128)))
+    made = opened(task).batch(0, Phase(1.0, 5, LayoutExamples(128)))
     wanted = {tuple(row) for row in colors.astype(np.float16).astype(np.float32).tolist()}
     assert {tuple(row) for row in made["colors"][0].tolist()} == wanted
     where = {tuple(np.round(p * 1e4).astype(int)): c for p, c in zip(pool.stored_points(2), colors, strict=True)}

@@ -10,4 +10,4 @@ if TYPE_CHECKING:
     from enpointe.training.recipe import Recipe
 
 RECIPES: Registry[Recipe[Any]] = Registry("recipe", __name__, by_module=True, separator="-")
-"""What `enpointe train` runs, by name: "pocket-base" is registered by `pocket_base.py`."""
+"""What `enpointe train` runs, by name: "pocket-layout" is registered by `pocket_layout.py`."""

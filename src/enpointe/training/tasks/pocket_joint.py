@@ -37,7 +37,7 @@ from enpointe.training.recipe import Recipe
 from enpointe.training.settings import Phase, Settings
 from enpointe.training.task import Batch, Collated, Losses, TaskConfig
 from enpointe.training.tasks import RECIPES
-from enpointe.training.tasks.pocket_base import PROMPTS
+from enpointe.training.text_to_cloud import PROMPTS
 
 HELD_OUT = 0.1
 """Of the pool's objects."""

@@ -11,8 +11,8 @@ register_model(
         "a text -> up to 65,536 points and a mesh",
         pipeline="enpointe.pipelines.families.pocket.pipeline:PocketPipeline",
         inputs=("text",),
-        stages=("base", "up", "sdf"),
-        files=("pocket-base.safetensors", "pocket-up.safetensors", "pocket-sdf.safetensors"),
+        stages=("base", "layout", "detail", "up", "sdf"),
+        files=tuple(f"pocket-{member}.safetensors" for member in ("base", "layout", "detail", "up", "sdf")),
         nouns=tuple(thing.names for thing in embedded_things()),
     )
 )

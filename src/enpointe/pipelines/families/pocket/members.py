@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -12,11 +13,19 @@ from enpointe.checkpoints.registry import ASSETS
 from enpointe.checkpoints.weights import Weights, sha256
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.encoders.minilm import TextEncoder
+from enpointe.nn.detail import Detail
+from enpointe.nn.layout import Layout
 from enpointe.nn.point_transformer import PointTransformer
 from enpointe.nn.sight import SightSDF
+from enpointe.pipelines.families.pocket.base_stage import Drawing, pair, single
 from enpointe.pipelines.families.pocket.things import things_of
 from enpointe.pipelines.families.pocket.upsampling import CellShape
 from enpointe.pipelines.families.pocket.vocabulary import Vocabulary
+
+N = TypeVar("N", bound=torch.nn.Module)
+
+REPLACEABLE: dict[str, type[torch.nn.Module]] = {"base": PointTransformer, "layout": Layout, "detail": Detail}
+"""The members that other weights may take the place of."""
 
 
 class Members:
@@ -26,10 +35,10 @@ class Members:
         hashes: SHA-256 of every file read so far, by member.
     """
 
-    def __init__(self, device: torch.device, base: Path | None = None) -> None:
-        """base: the base model's file, where it is not the embedded one."""
+    def __init__(self, device: torch.device, weights: Path | None = None) -> None:
+        """weights: a file of a base, layout or detail network, which then draws whatever is asked for."""
         self._device = device
-        self._paths = {} if base is None else {"base": base}
+        self._weights = weights
         self.hashes: dict[str, str] = {}
 
     @cached_property
@@ -39,30 +48,66 @@ class Members:
         self.hashes["text"] = sha256(ASSETS / "minilm.safetensors")
         return encoder
 
-    @cached_property
-    def base(self) -> tuple[PointTransformer, int]:
-        """The network that draws whole clouds, and how many tokens it takes for a text."""
-        network, weights = self._base
-        return network.to(self._device), weights.info["text_tokens"]
+    def is_for_base(self, prompt: str) -> bool:
+        """Whether the base network draws it: it knows few things, but these better than the others do."""
+        if self._weights is not None:
+            return self._replaced == "base"
+        return self._base_vocabulary.names_a_thing(prompt)
+
+    def drawing(self, prompt: str) -> Drawing:
+        """What draws a prompt's cloud."""
+        return self._single if self.is_for_base(prompt) else self._pair
+
+    def vocabulary(self, prompt: str) -> Vocabulary:
+        """The things that the network which draws this prompt was trained on."""
+        return self._base_vocabulary if self.is_for_base(prompt) else self._layout_vocabulary
 
     @cached_property
-    def vocabulary(self) -> Vocabulary:
-        """The things that the base model was trained on."""
-        weights = self._base[1]
-        try:
-            things = things_of(weights.info)
-        except (AttributeError, TypeError) as error:
-            raise self._another_member("base", "a vocabulary of things", weights) from error
-        return Vocabulary(self.encoder, things)
+    def _single(self) -> Drawing:
+        network, weights = self._base
+        self.hashes["base"] = weights.sha256
+        return single(network.to(self._device), weights.info["text_tokens"])
+
+    @cached_property
+    def _pair(self) -> Drawing:
+        layout, weights = self._layout
+        detail, other = read_network(self._path("detail"), Detail)
+        self.hashes |= {"layout": weights.sha256, "detail": other.sha256}
+        return pair(layout.to(self._device), detail.to(self._device), weights.info["text_tokens"])
 
     @cached_property
     def _base(self) -> tuple[PointTransformer, Weights]:
-        network, weights = read_network(self._path("base"), PointTransformer)
-        n_tokens, nouns = weights.info.get("text_tokens"), weights.info.get("nouns")
-        if "text" not in network.grid_embed or not isinstance(n_tokens, int) or n_tokens < 1 or not nouns:
-            raise self._another_member("base", "grid text, text_tokens, nouns", weights)
-        self.hashes["base"] = weights.sha256
+        network, weights = self._knowing("base", PointTransformer)
+        if "text" not in network.grid_embed:
+            raise self._another_member("base", "grid text", weights)
         return network, weights
+
+    @cached_property
+    def _layout(self) -> tuple[Layout, Weights]:
+        return self._knowing("layout", Layout)
+
+    @cached_property
+    def _base_vocabulary(self) -> Vocabulary:
+        return self._vocabulary("base", self._base[1])
+
+    @cached_property
+    def _layout_vocabulary(self) -> Vocabulary:
+        return self._vocabulary("layout", self._layout[1])
+
+    def _knowing(self, member: str, cls: type[N]) -> tuple[N, Weights]:
+        """A network whose header says what it knows."""
+        network, weights = read_network(self._path(member), cls)
+        n_tokens, nouns = weights.info.get("text_tokens"), weights.info.get("nouns")
+        if not isinstance(n_tokens, int) or n_tokens < 1 or not nouns:
+            raise self._another_member(member, "text_tokens, nouns", weights)
+        return network, weights
+
+    def _vocabulary(self, member: str, weights: Weights) -> Vocabulary:
+        try:
+            things = things_of(weights.info)
+        except (AttributeError, TypeError) as error:
+            raise self._another_member(member, "a vocabulary of things", weights) from error
+        return Vocabulary(self.encoder, things)
 
     @cached_property
     def up(self) -> tuple[PointTransformer, CellShape]:
@@ -85,7 +130,18 @@ class Members:
         return network.to(self._device)
 
     def _path(self, member: str) -> Path:
-        return self._paths.get(member) or embedded_path(member)
+        return self._weights if self._weights is not None and member == self._replaced else embedded_path(member)
+
+    @cached_property
+    def _replaced(self) -> str:
+        """Which member the given weights are of, by the class of their network."""
+        assert self._weights is not None
+        network, weights = read_network(self._weights, torch.nn.Module)
+        for member, cls in REPLACEABLE.items():
+            if isinstance(network, cls):
+                return member
+        kind = weights.info["kind"]
+        raise WeightsError(f"{self._weights}: expected weights of {' or '.join(REPLACEABLE)}, found those of {kind}")
 
     def _another_member(self, member: str, what: str, weights: Weights) -> WeightsError:
         return WeightsError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,40 +15,16 @@ from enpointe.core.checks import MAX_SEED, USUAL_POINTS, size_after, whole
 from enpointe.core.precision import fast_dtype
 from enpointe.core.progress import Progress, ProgressCallback, shown
 from enpointe.core.prompt import check_prompt
-from enpointe.diffusion.denoiser import VelocityDenoiser
-from enpointe.diffusion.guidance import Guidance
 from enpointe.diffusion.noise import SeededNoise
-from enpointe.diffusion.sampler import make_sampler, samplers_in
-from enpointe.diffusion.schedule import KarrasSchedule
+from enpointe.diffusion.sampler import samplers_in
 from enpointe.geometry.mesh import Mesh
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.meshing.surface import surface
 from enpointe.pipelines.base import Drawn, Pipeline, Request, Settings
 from enpointe.pipelines.batching import in_batches
+from enpointe.pipelines.families.pocket.base_stage import BASE_POINTS, Preset
 from enpointe.pipelines.families.pocket.members import Members
 from enpointe.pipelines.families.pocket.upsampling import upsample
-from enpointe.pipelines.stage import Stage
-
-BASE_POINTS = 1024
-SIGMA_MIN, SIGMA_MAX = 0.01, 60.0
-"""The noise levels between which the embedded base model samples, data being at about unit scale."""
-
-SHAPE_GUIDANCE = 0.2
-"""Positions are guided so much less than colors: strong guidance takes away the thin parts that many families have,
-such as the legs of tables, and colors want it."""
-NOISE_LIMIT = 2.3
-"""Larger starting noise is cut to this many standard deviations (as in Brock et al. 2018, arXiv 1809.11096, section
-3.1): the few points that begin farther out end as strays."""
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Settings of the base stage that a user did not name; how they were chosen: assets/README.md."""
-
-    steps: int = 16
-    guidance_scale: float = 2.5
-    sampler: str = "dpmpp"
-    upsample_steps: int = 6
 
 
 class PocketPipeline(Pipeline):
@@ -97,10 +72,11 @@ class PocketPipeline(Pipeline):
         return Settings(USUAL_POINTS, preset.steps, preset.guidance_scale, preset.sampler)
 
     def prompt_warnings(self, prompt: str) -> list[str]:
-        return self._members.vocabulary.warnings(check_prompt(prompt))
+        return self._members.vocabulary(check_prompt(prompt)).warnings(prompt)
 
     def _prepare(self, requests: Sequence[Request], settings: Settings, report: ProgressCallback) -> None:
-        _ = self._members.encoder, self._members.base
+        for request in requests:
+            self._members.drawing(request.prompt or "")
         if settings.n_points > BASE_POINTS:
             _ = self._members.up
 
@@ -182,27 +158,33 @@ class PocketPipeline(Pipeline):
 
     @torch.inference_mode()
     def _sample(self, requests: Sequence[Request], settings: Settings, tell: Callable[[int], None]) -> list[PointCloud]:
-        network, n_tokens = self._members.base
-        tokens = self._members.encoder.condition([request.prompt or "" for request in requests], n_tokens)
-        scale = settings.guidance_scale
-        shape_scale = 1 + SHAPE_GUIDANCE * (scale - 1) if scale else 1.0
-        stage = Stage(
-            VelocityDenoiser(network),
-            make_sampler(settings.sampler),
-            KarrasSchedule(SIGMA_MIN, SIGMA_MAX),
-            settings.steps,
-            (6, min(settings.n_points, BASE_POINTS)),
-            Guidance(scale, leading_scale=shape_scale),
-            noise_limit=NOISE_LIMIT,
-            dtype=self.dtype,
-        )
-        noise = SeededNoise([request.seed for request in requests], self.device)
-        for step in stage.run({"grids": {"text": tokens}}, noise, n_samples=len(requests)):
-            tell(step.i)
-        return [_to_cloud(sample) for sample in step.x.float().cpu()]
+        drawings = [self._members.drawing(request.prompt or "") for request in requests]
+        clouds: dict[int, PointCloud] = {}
+        for drawing in dict.fromkeys(drawings):
+            rows = [i for i, one in enumerate(drawings) if one is drawing]
+            prompts = [requests[i].prompt or "" for i in rows]
+            tokens = self._members.encoder.condition(prompts, drawing.text_tokens)
+            stage = drawing.stage(
+                settings.n_points,
+                steps=settings.steps,
+                guidance_scale=settings.guidance_scale,
+                sampler=settings.sampler,
+                dtype=self.dtype,
+            )
+            noise = SeededNoise([requests[i].seed for i in rows], self.device)
+            for step in stage.run({"grids": {"text": tokens}}, noise, n_samples=len(rows)):
+                if drawing is drawings[-1]:
+                    tell(step.i)
+            for i, sample in zip(rows, step.x.float().cpu(), strict=True):
+                clouds[i] = _to_cloud(sample, settings.n_points)
+        return [clouds[i] for i in range(len(requests))]
 
 
-def _to_cloud(sample: Tensor) -> PointCloud:
-    """Model units (6, n) -> a cloud in the unit frame."""
+def _to_cloud(sample: Tensor, n_points: int) -> PointCloud:
+    """Model units (6, n) -> a cloud in the unit frame, of at most so many points."""
     points, colors = sample[:3].T / 2, (sample[3:].T + 1).clamp(0, 2) / 2
-    return PointCloud(points.numpy(), colors.numpy()).normalized()[0]
+    cloud = PointCloud(points.numpy(), colors.numpy())
+    if n_points < len(cloud):
+        # In kd order, so that these are spread evenly; and other than farthest points they hang on no rounding.
+        cloud = cloud.select(np.arange(n_points) * len(cloud) // n_points)
+    return cloud.normalized()[0]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
+
+VOCABULARY = Path(__file__).with_name("vocabulary.json")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Thing:
         """The usual noun."""
         return self.names[0]
 
+    def joined(self, other: Thing) -> Thing:
+        """A thing that may be either, under the names of this one."""
+        words = {key: (*dict.fromkeys((*value, *getattr(other, key))),) for key, value in vars(self).items()}
+        return replace(self, **{**words, "names": self.names})
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Thing:
         """A thing from plain JSON values."""
@@ -42,8 +49,7 @@ class Thing:
 @lru_cache(maxsize=1)
 def embedded_things() -> tuple[Thing, ...]:
     """What the embedded weights know, in alphabetical order."""
-    file = resources.files("enpointe.pipelines.families.pocket").joinpath("vocabulary.json")
-    values: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    values: dict[str, dict[str, Any]] = json.loads(VOCABULARY.read_text(encoding="utf-8"))
     return tuple(Thing.from_json(value) for value in values.values())
 
 

@@ -78,8 +78,11 @@ class Vocabulary:
     @cached_property
     def _forms(self) -> dict[str, tuple[Thing, bool]]:
         """Every name and its plurals, as `_tokens` has them: which thing, and whether it is a plural."""
-        forms = {_plain(form): (thing, True) for thing, name in self._names for form in plurals(name)}
-        return forms | {_plain(name): (thing, False) for thing, name in self._names}
+        things: dict[str, Thing] = {}  # by name: a boat may be a sailboat or a rowing boat
+        for thing, name in self._names:
+            things[name] = things[name].joined(thing) if name in things else thing
+        forms = {_plain(form): (thing, True) for name, thing in things.items() for form in plurals(name)}
+        return forms | {_plain(name): (thing, False) for name, thing in things.items()}
 
     def _find(self, tokens: list[str]) -> _Found | None:
         """The first thing that heads a phrase."""
@@ -102,9 +105,9 @@ class Vocabulary:
         elif near:
             hint = f"the nearest that it knows: {', '.join(near)}"
         else:
-            hint = f"nothing that it knows is near; it knows: {', '.join(thing.name for thing in self.things)}"
+            hint = f"nothing that it knows is near ('enpointe models show {self.model}' lists it)"
         return (
-            f"the {self.model} model was not trained on this, expect a shapeless result; {hint}; "
+            f"the {self.model} model does not know this, expect a shapeless result; {hint}; "
             "a released model (such as base40M-textvec) has an open vocabulary"
         )
 
@@ -119,16 +122,18 @@ class Vocabulary:
     def _details(self, tokens: list[str], found: _Found) -> list[str]:
         """Lines about counts, relations, materials and parts of a prompt that names a thing."""
         thing, lines = found.thing, []
-        before, after = tokens[: found.start], tokens[found.stop :]
+        before, after = tokens[: found.start], _without(tokens[found.stop :], thing.phrases)
         if found.plural or any(token in _COUNTS or token.isdigit() for token in before):
             lines.append(f"the {self.model} model draws a single object; the count is ignored")
         features = next((i for i, token in enumerate(after) if token in _FEATURES), len(after))
+        others = [head for head in self._heads(after[:features]) if not _is_material(after, head)]
         beside = any(_relates(word, then) for word, then in pairwise(after[:features]))
-        if beside or next(self._heads(after[:features]), None) is not None:
+        if beside or others:
             lines.append(
                 f"the {self.model} model draws a single object, here the {thing.name}; other objects are ignored"
             )
-        materials = [t for t in tokens if t in _MATERIALS and not {t, _MATERIALS[t]}.intersection(thing.materials)]
+        named = tokens[: found.start] + tokens[found.stop :]
+        materials = [t for t in named if t in _MATERIALS and not {t, _MATERIALS[t]}.intersection(thing.materials)]
         if materials:
             lines.append(self._untrained("material", materials, thing, thing.materials))
         parts = _unknown_parts(after[features + 1 :], thing)
@@ -172,6 +177,21 @@ def _ends_a_phrase(tokens: list[str], n: int) -> bool:
     if tokens[n - 1].endswith("-") or after in _POSSESSIVE:
         return False
     return not after.isalpha() or after in _SMALL_WORDS or after in _COLORS or after.endswith(("ing", "ed"))
+
+
+def _without(tokens: list[str], phrases: Iterable[str]) -> list[str]:
+    """The words without where captions have put the thing: the pot of "a cactus in a pot" is no other object."""
+    text = " ".join(tokens)
+    for phrase in phrases:
+        if phrase.split()[0] in _FEATURES:  # what follows it are parts
+            continue
+        text = re.sub(rf"\b{re.escape(phrase)}\b", "", text)
+    return text.split()
+
+
+def _is_material(tokens: list[str], head: _Found) -> bool:
+    """Whether what could be a thing is what another one is made of: "of glass"."""
+    return head.start > 0 and tokens[head.start] in _MATERIALS and tokens[head.start - 1] in ("of", "in", "from")
 
 
 def _relates(word: str, then: str) -> bool:
