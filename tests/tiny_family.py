@@ -77,8 +77,8 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
     for name, config, more in (
-        ("base", BASE, {"text_tokens": 8, "nouns": ["car", "chair", "dog"]}),
-        ("layout", LAYOUT, {"text_tokens": 8, "nouns": ["car", "cat", "dog"]}),
+        ("base", BASE, {"text_tokens": 8, "nouns": ["car", "chair", "dog", "tree"]}),
+        ("layout", LAYOUT, {"text_tokens": 8, "nouns": ["car", "cat", "dog", "palm tree", "tree"]}),
         ("detail", DETAIL, {}),
         ("up", UP, {"cell": CELL}),
     ):

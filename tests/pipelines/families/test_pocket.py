@@ -459,7 +459,8 @@ def test_an_upsampler_that_is_not_shown_its_anchors(
 def test_missing_weights_are_noticed_before_anything_is_drawn(
     tiny: Make, tiny_folder: Path, use_folder: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    shutil.copy(tiny_folder / "pocket-base.safetensors", tmp_path)
+    for member in ("base", "layout"):
+        shutil.copy(tiny_folder / f"pocket-{member}.safetensors", tmp_path)
     pipeline = tiny()
     use_folder(tmp_path)
     told: list[Progress] = []
@@ -501,6 +502,8 @@ def test_what_the_base_network_does_not_know_is_drawn_by_the_others(tiny: Make) 
     assert tiny().generate("a dog", seed=1, n_points=64).cloud.points.tobytes() == dog.cloud.points.tobytes()
     assert tiny().prompt_warnings("a cat") == []
     assert len(tiny().prompt_warnings("a boat")) == 1
+    for prompt, drawn_by in (("a chair", {"base"}), ("a tree", {"base"}), ("a palm tree", {"layout", "detail"})):
+        assert set(tiny().generate(prompt, n_points=64).meta["hashes"]) == {"text", *drawn_by}
     together = tiny(batch=4, dtype=torch.float32).generate(["a cat", "a dog", "a cat"], seed=[3, 4, 5], n_points=64)
     single = tiny(batch=4, dtype=torch.float32)
     for result in together:

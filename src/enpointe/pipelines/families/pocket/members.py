@@ -52,7 +52,10 @@ class Members:
         """Whether the base network draws it: it knows few things, but these better than the others do."""
         if self._weights is not None:
             return self._replaced == "base"
-        return self._base_vocabulary.names_a_thing(prompt)
+        named = self._layout_vocabulary.named(prompt)  # first: a palm tree is none of the trees that the base knows
+        if named is None:
+            return self._base_vocabulary.names_a_thing(prompt)
+        return named.name in {thing.name for thing in self._base_vocabulary.things}
 
     def drawing(self, prompt: str) -> Drawing:
         """What draws a prompt's cloud."""

@@ -55,7 +55,12 @@ class Vocabulary:
         It does not where it only says of what kind the next noun is: "car" in "a car park", "a car-shaped cake" and
         "a car's owner". What follows a head is the end, a mark, one of a few small words, a form of a verb or a color.
         """
-        return self._find(_tokens(prompt)) is not None
+        return self.named(prompt) is not None
+
+    def named(self, prompt: str) -> Thing | None:
+        """The thing that a prompt names, if it does, see `names_a_thing`."""
+        found = self._find(_tokens(prompt))
+        return None if found is None else found.thing
 
     def nearest(self, prompt: str, n: int) -> list[tuple[str, float]]:
         """The n things that are nearest to a prompt, each by its usual noun, with the cosine of its nearest name."""
