@@ -46,6 +46,11 @@ def page(results: dict[str, Any], worst: list[dict[str, Any]], sweep: dict[str, 
     parts = [
         "# How good the embedded family is",
         (
+            "Of the 24 things that its base network draws: the list of prompts is older than the layout and detail "
+            "networks, which draw everything else. How these were judged: "
+            "[their card](../src/enpointe/assets/README.md)."
+        ),
+        (
             "Made by `python -m benchmarks.family` from the report of\n\n```\nenpointe evaluate --model pocket "
             f"--n {counts['samples']} --out runs/pocket\n```"
         ),
