@@ -27,7 +27,7 @@ from enpointe.data.procedural.families import FAMILIES
 from enpointe.diffusion.denoiser import ExpertDenoiser, FlowDenoiser
 from enpointe.geometry.point_cloud import PointCloud
 from enpointe.nn.detail import Detail
-from enpointe.nn.kd_order import kd_order
+from enpointe.nn.kd_order import in_kd_order
 from enpointe.nn.layout import Layout
 from enpointe.pipelines.base import Pipeline
 from enpointe.pipelines.families.pocket.base_stage import DETAIL_SIGMA, Preset
@@ -46,8 +46,7 @@ def errors_by_level(layout: Path, detail: Path, families: Sequence[str]) -> list
     found = [example(name, 4096, rng) for name in families]
     clouds = [cloud for cloud, _ in found]
     dense = to_model(*(torch.from_numpy(np.stack([getattr(c, what) for c in clouds])) for what in ("points", "colors")))
-    x0 = dense[..., : coarse.n_points]
-    x0 = x0.gather(2, kd_order(x0[:, :3])[:, None].expand_as(x0))
+    x0 = in_kd_order(dense[..., : coarse.n_points])
     tokens = text_encoder(torch.device("cpu")).condition([text for _, text in found], weights.info["text_tokens"])
     noise = torch.from_numpy(rng.standard_normal(x0.shape, dtype=np.float32))
     rows: list[Row] = []

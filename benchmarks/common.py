@@ -137,7 +137,7 @@ class Report:
         document = {
             "benchmark": self.name,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": shlex.join(["python", "-m", f"benchmarks.{self.name}", *map(_public, sys.argv[1:])]),
+            "command": shlex.join(["python", "-m", f"benchmarks.{self.name}", *map(public, sys.argv[1:])]),
             "commit": _commit(),
             "quick": self.options.quick,
             "machine": self.machine,
@@ -207,9 +207,10 @@ class Child:
     code: int
 
 
-def _public(argument: str) -> str:
-    """A path of this machine is nobody else's: only its last part is told."""
-    return Path(argument).name if Path(argument).is_absolute() else argument
+def public(argument: str) -> str:
+    """A path of this machine is nobody else's: only its last part is told, after a NAME= too."""
+    name, equals, value = argument.rpartition("=")
+    return f"{name}{equals}{Path(value).name}" if Path(value).is_absolute() else argument
 
 
 def run_child(command: Sequence[str]) -> Child:

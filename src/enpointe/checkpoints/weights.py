@@ -68,17 +68,10 @@ def read_weights(path: Path) -> Weights:
     Raises:
         WeightsError: the file is absent, truncated, or not a weight file of this package.
     """
-    if not path.is_file():
-        raise WeightsError(f"weights: expected a file {path}, found none")
+    info = read_info(path)
     try:
         with safe_open(str(path), "pt") as file:
-            header = (file.metadata() or {}).get(_HEADER)
-            if header is None:
-                raise WeightsError(f"{path}: expected weights written by enpointe, found another safetensors file")
             raw = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-        info = json.loads(header)
-        if not isinstance(info, dict):
-            raise ValueError("its description is not a JSON object")
         state = {
             key: value.float() * raw[key + _SCALE] if key + _SCALE in raw else value.float()
             for key, value in raw.items()
@@ -87,6 +80,23 @@ def read_weights(path: Path) -> Weights:
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # RuntimeError: scales of another shape
         raise WeightsError(f"{path}: expected a whole safetensors file, found a damaged one ({error})") from error
     return Weights(state, info, sha256(path))
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """What a weight file of ours says of itself, without its tensors; errors as of `read_weights`."""
+    if not path.is_file():
+        raise WeightsError(f"weights: expected a file {path}, found none")
+    try:
+        with safe_open(str(path), "pt") as file:
+            header = (file.metadata() or {}).get(_HEADER)
+        if header is None:
+            raise WeightsError(f"{path}: expected weights written by enpointe, found another safetensors file")
+        info = json.loads(header)
+        if not isinstance(info, dict):
+            raise ValueError("its description is not a JSON object")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: expected a whole safetensors file, found a damaged one ({error})") from error
+    return info
 
 
 def load_into(network: nn.Module, weights: Weights, path: Path | str) -> None:

@@ -17,6 +17,11 @@ AXES = (2, 0, 1)
 """Coordinates along which a cloud is halved, in turn."""
 
 
+def in_kd_order(cloud: Float[Tensor, "n c p"], leaf: int = 1) -> Float[Tensor, "n c p"]:
+    """Clouds (N, C, P), x, y, z first, with their points in kd order; see `kd_order`."""
+    return cloud.gather(2, kd_order(cloud[:, :3], leaf)[:, None].expand_as(cloud))
+
+
 def kd_order(points: Float[Tensor, "n 3 p"], leaf: int = 1) -> Int64[Tensor, "n p"]:
     """Where each point of the ordered cloud stands in the given one.
 

@@ -13,7 +13,7 @@ from enpointe.checkpoints.weights import Weights
 from enpointe.data.datasets import Dataset
 from enpointe.nn.detail import Detail
 from enpointe.nn.efficientnet import CHANNELS
-from enpointe.nn.kd_order import kd_order
+from enpointe.nn.kd_order import in_kd_order
 from enpointe.nn.layout import MAX_VIEWS, Layout, LayoutConfig
 from enpointe.pipelines.families.pocket.base_stage import pair
 from enpointe.pipelines.stage import Stage
@@ -80,7 +80,7 @@ class LayoutTask(FlowTask[LayoutExamples]):
         return {**made, **{name: grid.repeat(settings.draws, 1, 1) for name, grid in more.items()}}
 
     def ordered(self, x0: Tensor) -> Tensor:
-        return _in_order(x0)
+        return in_kd_order(x0)
 
     def stage(self, network: nn.Module) -> Stage:
         assert isinstance(network, Layout)
@@ -122,11 +122,7 @@ def _known(
     known = to_model(part, colors.gather(1, pick))
     known[:, :3] += settings.camera_noise * torch.randn(known[:, :3].shape, generator=generator, device=device)
     given = torch.rand(n, generator=generator, device=device) < settings.known
-    return _in_order(known) * given[:, None, None]
-
-
-def _in_order(cloud: Tensor) -> Tensor:
-    return cloud.gather(2, kd_order(cloud[:, :3])[:, None].expand_as(cloud))
+    return in_kd_order(known) * given[:, None, None]
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from enpointe.checkpoints.embedded import embedded_path, read_network, text_encoder
 from enpointe.checkpoints.registry import ASSETS
-from enpointe.checkpoints.weights import Weights, sha256
+from enpointe.checkpoints.weights import Weights, read_info, sha256
 from enpointe.core.errors import InputError, WeightsError
 from enpointe.encoders.minilm import TextEncoder
 from enpointe.nn.detail import Detail
@@ -82,7 +83,7 @@ class Members:
     def _base(self) -> tuple[PointTransformer, Weights]:
         network, weights = self._knowing("base", PointTransformer)
         if "text" not in network.grid_embed:
-            raise self._another_member("base", "grid text", weights)
+            raise self._another_member("base", "grid text", weights.info)
         return network, weights
 
     @cached_property
@@ -91,25 +92,27 @@ class Members:
 
     @cached_property
     def _base_vocabulary(self) -> Vocabulary:
-        return self._vocabulary("base", self._base[1])
+        return self._vocabulary("base")
 
     @cached_property
     def _layout_vocabulary(self) -> Vocabulary:
-        return self._vocabulary("layout", self._layout[1])
+        return self._vocabulary("layout")
 
     def _knowing(self, member: str, cls: type[N]) -> tuple[N, Weights]:
         """A network whose header says what it knows."""
         network, weights = read_network(self._path(member), cls)
         n_tokens, nouns = weights.info.get("text_tokens"), weights.info.get("nouns")
         if not isinstance(n_tokens, int) or n_tokens < 1 or not nouns:
-            raise self._another_member(member, "text_tokens, nouns", weights)
+            raise self._another_member(member, "text_tokens, nouns", weights.info)
         return network, weights
 
-    def _vocabulary(self, member: str, weights: Weights) -> Vocabulary:
+    def _vocabulary(self, member: str) -> Vocabulary:
+        """Of the file's header alone: which network draws a prompt is known before either is read."""
+        info = read_info(self._path(member))
         try:
-            things = things_of(weights.info)
-        except (AttributeError, TypeError) as error:
-            raise self._another_member(member, "a vocabulary of things", weights) from error
+            things = things_of(info)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise self._another_member(member, "a vocabulary of things", info) from error
         return Vocabulary(self.encoder, things)
 
     @cached_property
@@ -119,9 +122,9 @@ class Members:
         try:
             shape = CellShape(**weights.info["cell"])
         except (KeyError, TypeError, InputError) as error:
-            raise self._another_member("up", "cell", weights) from error
+            raise self._another_member("up", "cell", weights.info) from error
         if network.cond_point_proj is None or weights.info["config"].get("input_channels") != 12:
-            raise self._another_member("up", "low_res and 12 input channels", weights)
+            raise self._another_member("up", "low_res and 12 input channels", weights.info)
         self.hashes["up"] = weights.sha256
         return network.to(self._device), shape
 
@@ -146,7 +149,7 @@ class Members:
         kind = weights.info["kind"]
         raise WeightsError(f"{self._weights}: expected weights of {' or '.join(REPLACEABLE)}, found those of {kind}")
 
-    def _another_member(self, member: str, what: str, weights: Weights) -> WeightsError:
+    def _another_member(self, member: str, what: str, info: Mapping[str, Any]) -> WeightsError:
         return WeightsError(
-            f"{self._path(member)}: expected the {member} model, with {what}, found another model: {weights.info}"
+            f"{self._path(member)}: expected the {member} model, with {what}, found another model: {info}"
         )
